@@ -1,0 +1,71 @@
+import type { AssetCode } from '../../money/asset.ts';
+import { baseUnits, type BaseUnits } from '../../money/base-units.ts';
+import type { ScannedBlock, ScannedTransaction, ScannedTransfer } from '../chain.ts';
+import type { ParsedBlock, ParsedTransaction } from './parse-block.ts';
+
+/** The part of the watch set and of our coins that a block can touch, loaded before the scan. */
+export interface BitcoinWatch {
+  addressOfScript(script: string): { readonly address: string; readonly kind: string } | undefined;
+  /** Our unspent output under the name `txid:vout`. */
+  coinAt(outpoint: string): OwnCoin | undefined;
+}
+
+interface OwnCoin {
+  readonly address: string;
+  readonly amount: BaseUnits;
+}
+
+/** What to look up before a scan: every output script (hex) and every spent `txid:vout` of a block, each once. */
+export function candidates(block: ParsedBlock): { scripts: string[]; outpoints: string[] } {
+  const scripts = new Set<string>();
+  const outpoints: string[] = [];
+  for (const tx of block.txs) {
+    for (const output of tx.outputs) scripts.add(output.script);
+    for (const input of tx.inputs) outpoints.push(`${input.txid}:${input.vout}`);
+  }
+  return { scripts: [...scripts], outpoints };
+}
+
+/**
+ * The transfers of our addresses in one block. A coin made and spent in the block needs no `coinAt`; a coinbase output
+ * to us carries the doubt `coinbase` (it cannot be spent for 100 blocks).
+ */
+export function scanBitcoinBlock(
+  block: ParsedBlock,
+  { height, watch, asset }: { height: number; watch: BitcoinWatch; asset: AssetCode },
+): ScannedBlock {
+  const madeHere = new Map<string, OwnCoin>();
+  const coinAt = (outpoint: string): OwnCoin | undefined => madeHere.get(outpoint) ?? watch.coinAt(outpoint);
+  const transactions: ScannedTransaction[] = [];
+  // Consensus orders a block so that a coin is made before it is spent: one pass suffices.
+  for (const tx of block.txs) {
+    const transfers = [...spentBy(tx, asset, coinAt), ...receivedBy(tx, asset, watch, madeHere)];
+    if (transfers.length > 0) transactions.push({ txid: tx.txid, refs: [`tx:${tx.txid}`], transfers });
+  }
+  return { height, hash: block.hash, parentHash: block.prev, timeMs: block.timeMs, transactions };
+}
+
+function spentBy(tx: ParsedTransaction, asset: AssetCode, coinAt: BitcoinWatch['coinAt']): ScannedTransfer[] {
+  return tx.inputs.flatMap((input, n) => {
+    const coin = coinAt(`${input.txid}:${input.vout}`);
+    return coin
+      ? [{ index: `vin:${n}`, asset, direction: 'out' as const, address: coin.address, amount: coin.amount }]
+      : [];
+  });
+}
+
+function receivedBy(
+  tx: ParsedTransaction,
+  asset: AssetCode,
+  watch: BitcoinWatch,
+  madeHere: Map<string, OwnCoin>,
+): ScannedTransfer[] {
+  return tx.outputs.flatMap((output, n) => {
+    const address = watch.addressOfScript(output.script)?.address;
+    if (address === undefined) return [];
+    const amount = baseUnits(output.amountSats);
+    madeHere.set(`${tx.txid}:${n}`, { address, amount });
+    const transfer = { index: `vout:${n}`, asset, direction: 'in' as const, address, amount };
+    return [tx.isCoinbase ? { ...transfer, doubt: 'coinbase' as const } : transfer];
+  });
+}

@@ -1,0 +1,92 @@
+/**
+ * The one table of expected failures: code -> HTTP status, command-line exit code, whether the same request may
+ * succeed later, and what to do. The API's problem+json, the CLI and the signers' refusals all read it.
+ */
+interface ErrorRow {
+  readonly status: number;
+  /** Exit code of `holdfast`: 1 internal, 2 bad input, 3 refused, 4 not found, 5 unavailable. */
+  readonly exit: 1 | 2 | 3 | 4 | 5;
+  readonly retryable: boolean;
+  readonly fix: string;
+}
+
+const bad = (fix: string): ErrorRow => ({ status: 400, exit: 2, retryable: false, fix });
+const unprocessable = (fix: string): ErrorRow => ({ status: 422, exit: 2, retryable: false, fix });
+const refused = (fix: string): ErrorRow => ({ status: 422, exit: 3, retryable: false, fix });
+const later = (fix: string): ErrorRow => ({ status: 503, exit: 5, retryable: true, fix });
+
+export const errorCodes = {
+  // Requests.
+  'invalid-request': bad('Correct the fields that `errors` points to.'),
+  'invalid-amount': bad('Send a positive whole number of base units as a decimal string, without sign or leading zeros.'),
+  'invalid-address': bad('Send an address of the network, copied in full; mixed-case EVM addresses must carry their EIP-55 checksum.'),
+  'network-mismatch': bad('The address belongs to another network. Choose the network of the address.'),
+  'unknown-asset': bad('List the assets with GET /v1/assets.'),
+  'unknown-network': bad('List the networks with GET /v1/networks.'),
+  'body-too-large': { status: 413, exit: 2, retryable: false, fix: 'Send less than 1 MiB.' },
+  'not-found': { status: 404, exit: 4, retryable: false, fix: 'Check the id.' },
+  unauthenticated: { status: 401, exit: 3, retryable: false, fix: 'Sign the request (RFC 9421, Ed25519) with a registered key and a current clock.' },
+  forbidden: { status: 403, exit: 3, retryable: false, fix: 'Use a key whose scopes include this action.' },
+  'idempotency-key-missing': bad('Send an Idempotency-Key header of 1 to 255 characters.'),
+  'idempotency-key-reused': unprocessable('Use a new Idempotency-Key for a new request.'),
+  'idempotency-in-flight': { status: 409, exit: 5, retryable: true, fix: 'The first request with this key has not ended. Ask again in a moment.' },
+  'client-reference-taken': { status: 409, exit: 2, retryable: false, fix: 'A client_reference names one resource for ever. Look the existing one up.' },
+  'rate-limited': { status: 429, exit: 5, retryable: true, fix: 'Wait for the time in Retry-After.' },
+  // Ledger and policy.
+  'insufficient-funds': refused('Ask for no more than the available balance less the fee.'),
+  'below-minimum': refused('Ask for at least the minimum withdrawal of the asset on this network.'),
+  'fee-above-maximum': refused('Sign an intent whose fee_max covers the asset’s withdrawal fee.'),
+  'limit-exceeded': refused('Wait for the rolling window to pass or ask for less.'),
+  'withdrawals-blocked': refused('The customer owes a receivable from a reversed deposit; a deposit that covers it lifts the block.'),
+  'destination-refused': refused('Pay to an address outside the wallet system.'),
+  'authorization-invalid': { status: 403, exit: 3, retryable: false, fix: 'Sign the intent digest with the integrator key that the signers pin.' },
+  // Signers.
+  'intent-expired': refused('Request the withdrawal again with a later expires_at.'),
+  'already-paid-by': refused('A transaction for this withdrawal exists; only one that conflicts with it may be signed.'),
+  'output-unaccounted': refused('Every output must be a withdrawal of the batch or own change.'),
+  'payment-mismatch': refused('Destination, asset and amount must equal the intent.'),
+  'payment-missing': refused('Every intent of the batch must be paid by the transaction, once.'),
+  'change-not-ours': refused('Change must pay an address on the wallet’s own change path.'),
+  'input-not-ours': refused('Inputs must be confirmed coins of the wallet.'),
+  'fee-too-high': refused('Build with a fee under the signer’s own ceiling.'),
+  'nonce-mismatch': { status: 422, exit: 3, retryable: true, fix: 'Use the Safe nonce that the signer’s own node reports.' },
+  'transaction-malformed': refused('The bytes could not be decoded to the last one.'),
+  'contract-not-allowed': refused('Only listed tokens, the vault and its MultiSendCallOnly may be called.'),
+  'refund-not-zero': refused('gasPrice, baseGas, safeTxGas, gasToken and refundReceiver must be zero.'),
+  'would-revert': refused('The chain would revert the transaction; the batch is taken apart and each payout tried alone.'),
+  'chain-mismatch': refused('The transaction is for another chain or another Safe.'),
+  'address-index-taken': refused('This derivation index belongs to another customer.'),
+  'session-unknown': { status: 409, exit: 5, retryable: true, fix: 'Start the signing session again; nonces do not survive a restart.' },
+  'commitments-invalid': refused('Send the commitments of this session, one list an input, this signer’s own unchanged.'),
+  'peer-unknown': { status: 403, exit: 3, retryable: false, fix: 'Only peers pinned by certificate fingerprint may call.' },
+  'key-missing': later('Key generation has not finished; start all signers.'),
+  'key-generation-failed': later('The signers try again by themselves with new secrets. If it stays, read their logs: one of them misbehaves.'),
+  'signer-halted': later('The signer is halted. Resume it by quorum.'),
+  'clock-behind': later('The signer’s clock is behind its journal. Repair the clock.'),
+  'journal-broken': { status: 500, exit: 1, retryable: false, fix: 'Restore the journal from backup; the signer signs nothing until it verifies.' },
+  'wrong-passphrase': { status: 500, exit: 3, retryable: false, fix: 'Check the file that HOLDFAST_PASSPHRASE_FILE names.' },
+  // Operation.
+  'signers-unavailable': later('Start the signers; what is queued goes on by itself.'),
+  'node-unavailable': later('Start the chain node or repair its endpoint.'),
+  'node-disagreement': later('Two endpoints report different chains. Find the one that lies; nothing is credited until they agree.'),
+  'derivation-mismatch': { status: 500, exit: 1, retryable: false, fix: 'Server and signer derive different addresses. Compare their configurations; issue no address.' },
+  'database-newer': { status: 500, exit: 1, retryable: false, fix: 'The database was migrated by a newer release. Run that release.' },
+  'migration-changed': { status: 500, exit: 1, retryable: false, fix: 'Applied migrations never change: restore the file, or reset a development database with npm run reset.' },
+  'config-invalid': { status: 500, exit: 2, retryable: false, fix: 'Correct config.json at the place named.' },
+  'already-running': { status: 409, exit: 3, retryable: true, fix: 'Another Holdfast runs on this data folder. Stop it first.' },
+  'process-failed': { status: 500, exit: 5, retryable: true, fix: 'Read the log file that the message names.' },
+  'server-unavailable': later('Start the server, or correct the address it is asked at.'),
+  outcome_unknown: { status: 202, exit: 5, retryable: true, fix: 'Read the resource; do not send a second request with another key.' },
+  internal: { status: 500, exit: 1, retryable: true, fix: 'Report the request id.' },
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** The row of a code. */
+export function errorRow(code: ErrorCode): ErrorRow {
+  return errorCodes[code];
+}
+
+export function isErrorCode(value: string): value is ErrorCode {
+  return Object.hasOwn(errorCodes, value);
+}

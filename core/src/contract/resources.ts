@@ -1,0 +1,211 @@
+import Type, { type Static } from 'typebox';
+
+/** The API's resources, shared by server, client and CLI. Amounts are base-unit strings, times RFC 3339 UTC. */
+const Amount = Type.String({ description: 'Base units as a decimal string', examples: ['12500000'] });
+const Time = Type.String({ format: 'date-time' });
+const Nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+
+export const AssetResource = Type.Object({
+  object: Type.Literal('asset'),
+  code: Type.String(),
+  name: Type.String(),
+  decimals: Type.Integer(),
+  networks: Type.Array(
+    Type.Object({
+      network: Type.String(),
+      caip19: Type.String(),
+      contract: Nullable(Type.String()),
+      withdrawal_fee: Amount,
+      withdrawal_minimum: Amount,
+    }),
+  ),
+});
+export type AssetResource = Static<typeof AssetResource>;
+
+export const NetworkResource = Type.Object({
+  object: Type.Literal('network'),
+  id: Type.String({ description: 'CAIP-2' }),
+  name: Type.String(),
+  family: Type.Union([Type.Literal('evm'), Type.Literal('bitcoin')]),
+  height: Nullable(Type.Integer()),
+  block_hash: Nullable(Type.String()),
+  confirmations: Type.Array(Type.Object({ below: Nullable(Amount), asset: Type.String(), confirmations: Type.Integer() })),
+});
+export type NetworkResource = Static<typeof NetworkResource>;
+
+export const CustomerResource = Type.Object({
+  object: Type.Literal('customer'),
+  id: Type.String(),
+  client_reference: Type.String(),
+  created_at: Time,
+});
+export type CustomerResource = Static<typeof CustomerResource>;
+
+export const BalanceResource = Type.Object({
+  object: Type.Literal('balance'),
+  customer: Type.String(),
+  asset: Type.String(),
+  decimals: Type.Integer(),
+  available: Amount,
+  held: Amount,
+  receivable: Amount,
+});
+export type BalanceResource = Static<typeof BalanceResource>;
+
+export const DepositAddressResource = Type.Object({
+  object: Type.Literal('deposit_address'),
+  id: Type.String(),
+  customer: Type.String(),
+  network: Type.String(),
+  address: Type.String(),
+  index: Type.Integer(),
+  state: Type.Union([Type.Literal('active'), Type.Literal('superseded'), Type.Literal('retired')]),
+  created_at: Time,
+});
+export type DepositAddressResource = Static<typeof DepositAddressResource>;
+
+export const DepositResource = Type.Object({
+  object: Type.Literal('deposit'),
+  id: Type.String(),
+  customer: Type.String(),
+  network: Type.String(),
+  asset: Type.String(),
+  decimals: Type.Integer(),
+  amount: Amount,
+  address: Type.String(),
+  txid: Type.String(),
+  index: Type.String(),
+  state: Type.Union([Type.Literal('seen'), Type.Literal('credited'), Type.Literal('quarantined'), Type.Literal('orphaned')]),
+  reason: Nullable(Type.String()),
+  confirmations: Type.Integer(),
+  confirmations_required: Type.Integer(),
+  seen_at: Time,
+  credited_at: Nullable(Time),
+});
+export type DepositResource = Static<typeof DepositResource>;
+
+export const WithdrawalState = Type.Union([
+  Type.Literal('queued'),
+  Type.Literal('signing'),
+  Type.Literal('broadcast'),
+  Type.Literal('included'),
+  Type.Literal('settled'),
+  Type.Literal('released'),
+]);
+export type WithdrawalState = Static<typeof WithdrawalState>;
+
+export const WithdrawalResource = Type.Object({
+  object: Type.Literal('withdrawal'),
+  id: Type.String(),
+  client_reference: Type.String(),
+  customer: Type.String(),
+  network: Type.String(),
+  asset: Type.String(),
+  decimals: Type.Integer(),
+  amount: Amount,
+  fee: Amount,
+  destination: Type.String(),
+  memo: Nullable(Type.String()),
+  digest: Type.String(),
+  state: WithdrawalState,
+  reason: Nullable(Type.String()),
+  txid: Nullable(Type.String()),
+  expires_at: Time,
+  created_at: Time,
+  updated_at: Time,
+});
+export type WithdrawalResource = Static<typeof WithdrawalResource>;
+
+export const EventResource = Type.Object({
+  object: Type.Literal('event'),
+  id: Type.String(),
+  seq: Type.Integer(),
+  type: Type.String(),
+  resource: Type.String(),
+  resource_id: Type.String(),
+  occurred_at: Time,
+});
+export type EventResource = Static<typeof EventResource>;
+
+export const WebhookEndpointResource = Type.Object({
+  object: Type.Literal('webhook_endpoint'),
+  id: Type.String(),
+  client_reference: Type.String(),
+  url: Type.String(),
+  event_types: Type.Array(Type.String()),
+  state: Type.Union([Type.Literal('enabled'), Type.Literal('disabled')]),
+  created_at: Time,
+});
+export type WebhookEndpointResource = Static<typeof WebhookEndpointResource>;
+
+export const DeliveryResource = Type.Object({
+  object: Type.Literal('delivery'),
+  id: Type.String(),
+  webhook_endpoint: Type.String(),
+  event: Type.String(),
+  state: Type.Union([Type.Literal('pending'), Type.Literal('delivered'), Type.Literal('failed')]),
+  attempts: Type.Integer(),
+  last_status: Nullable(Type.Integer()),
+  last_error: Nullable(Type.String()),
+  next_attempt_at: Time,
+  created_at: Time,
+  delivered_at: Nullable(Time),
+});
+export type DeliveryResource = Static<typeof DeliveryResource>;
+
+export const SignerResource = Type.Object({
+  object: Type.Literal('signer'),
+  id: Type.String(),
+  reachable: Type.Boolean(),
+  detail: Nullable(Type.String()),
+  owner_address: Nullable(Type.String()),
+  journal_seq: Nullable(Type.Integer()),
+  build: Nullable(Type.String()),
+});
+export type SignerResource = Static<typeof SignerResource>;
+
+export const ReconciliationRow = Type.Object({
+  network: Type.String(),
+  asset: Type.String(),
+  decimals: Type.Integer(),
+  height: Type.Integer(),
+  /** Sum of the accounts that mirror the chain: hot, uncollected, relayer. */
+  ledger: Amount,
+  chain: Amount,
+  difference: Type.String({ description: 'ledger minus chain, base units, signed' }),
+});
+export const ReconciliationResource = Type.Object({
+  object: Type.Literal('reconciliation'),
+  balanced: Type.Boolean(),
+  /** Per asset: debit-normal minus credit-normal balances; 0 by construction and by this check. */
+  trial_balance: Type.Array(Type.Object({ asset: Type.String(), difference: Type.String() })),
+  rows: Type.Array(ReconciliationRow),
+  checked_at: Time,
+});
+export type ReconciliationResource = Static<typeof ReconciliationResource>;
+
+export const AlarmResource = Type.Object({
+  object: Type.Literal('alarm'),
+  id: Type.String(),
+  code: Type.String(),
+  subject: Type.String(),
+  message: Type.String(),
+  opened_at: Time,
+  closed_at: Nullable(Time),
+});
+export type AlarmResource = Static<typeof AlarmResource>;
+
+export const TransactionResource = Type.Object({
+  object: Type.Literal('transaction'),
+  id: Type.String(),
+  network: Type.String(),
+  kind: Type.Union([Type.Literal('withdrawal'), Type.Literal('sweep')]),
+  state: Type.String(),
+  txid: Nullable(Type.String()),
+  fee: Nullable(Amount),
+  fee_asset: Type.String(),
+  withdrawals: Type.Integer(),
+  problem: Nullable(Type.String()),
+  created_at: Time,
+});
+export type TransactionResource = Static<typeof TransactionResource>;

@@ -1,0 +1,152 @@
+import Type, { type Static, type TObject, type TSchema } from 'typebox';
+import { IntentAuthorization, WithdrawalIntent } from '../signing/intent.ts';
+import { ListOf, pageQuery } from './page.ts';
+import {
+  AlarmResource,
+  AssetResource,
+  BalanceResource,
+  CustomerResource,
+  DeliveryResource,
+  DepositAddressResource,
+  DepositResource,
+  EventResource,
+  NetworkResource,
+  ReconciliationResource,
+  SignerResource,
+  TransactionResource,
+  WebhookEndpointResource,
+  WithdrawalResource,
+  WithdrawalState,
+} from './resources.ts';
+
+/**
+ * Every route under /v1, one table: the server registers from it, the client calls from it, openapi.json is generated
+ * from it. GET needs scope `read`; what changes something names its own.
+ */
+export type Scope = 'read' | 'customers' | 'addresses' | 'withdrawals' | 'webhooks';
+export const scopes: readonly Scope[] = ['read', 'customers', 'addresses', 'withdrawals', 'webhooks'];
+
+const strict = { additionalProperties: false } as const;
+/** Chosen by the caller, unique for ever within the kind of resource; printable ASCII without spaces. */
+const ClientReference = Type.String({
+  pattern: '^[!-~]{1,128}$',
+  description: 'Your own permanent name for the resource: the same reference with the same content returns it again',
+});
+const Customer = Type.String({ maxLength: 80, description: 'Customer id, `cus_...`' });
+const Network = Type.String({ maxLength: 64, description: 'CAIP-2' });
+const Asset = Type.String({ maxLength: 16, description: 'Asset code' });
+const EventType = Type.String({
+  pattern: '^(\\*|[a-z_]+(\\.[a-z_]+)*(\\.\\*)?)$',
+  maxLength: 64,
+  description: '`*`, `deposit.*` or `deposit.credited`',
+});
+
+export const CreateCustomerBody = Type.Object({ client_reference: ClientReference }, strict);
+export type CreateCustomerBody = Static<typeof CreateCustomerBody>;
+
+export const CreateDepositAddressBody = Type.Object(
+  { customer: Customer, network: Network, client_reference: Type.Optional(ClientReference) },
+  strict,
+);
+export type CreateDepositAddressBody = Static<typeof CreateDepositAddressBody>;
+
+export const CreateWithdrawalBody = Type.Object(
+  { client_reference: ClientReference, intent: WithdrawalIntent, authorization: IntentAuthorization },
+  strict,
+);
+export type CreateWithdrawalBody = Static<typeof CreateWithdrawalBody>;
+
+export const CreateWebhookEndpointBody = Type.Object(
+  {
+    client_reference: ClientReference,
+    url: Type.String({ maxLength: 2048, description: 'http or https, no credentials' }),
+    event_types: Type.Optional(Type.Array(EventType, { minItems: 1, maxItems: 64 })),
+  },
+  strict,
+);
+export type CreateWebhookEndpointBody = Static<typeof CreateWebhookEndpointBody>;
+
+export const CreatedWebhookEndpoint = Type.Object(
+  {
+  ...WebhookEndpointResource.properties,
+  hmac_secret: Type.String({ description: '`whsec_` and base64: verifies the v1 signatures' }),
+  public_key: Type.String({ description: '`whpk_` and base64, Ed25519: verifies the v1a signatures' }),
+},
+  { title: 'CreatedWebhookEndpoint' },
+);
+export type CreatedWebhookEndpoint = Static<typeof CreatedWebhookEndpoint>;
+
+const Id = Type.Object({ id: Type.String({ maxLength: 80 }) }, strict);
+const query = <P extends Record<string, TSchema>>(filters: P) => Type.Object({ ...pageQuery, ...filters }, strict);
+const optional = Type.Optional;
+
+export const ListEventsQuery = query({
+  after: optional(Type.String({ pattern: '^(0|[1-9][0-9]{0,15})$', description: 'Events with a seq above this one' })),
+});
+export const StreamEventsQuery = Type.Object({ after: ListEventsQuery.properties.after }, strict);
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** With `{name}` for each member of `params`. */
+  readonly path: string;
+  readonly scope: Scope;
+  readonly summary: string;
+  readonly params?: TObject;
+  readonly query?: TObject;
+  readonly body?: TObject;
+  readonly status: 200 | 201 | 202 | 204;
+  /** Absent for 204. */
+  readonly response?: TSchema;
+}
+
+export const routes = {
+  listAssets: { method: 'GET', path: '/v1/assets', scope: 'read', summary: 'Assets and the networks they move on', status: 200, response: ListOf(AssetResource) },
+  listNetworks: { method: 'GET', path: '/v1/networks', scope: 'read', summary: 'Networks and their scanned height', status: 200, response: ListOf(NetworkResource) },
+
+  createCustomer: { method: 'POST', path: '/v1/customers', scope: 'customers', summary: 'Register a customer', body: CreateCustomerBody, status: 201, response: CustomerResource },
+  listCustomers: { method: 'GET', path: '/v1/customers', scope: 'read', summary: 'Customers, newest first', query: query({ client_reference: optional(ClientReference) }), status: 200, response: ListOf(CustomerResource) },
+  getCustomer: { method: 'GET', path: '/v1/customers/{id}', scope: 'read', summary: 'One customer', params: Id, status: 200, response: CustomerResource },
+  listBalances: { method: 'GET', path: '/v1/customers/{id}/balances', scope: 'read', summary: 'What a customer has, one row an asset', params: Id, status: 200, response: ListOf(BalanceResource) },
+
+  issueDepositAddress: { method: 'POST', path: '/v1/deposit_addresses', scope: 'addresses', summary: 'The customer’s active address on a network, issued when there is none', body: CreateDepositAddressBody, status: 201, response: DepositAddressResource },
+  listDepositAddresses: { method: 'GET', path: '/v1/deposit_addresses', scope: 'read', summary: 'Deposit addresses, newest first', query: query({ customer: optional(Customer), network: optional(Network), address: optional(Type.String({ maxLength: 128 })) }), status: 200, response: ListOf(DepositAddressResource) },
+  getDepositAddress: { method: 'GET', path: '/v1/deposit_addresses/{id}', scope: 'read', summary: 'One deposit address', params: Id, status: 200, response: DepositAddressResource },
+
+  listDeposits: { method: 'GET', path: '/v1/deposits', scope: 'read', summary: 'Deposits, newest first', query: query({ customer: optional(Customer), network: optional(Network), asset: optional(Asset), state: optional(DepositResource.properties.state) }), status: 200, response: ListOf(DepositResource) },
+  getDeposit: { method: 'GET', path: '/v1/deposits/{id}', scope: 'read', summary: 'One deposit', params: Id, status: 200, response: DepositResource },
+
+  createWithdrawal: { method: 'POST', path: '/v1/withdrawals', scope: 'withdrawals', summary: 'Request a withdrawal: the amount and the fee are held, the payment follows', body: CreateWithdrawalBody, status: 202, response: WithdrawalResource },
+  listWithdrawals: { method: 'GET', path: '/v1/withdrawals', scope: 'read', summary: 'Withdrawals, newest first', query: query({ customer: optional(Customer), network: optional(Network), asset: optional(Asset), state: optional(WithdrawalState), client_reference: optional(ClientReference) }), status: 200, response: ListOf(WithdrawalResource) },
+  getWithdrawal: { method: 'GET', path: '/v1/withdrawals/{id}', scope: 'read', summary: 'One withdrawal', params: Id, status: 200, response: WithdrawalResource },
+
+  listTransactions: { method: 'GET', path: '/v1/transactions', scope: 'read', summary: 'Our own chain transactions, newest first', query: query({ network: optional(Network), kind: optional(TransactionResource.properties.kind), state: optional(Type.String({ maxLength: 16 })) }), status: 200, response: ListOf(TransactionResource) },
+  getTransaction: { method: 'GET', path: '/v1/transactions/{id}', scope: 'read', summary: 'One chain transaction', params: Id, status: 200, response: TransactionResource },
+
+  listSigners: { method: 'GET', path: '/v1/signers', scope: 'read', summary: 'Signers and whether they answer', status: 200, response: ListOf(SignerResource) },
+  reconcile: { method: 'GET', path: '/v1/reconciliation', scope: 'read', summary: 'Ledger against chain, one row a network and asset', status: 200, response: ReconciliationResource },
+  listAlarms: { method: 'GET', path: '/v1/alarms', scope: 'read', summary: 'Alarms, open ones unless asked otherwise', query: query({ state: optional(Type.Union([Type.Literal('open'), Type.Literal('closed'), Type.Literal('all')])) }), status: 200, response: ListOf(AlarmResource) },
+
+  listEvents: { method: 'GET', path: '/v1/events', scope: 'read', summary: 'Events in their order, oldest first; durable', query: ListEventsQuery, status: 200, response: ListOf(EventResource) },
+
+  createWebhookEndpoint: { method: 'POST', path: '/v1/webhook_endpoints', scope: 'webhooks', summary: 'Register a webhook endpoint; the answer holds its secret', body: CreateWebhookEndpointBody, status: 201, response: CreatedWebhookEndpoint },
+  listWebhookEndpoints: { method: 'GET', path: '/v1/webhook_endpoints', scope: 'webhooks', summary: 'Webhook endpoints, newest first', query: query({}), status: 200, response: ListOf(WebhookEndpointResource) },
+  getWebhookEndpoint: { method: 'GET', path: '/v1/webhook_endpoints/{id}', scope: 'webhooks', summary: 'One webhook endpoint', params: Id, status: 200, response: WebhookEndpointResource },
+  deleteWebhookEndpoint: { method: 'DELETE', path: '/v1/webhook_endpoints/{id}', scope: 'webhooks', summary: 'Remove a webhook endpoint and its deliveries', params: Id, status: 204 },
+  listDeliveries: { method: 'GET', path: '/v1/webhook_endpoints/{id}/deliveries', scope: 'webhooks', summary: 'Delivery log of an endpoint, newest first', params: Id, query: query({}), status: 200, response: ListOf(DeliveryResource) },
+  redeliver: { method: 'POST', path: '/v1/deliveries/{id}/redeliver', scope: 'webhooks', summary: 'Deliver once more, now', params: Id, status: 202, response: DeliveryResource },
+} as const satisfies Record<string, Route>;
+
+export type RouteName = keyof typeof routes;
+/** Server-sent events; not in the table because its answer does not end. */
+export const eventStreamPath = '/v1/events/stream';
+
+type StaticOr<S, Otherwise> = S extends TSchema ? Static<S> : Otherwise;
+type Member<R, K extends string> = R extends Record<K, infer S> ? S : never;
+type Given<S> = [S] extends [never] ? object : StaticOr<S, object>;
+
+/** Path parameters, query and body of a route in one object, as the client's methods take them. */
+export type RouteInput<N extends RouteName> = Given<Member<(typeof routes)[N], 'params'>> &
+  Given<Member<(typeof routes)[N], 'query'>> &
+  Given<Member<(typeof routes)[N], 'body'>>;
+export type RouteOutput<N extends RouteName> =
+  [Member<(typeof routes)[N], 'response'>] extends [never] ? undefined : StaticOr<Member<(typeof routes)[N], 'response'>, undefined>;

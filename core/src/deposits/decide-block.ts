@@ -1,0 +1,219 @@
+import type { ScannedBlock, ScannedTransaction, ScannedTransfer } from '../chains/chain.ts';
+import { chainAccount, type WatchedKind } from './chain-account.ts';
+import { accountCodes } from '../ledger/account-codes.ts';
+import type { Posting } from '../ledger/posting.ts';
+import type { AssetCode } from '../money/asset.ts';
+import { baseUnits, type BaseUnits } from '../money/base-units.ts';
+import type { Family, NetworkId } from '../money/network.ts';
+
+/** Who a watched address belongs to. */
+export type AddressOwner =
+  | { readonly kind: 'deposit'; readonly addressId: string; readonly customerId: string }
+  | { readonly kind: 'hot' }
+  | { readonly kind: 'relayer' };
+
+/** One of our own transactions as the block application needs it. */
+export interface OwnTransaction {
+  readonly id: string;
+  readonly kind: 'withdrawal' | 'sweep';
+  readonly refs: readonly string[];
+  /** What it pays out of our wallets, base units by asset; empty for a sweep. */
+  readonly payments: ReadonlyMap<AssetCode, bigint>;
+}
+
+export interface BlockState {
+  readonly network: NetworkId;
+  readonly family: Family;
+  readonly nativeAsset: AssetCode;
+  /** Id of this application of the block; postings carry it as their cause. */
+  readonly blockId: bigint;
+  readonly ownerOf: (address: string) => AddressOwner | undefined;
+  readonly ownByRef: ReadonlyMap<string, OwnTransaction>;
+  readonly confirmationsFor: (asset: AssetCode, amount: BaseUnits) => number;
+}
+
+export interface SeenDeposit {
+  readonly txid: string;
+  readonly index: string;
+  readonly asset: AssetCode;
+  readonly addressId: string;
+  readonly customerId: string;
+  readonly amount: BaseUnits;
+  readonly doubt: string | null;
+  readonly confirmationsRequired: number;
+}
+
+export interface Inclusion {
+  readonly transactionId: string;
+  readonly txid: string;
+  /** False when the transaction was mined and did nothing (reverted): only its fee was spent. */
+  readonly succeeded: boolean;
+  /** Network fee in the native asset that we paid; 0 when a stranger relayed it. */
+  readonly fee: BaseUnits;
+}
+
+export interface BlockAlarm {
+  readonly code: 'unexplained-outflow' | 'payment-differs' | 'unattributed-arrival';
+  readonly subject: string;
+  readonly message: string;
+}
+
+export interface BlockChanges {
+  readonly deposits: SeenDeposit[];
+  readonly inclusions: Inclusion[];
+  readonly postings: Posting[];
+  readonly alarms: BlockAlarm[];
+}
+
+/**
+ * What one block means: deposits seen, own transactions included, and one posting for each transfer of a watched
+ * address, so that the ledger's chain accounts equal the chain at this block. A transfer that nothing explains is
+ * posted to `unexplained` or `suspense` and raises an alarm; nothing is dropped.
+ */
+export function decideBlock(block: ScannedBlock, state: BlockState): BlockChanges {
+  const changes: BlockChanges = { deposits: [], inclusions: [], postings: [], alarms: [] };
+  let ordinal = 0;
+  const post = (debit: string, credit: string, amount: bigint): void => {
+    if (amount === 0n) return;
+    changes.postings.push({
+      idem: `block/${state.blockId}/${ordinal++}`,
+      cause: `block:${state.blockId}`,
+      debit,
+      credit,
+      amount: baseUnits(amount),
+    });
+  };
+  for (const transaction of block.transactions) {
+    const own = transaction.refs.map((ref) => state.ownByRef.get(ref)).find((known) => known !== undefined);
+    if (own) decideOwn(transaction, own, state, changes, post);
+    else decideForeign(transaction, state, changes, post);
+  }
+  return changes;
+}
+
+type Post = (debit: string, credit: string, amount: bigint) => void;
+
+function accountOf(transfer: ScannedTransfer, state: BlockState): { kind: WatchedKind; account: string } | undefined {
+  const owner = state.ownerOf(transfer.address);
+  if (!owner) return undefined;
+  return { kind: owner.kind, account: chainAccount(owner.kind, state.family, state.network, transfer.asset) };
+}
+
+/** Own transaction: everything passes through `in_flight`, and what stays there is what its payments took. */
+function decideOwn(transaction: ScannedTransaction, own: OwnTransaction, state: BlockState, changes: BlockChanges, post: Post): void {
+  const net = new Map<AssetCode, bigint>();
+  let relayerFee = 0n;
+  for (const transfer of transaction.transfers) {
+    const found = accountOf(transfer, state);
+    if (!found) continue;
+    if (transfer.index === 'fee') {
+      relayerFee += transfer.amount;
+      post(accountCodes.feesPaid(state.network, transfer.asset), found.account, transfer.amount);
+      continue;
+    }
+    const inFlight = accountCodes.inFlight(state.network, transfer.asset);
+    if (transfer.direction === 'out') post(inFlight, found.account, transfer.amount);
+    else post(found.account, inFlight, transfer.amount);
+    net.set(transfer.asset, (net.get(transfer.asset) ?? 0n) + (transfer.direction === 'out' ? transfer.amount : -transfer.amount));
+  }
+  // A Safe transaction shows its own hash only when it ran; matched by transaction id alone it was mined and reverted.
+  const succeeded = state.family === 'bitcoin' || own.kind === 'sweep' ? net.size > 0 : transaction.refs.some((ref) => ref.startsWith('safe:'));
+  let minerFee = 0n;
+  if (state.family === 'bitcoin') {
+    minerFee = (net.get(state.nativeAsset) ?? 0n) - (own.payments.get(state.nativeAsset) ?? 0n);
+    if (minerFee > 0n) {
+      post(accountCodes.feesPaid(state.network, state.nativeAsset), accountCodes.inFlight(state.network, state.nativeAsset), minerFee);
+      net.set(state.nativeAsset, (net.get(state.nativeAsset) ?? 0n) - minerFee);
+    }
+  }
+  for (const asset of new Set([...net.keys(), ...own.payments.keys()])) {
+    const expected = succeeded ? (own.payments.get(asset) ?? 0n) : 0n;
+    if ((net.get(asset) ?? 0n) !== expected) {
+      changes.alarms.push({
+        code: 'payment-differs',
+        subject: own.id,
+        message: `transaction ${transaction.txid} took ${net.get(asset) ?? 0n} base units of ${asset} where its payments are ${expected}`,
+      });
+    }
+  }
+  changes.inclusions.push({ transactionId: own.id, txid: transaction.txid, succeeded, fee: baseUnits(relayerFee + (minerFee > 0n ? minerFee : 0n)) });
+}
+
+function decideForeign(transaction: ScannedTransaction, state: BlockState, changes: BlockChanges, post: Post): void {
+  // Anyone may call a forwarder's flush: coins leaving deposit addresses for the vault are a move between our accounts.
+  const collected = new Map<AssetCode, bigint>();
+  for (const transfer of transaction.transfers) {
+    if (transfer.direction === 'in' && state.ownerOf(transfer.address)?.kind === 'hot') {
+      collected.set(transfer.asset, (collected.get(transfer.asset) ?? 0n) + transfer.amount);
+    }
+  }
+  const flushed = new Map<AssetCode, bigint>();
+  for (const transfer of transaction.transfers) {
+    const found = accountOf(transfer, state);
+    if (!found || transfer.direction !== 'out') continue;
+    let left: bigint = transfer.amount;
+    if (found.kind === 'deposit' && state.family === 'evm') {
+      const move = min(left, (collected.get(transfer.asset) ?? 0n) - (flushed.get(transfer.asset) ?? 0n));
+      post(chainAccount('hot', state.family, state.network, transfer.asset), found.account, move);
+      flushed.set(transfer.asset, (flushed.get(transfer.asset) ?? 0n) + move);
+      left -= move;
+    }
+    if (left === 0n) continue;
+    post(accountCodes.unexplained(state.network, transfer.asset), found.account, left);
+    changes.alarms.push({
+      code: 'unexplained-outflow',
+      subject: `${transaction.txid}/${transfer.index}`,
+      message: `${left} base units of ${transfer.asset} left ${transfer.address} on ${state.network} in ${transaction.txid}, which the signers did not sign for us`,
+    });
+  }
+  for (const transfer of transaction.transfers) {
+    if (transfer.direction === 'in') decideArrival(transfer, transaction, state, changes, post, flushed);
+  }
+}
+
+function decideArrival(
+  transfer: ScannedTransfer,
+  transaction: ScannedTransaction,
+  state: BlockState,
+  changes: BlockChanges,
+  post: Post,
+  flushed: Map<AssetCode, bigint>,
+): void {
+  const owner = state.ownerOf(transfer.address);
+  if (!owner) return;
+  const account = chainAccount(owner.kind, state.family, state.network, transfer.asset);
+  if (owner.kind === 'deposit') {
+    const doubt = transfer.doubt ?? null;
+    const waiting = doubt === null ? accountCodes.unconfirmed : accountCodes.quarantine;
+    post(account, waiting(state.network, transfer.asset), transfer.amount);
+    changes.deposits.push({
+      txid: transaction.txid,
+      index: transfer.index,
+      asset: transfer.asset,
+      addressId: owner.addressId,
+      customerId: owner.customerId,
+      amount: transfer.amount,
+      doubt,
+      confirmationsRequired: state.confirmationsFor(transfer.asset, transfer.amount),
+    });
+    return;
+  }
+  if (owner.kind === 'relayer') {
+    post(account, accountCodes.capital(transfer.asset), transfer.amount);
+    return;
+  }
+  const fromForwarders = min(transfer.amount, flushed.get(transfer.asset) ?? 0n);
+  flushed.set(transfer.asset, (flushed.get(transfer.asset) ?? 0n) - fromForwarders);
+  const unattributed = transfer.amount - fromForwarders;
+  if (unattributed === 0n) return;
+  post(account, accountCodes.suspense(state.network, transfer.asset), unattributed);
+  changes.alarms.push({
+    code: 'unattributed-arrival',
+    subject: `${transaction.txid}/${transfer.index}`,
+    message: `${unattributed} base units of ${transfer.asset} reached our wallet ${transfer.address} without a deposit address; they wait in suspense`,
+  });
+}
+
+function min(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}

@@ -1,0 +1,97 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
+import Type, { type Static } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { Failure } from '../failure.ts';
+import { canonicalJson } from './intent.ts';
+
+/** A signer's journal: one line a record, RFC 8785 JSON, chained by the SHA-256 of the line before. */
+const strict = { additionalProperties: false } as const;
+const hex = (bytes: number) => Type.String({ pattern: `^[0-9a-f]{${bytes * 2}}$` });
+const Amount = Type.String({ pattern: '^[1-9][0-9]{0,77}$' });
+
+const entry = <K extends string, B extends Record<string, Type.TSchema>>(kind: K, body: B) =>
+  Type.Object({ kind: Type.Literal(kind), body: Type.Object(body, strict) }, strict);
+
+const entries = {
+  /** The process opened the journal. */
+  started: entry('started', { boot_id: Type.String(), build: Type.String() }),
+  /** A deposit address was handed out; its index is the customer's for ever. */
+  address: entry('address', {
+    network: Type.String(),
+    customer: Type.String(),
+    index: Type.Integer({ minimum: 0 }),
+    address: Type.String(),
+  }),
+  /** A transaction may be signed: written and flushed before anything of its signature leaves. */
+  accepted: entry('accepted', {
+    network: Type.String(),
+    /** Bitcoin txid or Safe transaction hash: names the exact bytes. */
+    txid: hex(32),
+    /** Of two transactions that share one of these, the chain confirms at most one: outpoints, or the Safe's nonce. */
+    conflict_keys: Type.Array(Type.String(), { minItems: 1 }),
+    digests: Type.Array(hex(32), { minItems: 1 }),
+    /** What counts towards the rolling limits; a digest is charged once, however often it is replaced. */
+    charges: Type.Array(Type.Object({ asset: Type.String(), amount: Amount }, strict)),
+  }),
+  refused: entry('refused', { network: Type.String(), code: Type.String(), digests: Type.Array(hex(32)) }),
+  /** Key generation has finished for good. */
+  key: entry('key', { network: Type.String(), epoch: Type.Integer(), session: hex(16), group_key: hex(33) }),
+} as const;
+
+export type JournalEntry = { [K in keyof typeof entries]: Static<(typeof entries)[K]> }[keyof typeof entries];
+export type EntryOf<K extends JournalEntry['kind']> = Extract<JournalEntry, { kind: K }>;
+export type JournalRecord = JournalEntry & JournalLink;
+
+interface JournalLink {
+  readonly seq: number;
+  /** Hash of the line before, 64 hex digits. */
+  readonly prev: string;
+  /** UTC, never smaller than the record before. */
+  readonly at_ms: number;
+}
+
+/** Where a journal ends: what the next record links to. */
+export interface JournalHead {
+  readonly seq: number;
+  readonly hash: string;
+  readonly atMs: number;
+}
+
+/** Before the first record. */
+export const emptyHead: JournalHead = { seq: 0, hash: '00'.repeat(32), atMs: 0 };
+
+const Entry = Compile(Type.Union(Object.values(entries)));
+
+/** Line (without its newline) of the record after `head`, and the head that it makes. */
+export function encodeRecord(head: JournalHead, entry: JournalEntry, atMs: number): { line: string; record: JournalRecord; head: JournalHead } {
+  const record: JournalRecord = { seq: head.seq + 1, prev: head.hash, at_ms: Math.max(atMs, head.atMs), ...entry };
+  const line = canonicalJson(record);
+  return { line, record, head: { seq: record.seq, hash: lineHash(line), atMs: record.at_ms } };
+}
+
+/**
+ * Reads the line after `head`.
+ * @throws Failure journal-broken naming the sequence number, when it is not exactly what `encodeRecord` would have written.
+ */
+export function decodeRecord(head: JournalHead, line: string): { record: JournalRecord; head: JournalHead } {
+  const seq = head.seq + 1;
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (cause) {
+    throw new Failure('journal-broken', `record ${seq} is not JSON`, { cause });
+  }
+  const { seq: ownSeq, prev, at_ms: atMs, ...rest } = (value ?? {}) as Record<string, unknown>;
+  if (ownSeq !== seq || prev !== head.hash) throw new Failure('journal-broken', `record ${seq} does not follow the one before it`);
+  if (!Number.isSafeInteger(atMs) || (atMs as number) < head.atMs || !Entry.Check(rest)) {
+    throw new Failure('journal-broken', `record ${seq} does not fit its schema`);
+  }
+  const again = encodeRecord(head, rest, atMs as number);
+  if (again.line !== line) throw new Failure('journal-broken', `record ${seq} is not in canonical form`);
+  return { record: again.record, head: again.head };
+}
+
+function lineHash(line: string): string {
+  return bytesToHex(sha256(utf8ToBytes(line)));
+}

@@ -1,0 +1,99 @@
+import { join } from 'node:path';
+import { schnorr } from '@noble/curves/secp256k1.js';
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { Failure } from '@holdfast/core/failure.ts';
+import { type Miner, openMiner } from './bitcoin/miner.ts';
+import { type BitcoinNode, startBitcoindPair } from './bitcoin/start.ts';
+import { addressOfKey } from './evm/accounts.ts';
+import { type AnvilNode, startAnvil } from './evm/start-anvil.ts';
+import { keepFile, randomHex } from './private-files.ts';
+import type { Supervisor } from './processes.ts';
+import { type RpcProxy, startRpcProxy } from './proxy.ts';
+
+/** The chain nodes of a devnet. */
+export interface Chains {
+  readonly anvil: AnvilNode;
+  /** Two peered nodes and the miner of the first; null when there is no bitcoind on this machine. */
+  readonly bitcoin: { readonly nodes: readonly [BitcoinNode, BitcoinNode]; readonly miner: Miner } | null;
+  /** Why Bitcoin is missing. */
+  readonly bitcoinProblem: string | null;
+  stop(): Promise<void>;
+}
+
+export interface ChainOptions {
+  readonly supervisor: Supervisor;
+  /** Seconds between EVM blocks; undefined: blocks only when asked for. */
+  readonly blockTimeS?: number;
+  readonly log: (line: string) => void;
+}
+
+/** Starts the nodes below `folder`, continuing the chains that are there. */
+export async function startChains(folder: string, options: ChainOptions): Promise<Chains> {
+  const anvil = await startAnvil({
+    stateFile: join(folder, 'anvil', 'state.json'),
+    ...(options.blockTimeS === undefined ? { noMining: true } : { blockTimeS: options.blockTimeS }),
+  });
+  try {
+    const nodes = await startBitcoindPair({ supervisor: options.supervisor, dataDir: join(folder, 'bitcoin'), log: options.log });
+    const miner = await openMiner(nodes[0].rpc);
+    const stop = async (): Promise<void> => void (await Promise.all([anvil.stop(), ...nodes.map((node) => node.stop())]));
+    return { anvil, bitcoin: { nodes, miner }, bitcoinProblem: null, stop };
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== 'node-unavailable') {
+      await anvil.stop();
+      throw error;
+    }
+    return { anvil, bitcoin: null, bitcoinProblem: error.message, stop: () => anvil.stop() };
+  }
+}
+
+/** Keys of the custodians. On a devnet they lie on this disk, which is why no other chain id accepts them. */
+export interface ColdKeys {
+  /** secp256k1, 0x hex; owners of the cold Safe. */
+  readonly evm: readonly string[];
+  readonly evmOwners: readonly string[];
+  /** x-only public keys, hex, of the 3-of-5 leaf in every Bitcoin address. */
+  readonly bitcoin: readonly string[];
+}
+
+export function keepColdKeys(folder: string): ColdKeys {
+  const keys = [1, 2, 3, 4, 5].map((n) => keepFile(join(folder, `custodian-${n}.key`), () => randomHex(32)));
+  return {
+    evm: keys.map((key) => `0x${key}`),
+    evmOwners: keys.map((key) => addressOfKey(`0x${key}`)),
+    bitcoin: keys.map((key) => bytesToHex(schnorr.getPublicKey(hexToBytes(key)))),
+  };
+}
+
+/**
+ * One loopback proxy per party and node, so that a test can make one party's view lie, lag or die. All of them lead to
+ * the same few nodes: this is not independence, which takes nodes of one's own on hosts of one's own.
+ */
+export interface PartyView {
+  readonly evm: readonly RpcProxy[];
+  readonly bitcoin: readonly RpcProxy[];
+  /** Endpoint URLs with credentials, for a configuration. */
+  readonly evmUrls: readonly string[];
+  readonly bitcoinUrls: readonly string[];
+  close(): Promise<void>;
+}
+
+export async function openView(chains: Chains): Promise<PartyView> {
+  // Two endpoints each, so that agreement has something to compare.
+  const evm = await Promise.all([chains.anvil.url, chains.anvil.url].map((target) => startRpcProxy({ target })));
+  const nodes = chains.bitcoin?.nodes ?? [];
+  const bitcoin = await Promise.all(nodes.map((node) => startRpcProxy({ target: node.rpcUrl })));
+  const withCredentials = (proxy: RpcProxy, node: BitcoinNode): string => {
+    const url = new URL(proxy.url);
+    url.username = node.user;
+    url.password = node.password;
+    return url.href;
+  };
+  return {
+    evm,
+    bitcoin,
+    evmUrls: evm.map((proxy) => proxy.url),
+    bitcoinUrls: bitcoin.map((proxy, i) => withCredentials(proxy, nodes[i]!)),
+    close: async () => void (await Promise.all([...evm, ...bitcoin].map((proxy) => proxy.close()))),
+  };
+}

@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto';
+import type { DepositResource, WithdrawalResource } from '@holdfast/core/contract/resources.ts';
+import { parseUnits } from '@holdfast/core/money/base-units.ts';
+import { bitcoinNetworkId, caip19, evmNetworkId } from '../configure.ts';
+import type { Devnet } from '../devnet.ts';
+import { mintAndSendUsdc, mintAndSendUsdt, payFromContract, sendEth } from '../evm/payments.ts';
+import { awaitCondition } from './await-condition.ts';
+
+export type AssetName = 'BTC' | 'ETH' | 'USDT' | 'USDC';
+export const decimalsOf: Readonly<Record<AssetName, number>> = { BTC: 8, ETH: 18, USDT: 6, USDC: 6 };
+export const networkOf = (asset: AssetName): string => (asset === 'BTC' ? bitcoinNetworkId : evmNetworkId);
+
+export interface Customer {
+  readonly name: string;
+  readonly id: string;
+  /** Deposit address by network id. */
+  readonly addresses: ReadonlyMap<string, string>;
+}
+
+/** Registers a customer and asks for an address on every network. */
+export async function joinCustomer(devnet: Devnet, name: string, reference: string): Promise<Customer> {
+  const { id } = await devnet.client.createCustomer({ client_reference: reference });
+  const addresses = new Map<string, string>();
+  for (const network of networksOf(devnet)) {
+    addresses.set(network, (await devnet.client.issueDepositAddress({ customer: id, network })).address);
+  }
+  return { name, id, addresses };
+}
+
+export const networksOf = (devnet: Devnet): string[] => (devnet.chains.bitcoin ? [evmNetworkId, bitcoinNetworkId] : [evmNetworkId]);
+export const assetsOf = (devnet: Devnet): AssetName[] => (devnet.chains.bitcoin ? ['BTC', 'ETH', 'USDT', 'USDC'] : ['ETH', 'USDT', 'USDC']);
+
+/** Somebody outside pays a customer. @returns the transaction id. */
+export async function payDeposit(devnet: Devnet, customer: Customer, asset: AssetName, coins: string, how: 'direct' | 'contract' = 'direct'): Promise<string> {
+  const to = customer.addresses.get(networkOf(asset))!;
+  const amount = parseUnits(coins, decimalsOf[asset]);
+  const rpcUrl = devnet.chains.anvil.url;
+  if (asset === 'BTC') return devnet.chains.bitcoin!.miner.pay(to, amount);
+  if (asset === 'USDT') return mintAndSendUsdt({ rpcUrl, to, usdt: devnet.evm.usdt, amount });
+  if (asset === 'USDC') return mintAndSendUsdc({ rpcUrl, to, usdc: devnet.evm.usdc, amount });
+  if (how === 'contract') return payFromContract({ rpcUrl, to, splitter: devnet.evm.splitter, amountWei: amount });
+  return sendEth({ rpcUrl, to, amountWei: amount });
+}
+
+/** The deposit that a transaction made, once it has reached the state. */
+export async function awaitDeposit(devnet: Devnet, customer: Customer, txid: string, state: DepositResource['state'], withinMs?: number): Promise<DepositResource> {
+  return awaitCondition(
+    `deposit ${txid} ${state}`,
+    async () => (await devnet.client.listDeposits({ customer: customer.id, limit: 200 })).data.find((deposit) => deposit.txid === txid && deposit.state === state),
+    withinMs,
+  );
+}
+
+/** A fresh address of the world outside. */
+export async function outsideAddress(devnet: Devnet, asset: AssetName): Promise<string> {
+  if (asset === 'BTC') return devnet.chains.bitcoin!.miner.rpc<string>('getnewaddress', ['', 'bech32'], 'miner');
+  return `0x${randomBytes(20).toString('hex')}`;
+}
+
+/** A customer asks for a withdrawal that their exchange has authorised. */
+export async function requestWithdrawal(devnet: Devnet, customer: Customer, asset: AssetName, coins: string, destination: string): Promise<WithdrawalResource> {
+  const authorized = devnet.authorize({
+    version: 1,
+    kind: 'withdrawal',
+    network: networkOf(asset),
+    asset: caip19(asset, devnet.evm),
+    amount: parseUnits(coins, decimalsOf[asset]).toString(),
+    destination,
+    memo: null,
+    customer: customer.id,
+    fee_max: parseUnits('2', decimalsOf[asset]).toString(),
+    expires_at: new Date(Date.now() + 3_600_000).toISOString(),
+    nonce: randomBytes(12).toString('hex'),
+  });
+  return devnet.client.createWithdrawal({ client_reference: `wd-${randomBytes(8).toString('hex')}`, ...authorized });
+}
+
+export async function awaitWithdrawal(devnet: Devnet, id: string, state: WithdrawalResource['state'], withinMs?: number): Promise<WithdrawalResource> {
+  return awaitCondition(
+    `withdrawal ${id} ${state}`,
+    async () => {
+      const withdrawal = await devnet.client.getWithdrawal({ id });
+      return withdrawal.state === state && withdrawal;
+    },
+    withinMs,
+  );
+}

@@ -1,0 +1,139 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Failure } from '@holdfast/core/failure.ts';
+import Type, { type Static, type TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
+
+/** `config.json` of the server, one file, no reload. Adding a token or an EVM network is adding a row here. */
+const strict = { additionalProperties: false } as const;
+const Amount = Type.String({ pattern: '^(0|[1-9][0-9]{0,77})$' });
+const Hex = (bytes: number) => Type.String({ pattern: `^[0-9a-f]{${bytes * 2}}$` });
+const EvmAddress = Type.String({ pattern: '^0x[0-9a-fA-F]{40}$' });
+
+/** What one asset costs and is limited to on one network; base units. */
+const AssetRule = Type.Object(
+  {
+    asset: Type.String({ pattern: '^[A-Z0-9]{2,16}$' }),
+    caip19: Type.String(),
+    contract: Type.Union([EvmAddress, Type.Null()]),
+    withdrawal_fee: Amount,
+    withdrawal_minimum: Amount,
+    per_withdrawal_max: Amount,
+    /** A customer's withdrawals over the last 24 hours. */
+    per_customer_day_max: Amount,
+    /** A deposit waits for the confirmations of the first tier whose `below` exceeds its amount; the last has none. */
+    confirmations: Type.Array(
+      Type.Object({ below: Type.Union([Amount, Type.Null()]), confirmations: Type.Integer({ minimum: 1, maximum: 10_000 }) }, strict),
+      { minItems: 1 },
+    ),
+  },
+  strict,
+);
+export type AssetRule = Static<typeof AssetRule>;
+
+const common = {
+  id: Type.String(),
+  name: Type.String(),
+  /** Every endpoint must agree on a block before it counts; with fewer answering, nothing does. */
+  endpoints: Type.Array(Type.String(), { minItems: 1 }),
+  start_height: Type.Integer({ minimum: 0 }),
+  poll_ms: Type.Integer({ minimum: 20 }),
+  /** Confirmations after which our own transaction is final and its holds are consumed. */
+  final_confirmations: Type.Integer({ minimum: 1 }),
+  batch_size_max: Type.Integer({ minimum: 1, maximum: 200 }),
+  /** How long the first withdrawal of a batch waits for company. */
+  batch_wait_ms: Type.Integer({ minimum: 0 }),
+  assets: Type.Array(AssetRule, { minItems: 1 }),
+};
+
+const EvmNetwork = Type.Object(
+  {
+    ...common,
+    family: Type.Literal('evm'),
+    safe: EvmAddress,
+    multi_send: EvmAddress,
+    registry: EvmAddress,
+    forwarder_factory: EvmAddress,
+    forwarder_init_code_hash: Hex(32),
+    /** Wei; an estimate above it is not sent. */
+    max_fee_per_gas: Amount,
+    sweep_wait_ms: Type.Integer({ minimum: 0 }),
+  },
+  strict,
+);
+export type EvmNetwork = Static<typeof EvmNetwork>;
+
+const BitcoinNetwork = Type.Object(
+  {
+    ...common,
+    family: Type.Literal('bitcoin'),
+    cold_keys: Type.Array(Hex(32), { minItems: 5, maxItems: 5 }),
+    /** Used where the node has no estimate; satoshi a virtual byte. */
+    fee_rate_default: Type.Integer({ minimum: 1 }),
+    fee_rate_max: Type.Integer({ minimum: 1 }),
+  },
+  strict,
+);
+export type BitcoinNetwork = Static<typeof BitcoinNetwork>;
+export type NetworkConfig = EvmNetwork | BitcoinNetwork;
+
+export const ServerConfig = Type.Object(
+  {
+    listen: Type.Object({ host: Type.String(), port: Type.Integer({ minimum: 0, maximum: 65_535 }) }, strict),
+    signers: Type.Array(
+      Type.Object({ id: Type.String(), identifier: Type.Integer({ minimum: 1, maximum: 9 }), url: Type.String(), fingerprint: Hex(32) }, strict),
+      { minItems: 1 },
+    ),
+    quorum: Type.Integer({ minimum: 1 }),
+    api_keys: Type.Array(
+      Type.Object({ key_id: Type.String(), public_key: Hex(32), scopes: Type.Array(Type.String()) }, strict),
+    ),
+    integrator_keys: Type.Array(Type.Object({ key_id: Type.String(), public_key: Hex(32) }, strict)),
+    assets: Type.Array(
+      Type.Object({ code: Type.String({ pattern: '^[A-Z0-9]{2,16}$' }), name: Type.String(), decimals: Type.Integer({ minimum: 0, maximum: 30 }) }, strict),
+    ),
+    networks: Type.Array(Type.Union([EvmNetwork, BitcoinNetwork]), { minItems: 1 }),
+    webhooks: Type.Object({ allow_private: Type.Boolean() }, strict),
+    /** Tests only: the name of the step at which the process kills itself. Refused off the development chains. */
+    kill_at: Type.Optional(Type.String()),
+  },
+  strict,
+);
+export type ServerConfig = Static<typeof ServerConfig>;
+
+const devNetworks = new Set(['eip155:31337', 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328']);
+
+/** Parses a value against a schema. @throws Failure config-invalid naming the first wrong place. */
+export function parseConfig<T extends TSchema>(schema: T, value: unknown, source: string): Static<T> {
+  const check = Compile(schema);
+  if (!check.Check(value)) {
+    const first = check.Errors(value)[0];
+    throw new Failure('config-invalid', `${source}: ${first?.instancePath || '/'} ${first?.message ?? 'does not fit the schema'}`);
+  }
+  return value;
+}
+
+/** Reads and checks `<dataDir>/config.json`. @throws Failure config-invalid. */
+export function loadConfig(dataDir: string): ServerConfig {
+  const file = join(dataDir, 'config.json');
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    throw new Failure('config-invalid', `${file} cannot be read as JSON`, { cause });
+  }
+  const config = parseConfig(ServerConfig, value, file);
+  const codes = new Set(config.assets.map((asset) => asset.code));
+  for (const network of config.networks) {
+    for (const rule of network.assets) {
+      if (!codes.has(rule.asset)) throw new Failure('config-invalid', `${file}: ${network.id} lists ${rule.asset}, which /assets lacks`);
+      if (rule.confirmations.at(-1)?.below !== null) {
+        throw new Failure('config-invalid', `${file}: the last confirmation tier of ${rule.asset} on ${network.id} must have "below": null`);
+      }
+    }
+    if (config.kill_at !== undefined && !devNetworks.has(network.id)) {
+      throw new Failure('config-invalid', `${file}: kill_at is for the development chains, not ${network.id}`);
+    }
+  }
+  return config;
+}

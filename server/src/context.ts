@@ -1,0 +1,41 @@
+import type { Database } from './store/database.ts';
+import type { ServerConfig } from './config.ts';
+
+/** What every job and operation gets instead of globals: the database, the clock, ids, and the test's kill switch. */
+export interface Context {
+  readonly db: Database;
+  readonly config: ServerConfig;
+  /** UTC milliseconds. */
+  readonly now: () => number;
+  /** UUIDv7. */
+  readonly newId: () => string;
+  /** Marks a numbered step of a flow; a test configures one at which the process dies. */
+  readonly step: (name: Step) => void;
+  readonly log: (event: string, fields?: Record<string, unknown>) => void;
+}
+
+/** Every place of a deposit's or a withdrawal's life between two effects, in order. A functional test kills the server at each. */
+export const steps = [
+  'address-before-insert',
+  'address-before-activate',
+  'block-before-apply',
+  'block-before-commit',
+  'block-after-commit',
+  'credit-before-commit',
+  'credit-after-commit',
+  'withdrawal-before-commit',
+  'withdrawal-after-commit',
+  'batch-before-commit',
+  'batch-after-commit',
+  'sign-before-request',
+  'sign-after-quorum',
+  'sign-before-commit',
+  'sign-after-commit',
+  'broadcast-after-send',
+  'broadcast-after-commit',
+  'settle-before-commit',
+  'settle-after-commit',
+  'sweep-before-commit',
+  'sweep-after-commit',
+] as const;
+export type Step = (typeof steps)[number];

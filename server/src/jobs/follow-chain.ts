@@ -1,0 +1,98 @@
+import { decideBlock } from '@holdfast/core/deposits/decide-block.ts';
+import { confirmationsRequired } from '@holdfast/core/deposits/confirmations.ts';
+import { Failure } from '@holdfast/core/failure.ts';
+import type { Context } from '../context.ts';
+import type { LoadedBlock, Network } from '../networks/network.ts';
+import { raiseAlarm } from '../store/alarms.ts';
+import { insertBlock, tipBlock } from '../store/blocks.ts';
+import { markIncluded, ownByRefs, reopenReverted } from '../store/chain-transactions.ts';
+import { upsertSeenDeposits } from '../store/deposits.ts';
+import type { Sql } from '../store/database.ts';
+import { insertEvents, type NewEvent } from '../store/events.ts';
+import { mustPost } from '../store/ledger/post-batch.ts';
+import { moveWithdrawals } from '../store/withdrawals.ts';
+import { rollBackTip } from './roll-back-tip.ts';
+
+/** Blocks applied in one pass at the most, so that other jobs get their turn during a long catch-up. */
+const blocksPerPass = 200;
+
+/**
+ * Follows one network by hash: takes blocks off while the nodes agree on another one at the applied tip's height, then
+ * applies new ones in order, each in one transaction. A lagging or shorter chain is waited for; only a different block
+ * undoes one.
+ * @returns how many blocks were applied or rolled back.
+ * @throws Failure node-unavailable or node-disagreement: nothing was applied that the endpoints do not agree on.
+ */
+export async function followChain(ctx: Context, network: Network): Promise<number> {
+  const height = await network.height();
+  let changed = 0;
+  let tip = await tipBlock(ctx.db, network.id);
+  while (tip && tip.height <= height && (await network.hashAt(tip.height)) !== tip.hash) {
+    await rollBackTip(ctx, network, tip);
+    tip = await tipBlock(ctx.db, network.id);
+    changed++;
+  }
+  let next = tip ? tip.height + 1 : network.config.start_height;
+  for (; next <= height && changed < blocksPerPass; next++) {
+    const hash = await network.hashAt(next);
+    const loaded = await network.loadBlock(next, hash);
+    if (tip && loaded.block.parentHash !== tip.hash) return changed; // The branch changed under us; the next pass rolls back.
+    await applyBlock(ctx, network, loaded);
+    tip = await tipBlock(ctx.db, network.id);
+    changed++;
+  }
+  return changed;
+}
+
+async function applyBlock(ctx: Context, network: Network, loaded: LoadedBlock): Promise<void> {
+  const { block } = loaded;
+  const nowMs = ctx.now();
+  ctx.step('block-before-apply');
+  await ctx.db.transaction(async (sql) => {
+    const blockId = await insertBlock(sql, { network: network.id, ...block }, nowMs);
+    if (block.transactions.length > 0) await applyTransactions(ctx, sql, network, loaded, blockId, nowMs);
+    await loaded.record(sql, blockId);
+    ctx.step('block-before-commit');
+  });
+  ctx.step('block-after-commit');
+  if (block.transactions.length > 0) ctx.log('block-applied', { network: network.id, height: block.height, transactions: block.transactions.length });
+}
+
+async function applyTransactions(ctx: Context, sql: Sql, network: Network, loaded: LoadedBlock, blockId: bigint, nowMs: number): Promise<void> {
+  const { block } = loaded;
+  const changes = decideBlock(block, {
+    network: network.id,
+    family: network.family,
+    nativeAsset: network.nativeAsset,
+    blockId,
+    ownerOf: loaded.ownerOf,
+    ownByRef: await ownByRefs(sql, network.id, block.transactions.flatMap((transaction) => transaction.refs)),
+    confirmationsFor: (asset, amount) => {
+      const rule = network.config.assets.find((one) => one.asset === asset);
+      if (!rule) throw new Failure('unknown-asset', `${asset} has no rule on ${network.id}`);
+      return confirmationsRequired(rule.confirmations.map(({ below, confirmations }) => ({ below: below === null ? null : BigInt(below), confirmations })), amount);
+    },
+  });
+  const events: NewEvent[] = [];
+  const ids = await upsertSeenDeposits(sql, network.id, { id: blockId, height: block.height }, changes.deposits, ctx.newId, nowMs);
+  for (const [i, deposit] of changes.deposits.entries()) {
+    events.push({ id: ctx.newId(), type: deposit.doubt === null ? 'deposit.seen' : 'deposit.quarantined', resource: 'deposit', resourceId: ids[i]! });
+  }
+  for (const inclusion of changes.inclusions) {
+    if (inclusion.succeeded) {
+      await markIncluded(sql, inclusion, { id: blockId, height: block.height });
+      for (const id of await moveWithdrawals(sql, inclusion.transactionId, 'included', nowMs)) {
+        events.push({ id: ctx.newId(), type: 'withdrawal.included', resource: 'withdrawal', resourceId: id });
+      }
+    } else {
+      await reopenReverted(sql, inclusion.transactionId, `${inclusion.txid} was mined and reverted`);
+      await moveWithdrawals(sql, inclusion.transactionId, 'signing', nowMs);
+    }
+  }
+  for (const alarm of changes.alarms) {
+    await raiseAlarm(sql, { id: ctx.newId(), ...alarm }, nowMs);
+    ctx.log('alarm', { code: alarm.code, message: alarm.message });
+  }
+  await insertEvents(sql, events, nowMs);
+  await mustPost(sql, changes.postings, nowMs);
+}

@@ -1,0 +1,73 @@
+import { Failure } from '@holdfast/core/failure.ts';
+import type { Context } from '../context.ts';
+import { closeAlarms, raiseAlarm } from '../store/alarms.ts';
+
+/** Longest pause of a loop that keeps failing. */
+const pauseMaxMs = 10_000;
+
+export interface Loop {
+  /** Lets the next pass start at once. */
+  wake(): void;
+  /** Ends after the pass under way. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Runs `pass` for ever, a pause apart; a pass that reports work is followed at once. What fails raises an alarm on
+ * `subject` that closes when a pass succeeds, and the pause grows. State is in the database, so a failed pass leaves
+ * nothing half done.
+ */
+export function startLoop(ctx: Context, name: string, subject: string, pauseMs: number, pass: () => Promise<number>): Loop {
+  let stopping = false;
+  let failures = 0;
+  let logged: string | undefined;
+  // One of an earlier run of the process may be open.
+  let alarmed = true;
+  let wake: () => void = () => undefined;
+
+  async function note(error: unknown): Promise<void> {
+    const code = error instanceof Failure ? error.code : 'job-failed';
+    const message = error instanceof Error ? error.message : String(error);
+    failures++;
+    if (logged !== code) ctx.log('job-failed', { job: name, code, message, ...(code === 'job-failed' && error instanceof Error ? { stack: error.stack } : {}) });
+    logged = code;
+    const alarm = { id: ctx.newId(), code, subject: `${subject} ${name}`, message };
+    alarmed = true;
+    // The database may be what failed; the log has it.
+    await raiseAlarm(ctx.db, alarm, ctx.now()).catch(() => undefined);
+  }
+
+  async function run(): Promise<void> {
+    while (!stopping) {
+      let worked = 0;
+      try {
+        worked = await pass();
+        if (alarmed) await closeAlarms(ctx.db, `${subject} ${name}`, ctx.now());
+        alarmed = false;
+        logged = undefined;
+        failures = 0;
+      } catch (error) {
+        await note(error);
+      }
+      if (stopping || worked > 0) continue;
+      const ms = Math.min(pauseMaxMs, pauseMs * 2 ** Math.min(failures, 10));
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, failures === 0 ? pauseMs : ms);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  const running = run();
+  return {
+    wake: () => wake(),
+    stop: async () => {
+      stopping = true;
+      wake();
+      await running;
+    },
+  };
+}

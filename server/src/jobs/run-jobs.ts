@@ -1,0 +1,29 @@
+import type { Context } from '../context.ts';
+import type { Network } from '../networks/network.ts';
+import { batchWithdrawals } from './batch-withdrawals.ts';
+import { broadcastTransactions } from './broadcast-transactions.ts';
+import { creditDeposits } from './credit-deposits.ts';
+import { followChain } from './follow-chain.ts';
+import { type Loop, startLoop } from './loop.ts';
+import { settleTransactions } from './settle-transactions.ts';
+import { signTransactions } from './sign-transactions.ts';
+import { sweepForwarders } from './sweep-forwarders.ts';
+
+/** Starts every network's loops: following, paying and sweeping each go on when another is stuck. */
+export function runNetworkJobs(ctx: Context, networks: Iterable<Network>): Loop[] {
+  return [...networks].flatMap((network) => {
+    const every = network.config.poll_ms;
+    const loops = [
+      startLoop(ctx, 'follow', network.id, every, async () => {
+        const changed = await followChain(ctx, network);
+        return changed + (await creditDeposits(ctx, network)) + (await settleTransactions(ctx, network));
+      }),
+      startLoop(ctx, 'pay', network.id, every, async () => {
+        const built = (await batchWithdrawals(ctx, network)) === null ? 0 : 1;
+        return built + (await signTransactions(ctx, network)) + (await broadcastTransactions(ctx, network));
+      }),
+    ];
+    if (network.sweep) loops.push(startLoop(ctx, 'sweep', network.id, every, () => sweepForwarders(ctx, network)));
+    return loops;
+  });
+}

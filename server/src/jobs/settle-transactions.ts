@@ -1,0 +1,42 @@
+import { formatId } from '@holdfast/core/contract/ids.ts';
+import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
+import type { Posting } from '@holdfast/core/ledger/posting.ts';
+import { baseUnits } from '@holdfast/core/money/base-units.ts';
+import type { Context } from '../context.ts';
+import type { Network } from '../networks/network.ts';
+import { tipBlock } from '../store/blocks.ts';
+import { lockFinal, setTransactionState } from '../store/chain-transactions.ts';
+import { insertEvents, type NewEvent } from '../store/events.ts';
+import { mustPost } from '../store/ledger/post-batch.ts';
+import { moveWithdrawals, withdrawalsOf } from '../store/withdrawals.ts';
+
+/** Consumes the holds of withdrawals whose transaction is final: the amount has left, the fee is earned. */
+export async function settleTransactions(ctx: Context, network: Network): Promise<number> {
+  const nowMs = ctx.now();
+  const count = await ctx.db.transaction(async (sql) => {
+    const tip = await tipBlock(sql, network.id);
+    if (!tip) return 0;
+    const final = await lockFinal(sql, network.id, tip.height - network.config.final_confirmations + 1);
+    const postings: Posting[] = [];
+    const events: NewEvent[] = [];
+    for (const transaction of final) {
+      await setTransactionState(sql, transaction.id, ['included'], 'final');
+      // The application of the block names the settlement, so that a reorg below finality undoes this one.
+      const cause = `settle:${transaction.id}:${transaction.block_id}`;
+      for (const row of await withdrawalsOf(sql, transaction.id)) {
+        const hold = accountCodes.hold(formatId('cus', row.customer_id), row.asset);
+        const idem = `settle/${row.id}/${transaction.block_id}`;
+        postings.push({ idem: `${idem}/amount`, cause, debit: hold, credit: accountCodes.inFlight(network.id, row.asset), amount: baseUnits(row.amount) });
+        if (row.fee > 0n) postings.push({ idem: `${idem}/fee`, cause, debit: hold, credit: accountCodes.feeRevenue(row.asset), amount: baseUnits(row.fee) });
+        events.push({ id: ctx.newId(), type: 'withdrawal.settled', resource: 'withdrawal', resourceId: row.id });
+      }
+      await moveWithdrawals(sql, transaction.id, 'settled', nowMs);
+    }
+    await insertEvents(sql, events, nowMs);
+    await mustPost(sql, postings, nowMs);
+    if (final.length > 0) ctx.step('settle-before-commit');
+    return final.length;
+  });
+  if (count > 0) ctx.step('settle-after-commit');
+  return count;
+}

@@ -1,0 +1,69 @@
+import { errorRow } from '@holdfast/core/contract/error-codes.ts';
+import { Failure } from '@holdfast/core/failure.ts';
+import type { Context } from '../context.ts';
+import type { Network } from '../networks/network.ts';
+import { closeAlarms, raiseAlarm } from '../store/alarms.ts';
+import { type ChainTransactionRow, noteProblem, setTransactionState, storeSigned, transactionsIn } from '../store/chain-transactions.ts';
+import { insertEvents } from '../store/events.ts';
+import { authorizedIntent, moveWithdrawals, requeue, withdrawalsOf } from '../store/withdrawals.ts';
+
+/** Pause before a transaction that lacked signers is offered again; grows with each attempt. */
+const retryMs = (attempts: number): number => Math.min(30_000, 500 * 2 ** Math.min(attempts, 6));
+/** Pause of a withdrawal whose transaction was refused. */
+const refusedMs = 2_000;
+
+/**
+ * Has built payments signed and stores the bytes. Too few signers: the same content is offered again later. Refused:
+ * the transaction is abandoned and its withdrawals are tried alone.
+ */
+export async function signTransactions(ctx: Context, network: Network): Promise<number> {
+  const due = await transactionsIn(ctx.db, network.id, ['built'], ctx.now());
+  let signed = 0;
+  for (const transaction of due.filter((one) => one.kind === 'withdrawal')) {
+    if (await signOne(ctx, network, transaction)) signed++;
+  }
+  return signed;
+}
+
+async function signOne(ctx: Context, network: Network, transaction: ChainTransactionRow): Promise<boolean> {
+  const withdrawals = await withdrawalsOf(ctx.db, transaction.id);
+  ctx.step('sign-before-request');
+  try {
+    const batch = await network.sign(transaction.unsigned, withdrawals.map(authorizedIntent));
+    ctx.step('sign-after-quorum');
+    await ctx.db.transaction(async (sql) => {
+      const nowMs = ctx.now();
+      if (!(await storeSigned(sql, transaction.id, await batch.seal(sql), nowMs))) return;
+      await moveWithdrawals(sql, transaction.id, 'broadcast', nowMs);
+      ctx.step('sign-before-commit');
+    });
+    ctx.step('sign-after-commit');
+    await closeAlarms(ctx.db, `${network.id} signers`, ctx.now());
+    return true;
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    await (errorRow(error.code).retryable ? wait(ctx, network, transaction, error) : abandon(ctx, network, transaction, error));
+    return false;
+  }
+}
+
+async function wait(ctx: Context, network: Network, transaction: ChainTransactionRow, failure: Failure): Promise<void> {
+  const nowMs = ctx.now();
+  await noteProblem(ctx.db, transaction.id, `${failure.code}: ${failure.message}`, nowMs + retryMs(transaction.attempts));
+  if (failure.code === 'signers-unavailable') {
+    await raiseAlarm(ctx.db, { id: ctx.newId(), code: failure.code, subject: `${network.id} signers`, message: failure.message }, nowMs);
+  }
+  ctx.log('sign-waits', { transaction: transaction.id, code: failure.code, problem: failure.message });
+}
+
+async function abandon(ctx: Context, network: Network, transaction: ChainTransactionRow, failure: Failure): Promise<void> {
+  const nowMs = ctx.now();
+  await ctx.db.transaction(async (sql) => {
+    if (!(await setTransactionState(sql, transaction.id, ['built'], 'abandoned', `${failure.code}: ${failure.message}`))) return;
+    await network.abandon(sql, transaction.id);
+    const ids = await requeue(sql, transaction.id, `${failure.code}: ${failure.message}`, nowMs + refusedMs * (transaction.attempts + 1), nowMs);
+    await insertEvents(sql, ids.map((id) => ({ id: ctx.newId(), type: 'withdrawal.refused', resource: 'withdrawal', resourceId: id })), nowMs);
+    await raiseAlarm(sql, { id: ctx.newId(), code: 'signing-refused', subject: transaction.id, message: `${failure.code}: ${failure.message}` }, nowMs);
+  });
+  ctx.log('sign-refused', { transaction: transaction.id, code: failure.code, problem: failure.message });
+}

@@ -1,0 +1,120 @@
+import { parseBitcoinAddress } from '@holdfast/core/chains/bitcoin/address.ts';
+import { deriveWalletAddress, type BitcoinWallet } from '@holdfast/core/chains/bitcoin/derive-address.ts';
+import { parseBitcoinBlock } from '@holdfast/core/chains/bitcoin/parse-block.ts';
+import { bitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
+import { candidates, scanBitcoinBlock } from '@holdfast/core/chains/bitcoin/scan.ts';
+import type { AddressOwner } from '@holdfast/core/deposits/decide-block.ts';
+import { Failure } from '@holdfast/core/failure.ts';
+import type { AssetCode } from '@holdfast/core/money/asset.ts';
+import { baseUnits } from '@holdfast/core/money/base-units.ts';
+import { parseNetworkId } from '@holdfast/core/money/network.ts';
+import { hexToBytes } from '@noble/hashes/utils.js';
+import type { BitcoinNetwork } from '../../config.ts';
+import { offerToAll } from '../../nodes/agree.ts';
+import { rpcEndpoint } from '../../nodes/json-rpc.ts';
+import type { SignerPanel } from '../../signers/panel.ts';
+import { allChangeScripts, changeByScript } from '../../store/change-addresses.ts';
+import { coinsAt, markSpent, type NewCoin, releaseCoins, rollBackCoins, upsertCoins } from '../../store/coins.ts';
+import type { Database } from '../../store/database.ts';
+import { allWatchKeys, derivationIndexes, ownersOfKeys } from '../../store/deposit-addresses.ts';
+import { rememberWalletKey, walletKey } from '../../store/wallet-keys.ts';
+import type { LoadedBlock, Network } from '../network.ts';
+import { bitcoinNode } from './bitcoin-node.ts';
+import { bitcoinPayments, type WalletState } from './bitcoin-payments.ts';
+
+/** A Bitcoin network from its configuration row. */
+export function bitcoinNetwork(config: BitcoinNetwork, deps: { db: Database; panel: SignerPanel; nativeAsset: AssetCode }): Network {
+  const { db, panel, nativeAsset } = deps;
+  const id = parseNetworkId(config.id);
+  const params = bitcoinParams(id);
+  const endpoints = config.endpoints.map((url) => rpcEndpoint(url));
+  const node = bitcoinNode(endpoints);
+  const coldKeys = config.cold_keys.map((key) => hexToBytes(key));
+  let known: WalletState | undefined;
+
+  /** The wallet's public key: from the database once all signers have reported the same one. */
+  async function wallet(): Promise<WalletState> {
+    if (known) return known;
+    const key = (await walletKey(db, id)) ?? (await rememberWalletKey(db, await panel.frostWallet(id)));
+    const group: BitcoinWallet = { groupKey: hexToBytes(key.group_key), chainCode: hexToBytes(key.chain_code), coldKeys };
+    known = { key, group };
+    return known;
+  }
+
+  async function loadBlock(height: number, hash: string): Promise<LoadedBlock> {
+    const parsed = parseBitcoinBlock(await node.rawBlock(hash), hash);
+    const { scripts, outpoints } = candidates(parsed);
+    const [deposits, changes, coins] = await Promise.all([ownersOfKeys(db, id, scripts), changeByScript(db, id, scripts), coinsAt(db, id, outpoints)]);
+    const owners = new Map<string, AddressOwner>();
+    for (const owner of deposits.values()) owners.set(owner.address, owner);
+    for (const change of changes.values()) owners.set(change.address, { kind: 'hot' });
+    // A spent coin's address may not be in this block's outputs; its coins are ours whoever's deposit they were.
+    for (const coin of coins.values()) if (!owners.has(coin.address)) owners.set(coin.address, { kind: 'hot' });
+    const addressOf = (script: string) => {
+      const address = deposits.get(script)?.address ?? changes.get(script)?.address;
+      return address === undefined ? undefined : { address, kind: deposits.has(script) ? 'deposit' : 'hot' };
+    };
+    const block = scanBitcoinBlock(parsed, {
+      height,
+      asset: nativeAsset,
+      watch: {
+        addressOfScript: addressOf,
+        coinAt: (outpoint) => {
+          const coin = coins.get(outpoint);
+          return coin && { address: coin.address, amount: baseUnits(coin.amount) };
+        },
+      },
+    });
+    return {
+      block,
+      ownerOf: (address) => owners.get(address),
+      async record(sql, blockId) {
+        const indexes = await derivationIndexes(sql, id, [...deposits.values()].map((owner) => owner.addressId));
+        const created: NewCoin[] = parsed.txs.flatMap((tx) =>
+          tx.outputs.flatMap((output, vout) => {
+            const deposit = deposits.get(output.script);
+            const change = changes.get(output.script);
+            if (!deposit && !change) return [];
+            const derivationIndex = deposit ? indexes.get(deposit.addressId)! : change!.index;
+            const address = deposit?.address ?? change!.address;
+            return [{ txid: tx.txid, vout, address, script: output.script, branch: deposit ? 0 : 1, derivationIndex, amount: output.amountSats, coinbase: tx.isCoinbase }];
+          }),
+        );
+        await upsertCoins(sql, id, { id: blockId, height }, created);
+        const own = new Set([...coins.keys(), ...created.map((coin) => `${coin.txid}:${coin.vout}`)]);
+        const spends = parsed.txs.flatMap((tx) =>
+          tx.inputs.map((input) => ({ outpoint: `${input.txid}:${input.vout}`, spentBy: tx.txid })).filter((spend) => own.has(spend.outpoint)),
+        );
+        await markSpent(sql, id, blockId, spends);
+      },
+    };
+  }
+
+  return {
+    id,
+    family: 'bitcoin',
+    config,
+    nativeAsset,
+    parseAddress: (text, pointer) => parseBitcoinAddress(text, params, pointer).address,
+    // Every address of this wallet is a deposit or change address, and those are looked up in the database.
+    isOwnWallet: () => false,
+    watchKey: (address) => parseBitcoinAddress(address, params).script,
+    depositAddress: async (_customerId, index) => deriveWalletAddress((await wallet()).group, [0, index], params).address,
+    height: () => node.height(),
+    hashAt: (height) => node.hashAt(height),
+    loadBlock,
+    unrecord: rollBackCoins,
+    async chainBalances(height) {
+      const scripts = [...(await allWatchKeys(db, id)), ...(await allChangeScripts(db, id))];
+      if (scripts.length === 0) return new Map([[nativeAsset, 0n]]);
+      const found = await node.holdings(scripts);
+      if (found.height !== height) {
+        throw new Failure('node-unavailable', `the node's tip is ${found.height}, the applied tip of ${id} is ${height}`, { fix: 'Ask again when the server has followed.' });
+      }
+      return new Map([[nativeAsset, found.sats]]);
+    },
+    broadcast: (raw) => offerToAll(endpoints, (endpoint) => endpoint.call('sendrawtransaction', [Buffer.from(raw).toString('hex')])),
+    abandon: releaseCoins,
+    ...bitcoinPayments(config, { node, panel, params, wallet }),
+  };
+}

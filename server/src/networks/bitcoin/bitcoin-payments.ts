@@ -1,0 +1,140 @@
+import { parseBitcoinAddress } from '@holdfast/core/chains/bitcoin/address.ts';
+import { buildBatch, finalizeTransaction } from '@holdfast/core/chains/bitcoin/build.ts';
+import { deriveWalletAddress, type BitcoinWallet } from '@holdfast/core/chains/bitcoin/derive-address.ts';
+import type { BitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
+import { type Coin, nameOf, selectCoins } from '@holdfast/core/chains/bitcoin/select-coins.ts';
+import { taprootSighashes } from '@holdfast/core/chains/bitcoin/sighash.ts';
+import { Failure } from '@holdfast/core/failure.ts';
+import { invariant } from '@holdfast/core/invariant.ts';
+import { parseNetworkId } from '@holdfast/core/money/network.ts';
+import { inputsMax } from '@holdfast/core/signing/messages.ts';
+import { hexToBytes } from '@noble/hashes/utils.js';
+import type { BitcoinNetwork } from '../../config.ts';
+import type { SignerPanel } from '../../signers/panel.ts';
+import { insertChangeAddress, nextChangeIndex } from '../../store/change-addresses.ts';
+import { lockCoinsNamed, lockFreeCoins, reserveCoins, type CoinRow } from '../../store/coins.ts';
+import type { Sql } from '../../store/database.ts';
+import { earlierOutpoints } from '../../store/withdrawals.ts';
+import type { WalletKey } from '../../store/wallet-keys.ts';
+import type { BatchPlan, Network, Payout } from '../network.ts';
+import type { BitcoinNode } from './bitcoin-node.ts';
+
+export interface WalletState {
+  readonly key: WalletKey;
+  readonly group: BitcoinWallet;
+}
+
+interface UnsignedBitcoin {
+  readonly raw_tx: string;
+  readonly input_paths: [number, number][];
+  readonly change: { output: number; index: number }[];
+  readonly prevouts: { script: string; amount: string }[];
+}
+
+/** Payouts from the threshold wallet. */
+export function bitcoinPayments(
+  config: BitcoinNetwork,
+  deps: { node: BitcoinNode; panel: SignerPanel; params: BitcoinParams; wallet: () => Promise<WalletState> },
+): Pick<Network, 'surveyBatch' | 'sign'> {
+  const { node, panel, params, wallet } = deps;
+  const id = parseNetworkId(config.id);
+
+  return {
+    async surveyBatch(payouts) {
+      const feeRate = (await node.feeRate()) ?? config.fee_rate_default;
+      if (feeRate > config.fee_rate_max) {
+        const reason = `fees are ${feeRate} sat/vB, above the ceiling of ${config.fee_rate_max}`;
+        return { payable: [], impossible: [], waiting: payouts.map((payout) => ({ id: payout.id, reason })), build: async () => null };
+      }
+      const state = await wallet();
+      const tipHeight = await node.height();
+      return {
+        payable: payouts,
+        impossible: [],
+        waiting: [],
+        build: (sql, transactionId, chosen) => buildPlan(sql, transactionId, chosen, { id, feeRate, tipHeight, params, group: state.group }),
+      };
+    },
+
+    async sign(unsigned, intents) {
+      const { raw_tx, input_paths, change, prevouts } = unsigned as UnsignedBitcoin;
+      const state = await wallet();
+      const sighashes = taprootSighashes(raw_tx, prevouts.map(({ script, amount }) => ({ script, amountSats: BigInt(amount) })));
+      const addresses = input_paths.map((path) => deriveWalletAddress(state.group, path, params));
+      const signatures = await panel.signBitcoin(
+        { network: id, raw_tx, input_paths, change, intents: [...intents] },
+        { key: state.key, inputs: sighashes.map((sighash, i) => ({ sighash, tweak: addresses[i]!.tweak })) },
+      );
+      const final = finalizeTransaction(raw_tx, signatures);
+      return {
+        seal: async () => ({ raw: hexToBytes(final.raw), txid: final.txid, refs: [`tx:${final.txid}`], relayerNonce: null }),
+      };
+    },
+  };
+}
+
+interface PlanInput {
+  readonly id: string;
+  readonly feeRate: number;
+  readonly tipHeight: number;
+  readonly params: BitcoinParams;
+  readonly group: BitcoinWallet;
+}
+
+/** Picks and reserves coins inside the deciding transaction; payouts that do not fit wait for the next batch. */
+async function buildPlan(sql: Sql, transactionId: string, payouts: readonly Payout[], input: PlanInput): Promise<BatchPlan | null> {
+  const { id, params, group } = input;
+  const required = await lockCoinsNamed(sql, id, await earlierOutpoints(sql, payouts.map((payout) => payout.id)));
+  const rows = [...required, ...(await lockFreeCoins(sql, id, input.tipHeight, 2 * inputsMax))];
+  const rowOf = new Map(rows.map((row) => [`${row.txid}:${row.vout}`, row]));
+  const index = await nextChangeIndex(sql, id);
+  const change = deriveWalletAddress(group, [1, index], params);
+  const coin = (row: CoinRow): Coin => ({ txid: row.txid, vout: row.vout, amountSats: row.amount });
+  const outputs = payouts.map((payout) => ({ script: parseBitcoinAddress(payout.destination, params).script, amountSats: payout.amount }));
+  const chosen = longestAffordable(outputs.length, (count) =>
+    selectCoins({
+      coins: [...rowOf.values()].map(coin),
+      requiredCoins: required.map(coin),
+      payouts: outputs.slice(0, count),
+      changeScript: change.script,
+      feeRateSatVb: input.feeRate,
+      inputsMax,
+    }),
+  );
+  if (!chosen) return null;
+  const built = buildBatch({ coins: chosen.coins, payouts: outputs.slice(0, chosen.count), changeScript: change.script, feeRateSatVb: input.feeRate });
+  if (built.changeOutput !== null) await insertChangeAddress(sql, { network: id, index, address: change.address, script: change.script });
+  const names = built.inputs.map(nameOf);
+  await reserveCoins(sql, id, names, transactionId);
+  const spent = names.map((name) => {
+    const row = rowOf.get(name);
+    invariant(row, `input ${name} is none of the coins offered`);
+    return row;
+  });
+  const unsigned: UnsignedBitcoin = {
+    raw_tx: built.rawTx,
+    input_paths: spent.map((row) => [row.branch, Number(row.derivation_index)]),
+    change: built.changeOutput === null ? [] : [{ output: built.changeOutput, index }],
+    prevouts: spent.map((row) => ({ script: row.script, amount: row.amount.toString() })),
+  };
+  return { unsigned, conflictKeys: names.map((name) => `coin:${name}`), pays: payouts.slice(0, chosen.count).map((payout) => payout.id) };
+}
+
+/** The most payouts from the front of the queue that the coins cover, by halving; null when not even one fits. */
+function longestAffordable(count: number, select: (count: number) => Coin[]): { count: number; coins: Coin[] } | null {
+  let best: { count: number; coins: Coin[] } | null = null;
+  let low = 1;
+  let high = count;
+  // All of them fit as a rule, so that is tried first.
+  let middle = count;
+  for (; low <= high; middle = Math.floor((low + high) / 2)) {
+    try {
+      best = { count: middle, coins: select(middle) };
+      low = middle + 1;
+    } catch (error) {
+      if (!(error instanceof Failure) || error.code !== 'insufficient-funds') throw error;
+      high = middle - 1;
+    }
+  }
+  return best;
+}

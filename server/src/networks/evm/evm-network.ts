@@ -1,0 +1,93 @@
+import { parseEvmAddress } from '@holdfast/core/chains/evm/address.ts';
+import { forwarderAddress, forwarderSalt } from '@holdfast/core/chains/evm/forwarder.ts';
+import { scanEvmBlock, touchedTokenBalances, type EvmWatch } from '@holdfast/core/chains/evm/scan.ts';
+import type { AddressOwner } from '@holdfast/core/deposits/decide-block.ts';
+import type { AssetCode } from '@holdfast/core/money/asset.ts';
+import { parseNetworkId } from '@holdfast/core/money/network.ts';
+import type { EvmNetwork } from '../../config.ts';
+import { offerToAll } from '../../nodes/agree.ts';
+import { rpcEndpoint } from '../../nodes/json-rpc.ts';
+import type { SignerPanel } from '../../signers/panel.ts';
+import type { Database } from '../../store/database.ts';
+import { addressesWithDeposits, ownersOfKeys } from '../../store/deposit-addresses.ts';
+import type { LoadedBlock, Network } from '../network.ts';
+import { evmNode, type EvmNode, type Holding } from './evm-node.ts';
+import { evmPayments } from './evm-payments.ts';
+import { relayer } from './relayer.ts';
+
+/** Reads of one block asked in one request at most. */
+const holdingsPerRequest = 500;
+
+/** An EVM network from its configuration row. @param relayerKey 32 bytes: pays gas, moves no customer funds. */
+export function evmNetwork(config: EvmNetwork, deps: { db: Database; panel: SignerPanel; relayerKey: Uint8Array; nativeAsset: AssetCode }): Network {
+  const id = parseNetworkId(config.id);
+  const endpoints = config.endpoints.map((url) => rpcEndpoint(url));
+  const node = evmNode(endpoints);
+  const gas = relayer(id, deps.relayerKey, node, BigInt(config.max_fee_per_gas));
+  const safe = config.safe.toLowerCase();
+  const relayerAddress = gas.address.toLowerCase();
+  const tokens = new Map(config.assets.flatMap((rule) => (rule.contract === null ? [] : [[rule.contract.toLowerCase(), rule.asset] as const])));
+  const own = new Set([config.safe, config.multi_send, config.registry, config.forwarder_factory, gas.address, ...tokens.keys()].map((address) => address.toLowerCase()));
+  const depositAddress = (customerId: string, index: number): string =>
+    forwarderAddress({ factory: config.forwarder_factory, initCodeHash: `0x${config.forwarder_init_code_hash}`, salt: forwarderSalt(customerId, index) });
+
+  return {
+    id,
+    family: 'evm',
+    config,
+    nativeAsset: deps.nativeAsset,
+    parseAddress: parseEvmAddress,
+    isOwnWallet: (address) => own.has(address.toLowerCase()),
+    watchKey: (address) => address.toLowerCase(),
+    depositAddress: async (customerId, index) => depositAddress(customerId, index),
+    height: () => node.height(),
+    hashAt: (height) => node.hashAt(height),
+    loadBlock: (_height, hash) =>
+      loadEvmBlock(hash, node, { tokens, nativeAsset: deps.nativeAsset }, async (keys) => {
+        const owners: Map<string, AddressOwner> = new Map(await ownersOfKeys(deps.db, id, keys));
+        owners.set(safe, { kind: 'hot' });
+        owners.set(relayerAddress, { kind: 'relayer' });
+        return owners;
+      }),
+    unrecord: async () => undefined,
+    async chainBalances(_height, hash) {
+      const addresses = [config.safe, gas.address, ...(await addressesWithDeposits(deps.db, id))];
+      const holdings: (Holding & { asset: AssetCode })[] = addresses.flatMap((address) =>
+        config.assets.map((rule) => ({ contract: rule.contract, address, asset: rule.asset })),
+      );
+      const totals = new Map<AssetCode, bigint>();
+      for (let at = 0; at < holdings.length; at += holdingsPerRequest) {
+        const slice = holdings.slice(at, at + holdingsPerRequest);
+        const amounts = await node.balances(slice, hash);
+        for (const [i, { asset }] of slice.entries()) totals.set(asset, (totals.get(asset) ?? 0n) + amounts[i]!);
+      }
+      return totals;
+    },
+    broadcast: (raw) => offerToAll(endpoints, (endpoint) => endpoint.call('eth_sendRawTransaction', [`0x${Buffer.from(raw).toString('hex')}`])),
+    abandon: async () => undefined,
+    ...evmPayments(config, { node, gas, panel: deps.panel, nativeAsset: deps.nativeAsset }),
+  };
+}
+
+async function loadEvmBlock(
+  hash: string,
+  node: EvmNode,
+  assets: { tokens: ReadonlyMap<string, AssetCode>; nativeAsset: AssetCode },
+  lookUp: (keys: string[]) => Promise<Map<string, AddressOwner>>,
+): Promise<LoadedBlock> {
+  const content = await node.block(hash);
+  // A first pass that knows nobody collects every address the block could be watched for.
+  const asked = new Set<string>();
+  scanEvmBlock({ ...content, balanceDeltas: [] }, { ...assets, kindOf: (address) => void asked.add(address) });
+  for (const receipt of content.receipts) asked.add(receipt.from.toLowerCase());
+  const owners = await lookUp([...asked]);
+  const watch: EvmWatch = { ...assets, kindOf: (address) => owners.get(address)?.kind };
+  const pairs = touchedTokenBalances(content.receipts, watch);
+  const [before, after] = await Promise.all([node.balances(pairs, content.header.parentHash), node.balances(pairs, hash)]);
+  const balanceDeltas = pairs.map((pair, i) => ({ ...pair, delta: after[i]! - before[i]! }));
+  return {
+    block: scanEvmBlock({ ...content, balanceDeltas }, watch),
+    ownerOf: (address) => owners.get(address.toLowerCase()),
+    record: async () => undefined,
+  };
+}

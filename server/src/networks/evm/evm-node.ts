@@ -1,0 +1,135 @@
+import type { EvmCallFrame, EvmHeader, EvmReceipt, EvmTrace } from '@holdfast/core/chains/evm/node-block.ts';
+import { Failure } from '@holdfast/core/failure.ts';
+import { createContract } from 'micro-eth-signer/abi.js';
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { agree } from '../../nodes/agree.ts';
+import { type RpcEndpoint, RpcError } from '../../nodes/json-rpc.ts';
+
+export const hexNumber = (value: number | bigint): string => `0x${value.toString(16)}`;
+const hex = (bytes: Uint8Array): string => `0x${bytesToHex(bytes)}`;
+
+const reads = createContract([
+  { type: 'function', name: 'balanceOf', inputs: [{ name: 'account', type: 'address' }], outputs: [{ name: 'balance', type: 'uint256' }] },
+  { type: 'function', name: 'nonce', inputs: [], outputs: [{ name: 'nonce', type: 'uint256' }] },
+] as const);
+
+/** What an address holds: native coin when `contract` is null. */
+export interface Holding {
+  readonly contract: string | null;
+  readonly address: string;
+}
+
+/** A call's sender, target, amount (wei) and data. */
+export interface EvmCall {
+  readonly from: string;
+  readonly to: string;
+  readonly value: bigint;
+  readonly data: string;
+}
+
+// Endpoints may run different node software: only the fields that the scan reads have to agree.
+const slimHeader = ({ number, hash, parentHash, timestamp }: EvmHeader): EvmHeader => ({ number, hash, parentHash, timestamp });
+const slimReceipt = (receipt: EvmReceipt): EvmReceipt => ({
+  transactionHash: receipt.transactionHash,
+  blockHash: receipt.blockHash,
+  status: receipt.status,
+  from: receipt.from,
+  gasUsed: receipt.gasUsed,
+  effectiveGasPrice: receipt.effectiveGasPrice,
+  logs: receipt.logs.map(({ address, topics, data }) => ({ address, topics, data })),
+});
+const slimFrame = (frame: EvmCallFrame): EvmCallFrame => ({
+  type: frame.type,
+  from: frame.from,
+  ...(frame.to === undefined ? {} : { to: frame.to }),
+  ...(frame.value === undefined ? {} : { value: frame.value }),
+  ...(frame.error === undefined ? {} : { error: 'failed' }),
+  ...(frame.calls === undefined ? {} : { calls: frame.calls.map(slimFrame) }),
+});
+
+/** Reads of an Ethereum node, each agreed by all endpoints unless said otherwise. JSON-RPC method names in the body. */
+export function evmNode(endpoints: readonly RpcEndpoint[]) {
+  const [primary] = endpoints;
+  if (!primary) throw new Failure('config-invalid', 'an EVM network needs an endpoint');
+
+  return {
+    async height(): Promise<number> {
+      const heights = await Promise.all(endpoints.map((endpoint) => endpoint.call<string>('eth_blockNumber', [])));
+      return Math.min(...heights.map(Number));
+    },
+
+    async hashAt(height: number): Promise<string> {
+      return agree(endpoints, `hash of block ${height}`, async (endpoint) => {
+        const block = await endpoint.call<{ hash: string } | null>('eth_getBlockByNumber', [hexNumber(height), false]);
+        if (!block) throw new Failure('node-unavailable', `${endpoint.name} has no block ${height}`);
+        return block.hash.toLowerCase();
+      });
+    },
+
+    /** Block content by hash: header, receipts and call traces, the same from every endpoint in all that a scan reads. */
+    async block(hash: string): Promise<{ header: EvmHeader; receipts: EvmReceipt[]; traces: EvmTrace[] }> {
+      return agree(endpoints, `content of block ${hash}`, async (endpoint) => {
+        const [header, receipts, traces] = await endpoint.batch<[EvmHeader | null, EvmReceipt[] | null, EvmTrace[] | null]>([
+          { method: 'eth_getBlockByHash', params: [hash, false] },
+          { method: 'eth_getBlockReceipts', params: [hash] },
+          { method: 'debug_traceBlockByHash', params: [hash, { tracer: 'callTracer' }] },
+        ]);
+        if (!header || !receipts || !traces) throw new Failure('node-unavailable', `${endpoint.name} does not have block ${hash} whole`);
+        return { header: slimHeader(header), receipts: receipts.map(slimReceipt), traces: traces.map(({ txHash, result }) => ({ txHash, result: slimFrame(result) })) };
+      });
+    },
+
+    /** Base units held at a block, by its hash (EIP-1898), in the order asked. */
+    async balances(holdings: readonly Holding[], blockHash: string): Promise<bigint[]> {
+      const at = { blockHash };
+      return agree(endpoints, `balances at block ${blockHash}`, async (endpoint) => {
+        const values = await endpoint.batch<string[]>(
+          holdings.map(({ contract, address }) =>
+            contract === null
+              ? { method: 'eth_getBalance', params: [address, at] }
+              : { method: 'eth_call', params: [{ to: contract, data: hex(reads.balanceOf.encodeInput(address)) }, at] },
+          ),
+        );
+        return values.map((value) => BigInt(value === '0x' ? '0x0' : value).toString());
+      }).then((values) => values.map(BigInt));
+    },
+
+    async safeNonce(safe: string): Promise<bigint> {
+      const nonce = await agree(endpoints, `nonce of Safe ${safe}`, (endpoint) =>
+        endpoint.call<string>('eth_call', [{ to: safe, data: hex(reads.nonce.encodeInput()) }, 'latest']),
+      );
+      return reads.nonce.decodeOutput(hexToBytes(nonce.slice(2)));
+    },
+
+    /** Why a call would revert, null when it would not; by the first endpoint, since it is advice and not evidence. */
+    async revertReason(call: EvmCall, gasMax: bigint): Promise<string | null> {
+      try {
+        await primary.call('eth_call', [{ from: call.from, to: call.to, value: hexNumber(call.value), data: call.data, gas: hexNumber(gasMax) }, 'latest']);
+        return null;
+      } catch (error) {
+        if (error instanceof RpcError) return error.message.slice(0, 200);
+        throw error;
+      }
+    },
+
+    /** Gas that a call takes. @throws RpcError when it would revert. */
+    async estimateGas(call: EvmCall): Promise<bigint> {
+      return BigInt(await primary.call<string>('eth_estimateGas', [{ from: call.from, to: call.to, value: hexNumber(call.value), data: call.data }, 'latest']));
+    },
+
+    /** Wei per gas: base fee of the newest block and the node's suggested tip (EIP-1559). */
+    async fees(): Promise<{ baseFee: bigint; tip: bigint }> {
+      const [block, tip] = await primary.batch<[{ baseFeePerGas?: string }, string]>([
+        { method: 'eth_getBlockByNumber', params: ['latest', false] },
+        { method: 'eth_maxPriorityFeePerGas', params: [] },
+      ]);
+      return { baseFee: BigInt(block.baseFeePerGas ?? '0x0'), tip: BigInt(tip) };
+    },
+
+    /** Transactions of an account in the chain, by the first endpoint. */
+    async accountNonce(address: string): Promise<bigint> {
+      return BigInt(await primary.call<string>('eth_getTransactionCount', [address, 'latest']));
+    },
+  };
+}
+export type EvmNode = ReturnType<typeof evmNode>;

@@ -1,0 +1,68 @@
+import { Failure } from '@holdfast/core/failure.ts';
+import type { NetworkId } from '@holdfast/core/money/network.ts';
+import { evmChainId } from '@holdfast/core/money/network.ts';
+import { addr, Transaction } from 'micro-eth-signer';
+import { hexToBytes } from '@noble/hashes/utils.js';
+import { RpcError } from '../../nodes/json-rpc.ts';
+import type { Sql } from '../../store/database.ts';
+import { nextRelayerNonce } from '../../store/chain-transactions.ts';
+import type { SignedBatch } from '../network.ts';
+import type { EvmNode } from './evm-node.ts';
+
+/** Room above the estimate for state that changes until the transaction is mined. */
+const gasMarginPercent = 25n;
+
+/**
+ * The server-held account that pays gas. It can call the vault and the forwarder factory, and neither gives it
+ * anything: its key moves only its own float.
+ */
+export function relayer(network: NetworkId, privateKey: Uint8Array, node: EvmNode, maxFeePerGas: bigint) {
+  const chainId = evmChainId(network);
+  const address = addr.fromPrivateKey(privateKey);
+
+  return {
+    address,
+
+    /**
+     * Prices and fixes a call; it is signed in the transaction that stores it, because only there is its nonce known.
+     * @throws Failure would-revert when the chain would revert it now, node-unavailable when gas is above the ceiling.
+     */
+    async prepare(to: string, data: string, refs: readonly string[]): Promise<SignedBatch> {
+      const { baseFee, tip } = await node.fees();
+      const feePerGas = 2n * baseFee + tip;
+      if (baseFee + tip > maxFeePerGas) {
+        throw new Failure('node-unavailable', `gas costs ${baseFee + tip} wei, above the ceiling of ${maxFeePerGas}`, { fix: 'Wait for cheaper gas or raise max_fee_per_gas.' });
+      }
+      const gasLimit = await estimate(node, { from: address, to, value: 0n, data });
+      const chainNonce = await node.accountNonce(address);
+      return {
+        async seal(sql: Sql) {
+          const nonce = await nextRelayerNonce(sql, network, chainNonce);
+          const signed = Transaction.prepare({
+            type: 'eip1559',
+            chainId,
+            nonce,
+            to,
+            value: 0n,
+            data,
+            gasLimit,
+            maxFeePerGas: feePerGas < maxFeePerGas ? feePerGas : maxFeePerGas,
+            maxPriorityFeePerGas: tip,
+          }).signBy(privateKey);
+          const txid = `0x${signed.hash.replace(/^0x/, '')}`.toLowerCase();
+          return { raw: hexToBytes(signed.toHex().replace(/^0x/, '')), txid, refs: [`tx:${txid}`, ...refs], relayerNonce: nonce };
+        },
+      };
+    },
+  };
+}
+export type Relayer = ReturnType<typeof relayer>;
+
+async function estimate(node: EvmNode, call: { from: string; to: string; value: bigint; data: string }): Promise<bigint> {
+  try {
+    return ((await node.estimateGas(call)) * (100n + gasMarginPercent)) / 100n;
+  } catch (error) {
+    if (error instanceof RpcError) throw new Failure('would-revert', `${call.to}: ${error.message.slice(0, 300)}`, { cause: error });
+    throw error;
+  }
+}

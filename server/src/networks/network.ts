@@ -1,0 +1,111 @@
+import type { ScannedBlock } from '@holdfast/core/chains/chain.ts';
+import type { AddressOwner } from '@holdfast/core/deposits/decide-block.ts';
+import type { AssetCode } from '@holdfast/core/money/asset.ts';
+import type { BaseUnits } from '@holdfast/core/money/base-units.ts';
+import type { Family, NetworkId } from '@holdfast/core/money/network.ts';
+import type { AuthorizedIntent } from '@holdfast/core/signing/intent.ts';
+import type { NetworkConfig } from '../config.ts';
+import type { Sql } from '../store/database.ts';
+
+/** A block read from the nodes, with what the database knew of its addresses. */
+export interface LoadedBlock {
+  readonly block: ScannedBlock;
+  readonly ownerOf: (address: string) => AddressOwner | undefined;
+  /** The family's own bookkeeping (coins), inside the transaction that applies the block. */
+  readonly record: (sql: Sql, blockId: bigint) => Promise<void>;
+}
+
+/** A queued withdrawal as a batch plan sees it. */
+export interface Payout {
+  readonly id: string;
+  readonly asset: AssetCode;
+  readonly amount: BaseUnits;
+  /** Canonical address. */
+  readonly destination: string;
+}
+
+/** What was read from the chain before a batch is decided. */
+export interface BatchOutlook {
+  /** Can be paid now, in queue order. */
+  readonly payable: readonly Payout[];
+  /** Would fail on chain whatever we do; released before anything was signed. */
+  readonly impossible: readonly { id: string; reason: string }[];
+  /** Waits: the wallet lacks coins, its gas is too dear, ... */
+  readonly waiting: readonly { id: string; reason: string }[];
+  /**
+   * Fixes the content inside the deciding transaction.
+   * @param payouts the payable ones that are still queued.
+   * @returns null when nothing can be built after all.
+   */
+  readonly build: (sql: Sql, transactionId: string, payouts: readonly Payout[]) => Promise<BatchPlan | null>;
+}
+
+export interface BatchPlan {
+  /** The content as JSON, all that signing needs beside the intents. */
+  readonly unsigned: object;
+  readonly conflictKeys: readonly string[];
+  /** Ids of the payouts that it pays. */
+  readonly pays: readonly string[];
+}
+
+/** What signing yields; the bytes are fixed only in the transaction that stores them. */
+export interface SignedBatch {
+  readonly seal: (sql: Sql) => Promise<StoredTransaction>;
+}
+
+export interface StoredTransaction {
+  readonly raw: Uint8Array;
+  readonly txid: string;
+  readonly refs: readonly string[];
+  readonly relayerNonce: bigint | null;
+}
+
+/**
+ * One network as the server's jobs use it: a record of functions over its configuration row, made per family.
+ * Everything read from nodes is what all endpoints agree on.
+ */
+export interface Network {
+  readonly id: NetworkId;
+  readonly family: Family;
+  readonly config: NetworkConfig;
+  readonly nativeAsset: AssetCode;
+
+  /** @throws Failure invalid-address or network-mismatch. */
+  parseAddress(text: string, pointer?: string): string;
+  /** Whether an address is one of the system's own wallets or contracts (deposit addresses are looked up apart). */
+  isOwnWallet(address: string): boolean;
+  /** Key under which scans look an address up: lower-case address or script in hex. */
+  watchKey(address: string): string;
+  /** The server's own derivation; a signer derives it too. @throws Failure key-missing before key generation. */
+  depositAddress(customerId: string, index: number): Promise<string>;
+
+  /** Height that every endpoint has reached. */
+  height(): Promise<number>;
+  hashAt(height: number): Promise<string>;
+  loadBlock(height: number, hash: string): Promise<LoadedBlock>;
+  /** Undoes `record` of a block. */
+  unrecord(sql: Sql, blockId: bigint): Promise<void>;
+  /** What our wallets hold at a block by the node's own account, base units by asset. */
+  chainBalances(height: number, hash: string): Promise<ReadonlyMap<AssetCode, bigint>>;
+
+  surveyBatch(payouts: readonly Payout[]): Promise<BatchOutlook>;
+  /** Asks the signers. @throws Failure signers-unavailable to try again; any other Failure is a refusal. */
+  sign(unsigned: object, intents: readonly AuthorizedIntent[]): Promise<SignedBatch>;
+  broadcast(raw: Uint8Array): Promise<{ accepted: boolean; objections: string[] }>;
+  /** Frees what a plan that will never be signed had reserved. */
+  abandon(sql: Sql, transactionId: string): Promise<void>;
+
+  /** EVM only: collects forwarders. A family whose deposits are spent directly has no sweep. */
+  readonly sweep?: SweepFunctions;
+}
+
+export interface SweepFunctions {
+  /** Signs the call that flushes these (customer, index, asset) forwarders to the vault. @throws Failure when it would revert. */
+  prepare(items: readonly SweepItem[]): Promise<{ unsigned: object; signed: SignedBatch }>;
+}
+
+export interface SweepItem {
+  readonly customerId: string;
+  readonly index: number;
+  readonly asset: AssetCode;
+}

@@ -1,0 +1,106 @@
+import { formatId, parseId } from '@holdfast/core/contract/ids.ts';
+import type { WithdrawalResource } from '@holdfast/core/contract/resources.ts';
+import type { CreateWithdrawalBody } from '@holdfast/core/contract/routes.ts';
+import { Failure } from '@holdfast/core/failure.ts';
+import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
+import { baseUnits } from '@holdfast/core/money/base-units.ts';
+import { intentDigestHex } from '@holdfast/core/signing/intent.ts';
+import { decideWithdrawal, type WithdrawalRule } from '@holdfast/core/withdrawals/decide-withdrawal.ts';
+import type { AssetRule } from '../config.ts';
+import type { Context } from '../context.ts';
+import type { Network } from '../networks/network.ts';
+import { lockCustomer } from '../store/lock-customer.ts';
+import { ownersOfKeys } from '../store/deposit-addresses.ts';
+import { insertEvents } from '../store/events.ts';
+import { balancesWithPrefix } from '../store/ledger/balances.ts';
+import { postBatch } from '../store/ledger/post-batch.ts';
+import { insertWithdrawal, withdrawalByDigest, withdrawalByReference, withdrawnSince } from '../store/withdrawals.ts';
+import type { AssetTraits } from '../store/asset-traits.ts';
+import { getWithdrawal } from '../store/withdrawal-resources.ts';
+import { verifyAuthorization } from './verify-authorization.ts';
+
+const dayMs = 24 * 3_600_000;
+
+/**
+ * Accepts a withdrawal: checks the customer's authorisation and the policy, holds amount and fee, queues it; one
+ * transaction. The same client_reference with the same intent returns the withdrawal that exists.
+ */
+export async function createWithdrawal(ctx: Context, networks: ReadonlyMap<string, Network>, traits: AssetTraits, body: CreateWithdrawalBody): Promise<WithdrawalResource> {
+  const { intent, authorization } = body;
+  const network = networks.get(intent.network);
+  if (!network) throw new Failure('unknown-network', `no network ${intent.network}`, { pointer: '/intent/network' });
+  const destination = network.parseAddress(intent.destination, '/intent/destination');
+  const customerId = parseId('cus', intent.customer, '/intent/customer');
+  const keys = new Map(ctx.config.integrator_keys.map((key) => [key.key_id, key.public_key]));
+  verifyAuthorization(intent, authorization, keys);
+  const digest = intentDigestHex(intent);
+  const nowMs = ctx.now();
+
+  const id = await ctx.db.transaction(async (sql) => {
+    if (!(await lockCustomer(sql, customerId))) throw new Failure('not-found', `no customer ${intent.customer}`, { pointer: '/intent/customer' });
+    const existing = await withdrawalByReference(sql, body.client_reference);
+    if (existing) {
+      if (existing.digest === digest) return existing.id;
+      throw new Failure('client-reference-taken', `client_reference ${body.client_reference} names withdrawal ${formatId('wd', existing.id)} with another intent`, { pointer: '/client_reference' });
+    }
+    const sameIntent = await withdrawalByDigest(sql, digest);
+    if (sameIntent) {
+      throw new Failure('client-reference-taken', `the intent already is withdrawal ${formatId('wd', sameIntent.id)}; an intent counts once`, { pointer: '/intent/nonce', fix: 'Choose another nonce for another payment.' });
+    }
+    const rules = network.config.assets.map(withdrawalRule);
+    const rule = rules.find((one) => one.caip19 === intent.asset);
+    const today = rule ? await withdrawnSince(sql, customerId, network.id, rule.asset, nowMs - dayMs) : 0n;
+    const owed = await balancesWithPrefix(sql, `receivable:${intent.customer}:`);
+    const accepted = decideWithdrawal(intent, {
+      nowMs,
+      rules,
+      withdrawnToday: () => today,
+      destination,
+      destinationIsOurs: network.isOwnWallet(destination) || (await ownersOfKeys(sql, network.id, [network.watchKey(destination)])).size > 0,
+      owes: [...owed.values()].some((balance) => balance > 0n),
+    });
+    const withdrawalId = ctx.newId();
+    await insertWithdrawal(sql, {
+      id: withdrawalId,
+      customer_id: customerId,
+      client_reference: body.client_reference,
+      network: network.id,
+      asset: accepted.asset,
+      amount: accepted.amount,
+      fee: accepted.fee,
+      destination,
+      memo: intent.memo,
+      intent,
+      digest,
+      auth_key_id: authorization.key_id,
+      auth_signature: authorization.signature,
+      expires_at_ms: BigInt(accepted.expiresAtMs),
+      created_at_ms: BigInt(nowMs),
+    });
+    await insertEvents(sql, [{ id: ctx.newId(), type: 'withdrawal.queued', resource: 'withdrawal', resourceId: withdrawalId }], nowMs);
+    const [status] = await postBatch(sql, [{
+      idem: `withdrawal/${withdrawalId}/hold`,
+      cause: `withdrawal:${withdrawalId}`,
+      debit: accountCodes.customer(intent.customer, accepted.asset),
+      credit: accountCodes.hold(intent.customer, accepted.asset),
+      amount: baseUnits(accepted.amount + accepted.fee),
+    }], nowMs);
+    if (status === 'insufficient') {
+      throw new Failure('insufficient-funds', `${accepted.amount} and the fee of ${accepted.fee} base units of ${accepted.asset} exceed the available balance`, { pointer: '/intent/amount' });
+    }
+    if (status !== 'posted') throw new Error(`the hold of withdrawal ${withdrawalId} was refused: ${status}`);
+    ctx.step('withdrawal-before-commit');
+    return withdrawalId;
+  });
+  ctx.step('withdrawal-after-commit');
+  return getWithdrawal(ctx.db, traits, formatId('wd', id));
+}
+
+const withdrawalRule = (rule: AssetRule): WithdrawalRule => ({
+  asset: rule.asset,
+  caip19: rule.caip19,
+  fee: BigInt(rule.withdrawal_fee),
+  minimum: BigInt(rule.withdrawal_minimum),
+  perWithdrawalMax: BigInt(rule.per_withdrawal_max),
+  perCustomerDayMax: BigInt(rule.per_customer_day_max),
+});

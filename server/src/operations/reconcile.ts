@@ -1,0 +1,69 @@
+import type { ReconciliationResource } from '@holdfast/core/contract/resources.ts';
+import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
+import { Failure } from '@holdfast/core/failure.ts';
+import type { Context } from '../context.ts';
+import type { Network } from '../networks/network.ts';
+import { tipBlock } from '../store/blocks.ts';
+import { balances, trialBalance } from '../store/ledger/balances.ts';
+
+/** Times the applied tip may move under a reading before it is given up. */
+const tries = 20;
+
+/**
+ * Compares, per network and asset, the ledger's chain accounts with what the nodes say our addresses hold at the very
+ * block that the ledger has applied; and the ledger's two sides with each other.
+ */
+export async function reconcile(ctx: Context, networks: Iterable<Network>): Promise<ReconciliationResource> {
+  const rows: ReconciliationResource['rows'] = [];
+  for (const network of networks) rows.push(...(await reconcileNetwork(ctx, network)));
+  const trial = (await trialBalance(ctx.db)).map(({ asset, debit, credit }) => ({ asset, difference: (debit - credit).toString() }));
+  return {
+    object: 'reconciliation',
+    balanced: rows.every((row) => row.difference === '0') && trial.every((row) => row.difference === '0'),
+    trial_balance: trial,
+    rows,
+    checked_at: new Date(ctx.now()).toISOString(),
+  };
+}
+
+async function reconcileNetwork(ctx: Context, network: Network): Promise<ReconciliationResource['rows']> {
+  let problem: unknown;
+  for (let attempt = 0; attempt < tries; attempt++) {
+    const before = await tipBlock(ctx.db, network.id);
+    if (!before) return [];
+    let chain: ReadonlyMap<string, bigint>;
+    try {
+      chain = await network.chainBalances(before.height, before.hash);
+    } catch (error) {
+      // The node is a block ahead of us; we follow within a poll.
+      if (!(error instanceof Failure) || error.code !== 'node-unavailable') throw error;
+      problem = error;
+      await new Promise((resolve) => setTimeout(resolve, network.config.poll_ms));
+      continue;
+    }
+    // One reading of tip and balances: a block applied in between would move the balances.
+    const ledger = await ctx.db.transaction(async (sql) => {
+      await sql.query('set transaction isolation level repeatable read');
+      const after = await tipBlock(sql, network.id);
+      return after?.id === before.id ? ledgerBalances(sql, network) : null;
+    });
+    if (!ledger) continue;
+    return network.config.assets.map((rule) => {
+      const mine = ledger.get(rule.asset) ?? 0n;
+      const theirs = chain.get(rule.asset) ?? 0n;
+      const decimals = ctx.config.assets.find((asset) => asset.code === rule.asset)!.decimals;
+      return { network: network.id, asset: rule.asset, decimals, height: before.height, ledger: mine.toString(), chain: theirs.toString(), difference: (mine - theirs).toString() };
+    });
+  }
+  throw problem ?? new Failure('node-unavailable', `the tip of ${network.id} moved ${tries} times during the reading`);
+}
+
+async function ledgerBalances(sql: Parameters<typeof balances>[0], network: Network): Promise<Map<string, bigint>> {
+  const totals = new Map<string, bigint>();
+  for (const { asset } of network.config.assets) {
+    const codes = [accountCodes.hot(network.id, asset), accountCodes.uncollected(network.id, asset), accountCodes.relayer(network.id, asset)];
+    const found = await balances(sql, codes);
+    totals.set(asset, codes.reduce((sum, code) => sum + (found.get(code) ?? 0n), 0n));
+  }
+  return totals;
+}

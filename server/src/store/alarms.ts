@@ -1,0 +1,25 @@
+import type { Sql } from './database.ts';
+
+export interface AlarmRow {
+  readonly id: string;
+  readonly code: string;
+  readonly subject: string;
+  readonly message: string;
+  readonly opened_at_ms: bigint;
+  readonly closed_at_ms: bigint | null;
+}
+
+/** Opens an alarm or renews the open one of the same code and subject. */
+export async function raiseAlarm(sql: Sql, alarm: { id: string; code: string; subject: string; message: string }, nowMs: number): Promise<void> {
+  await sql.query(
+    `insert into alarm (id, code, subject, message, opened_at_ms, last_seen_at_ms) values ($1, $2, $3, $4, $5, $5)
+     on conflict (code, subject) where closed_at_ms is null
+     do update set last_seen_at_ms = excluded.last_seen_at_ms, message = excluded.message`,
+    [alarm.id, alarm.code, alarm.subject, alarm.message.slice(0, 2000), nowMs],
+  );
+}
+
+/** Closes the open alarms on a subject: what they told of has passed. */
+export async function closeAlarms(sql: Sql, subject: string, nowMs: number): Promise<void> {
+  await sql.query('update alarm set closed_at_ms = $2 where subject = $1 and closed_at_ms is null', [subject, nowMs]);
+}

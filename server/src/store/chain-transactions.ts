@@ -1,0 +1,158 @@
+import type { OwnTransaction } from '@holdfast/core/deposits/decide-block.ts';
+import type { StoredTransaction } from '../networks/network.ts';
+import type { Sql } from './database.ts';
+
+export type TransactionState = 'built' | 'signed' | 'broadcast' | 'included' | 'final' | 'abandoned' | 'replaced';
+
+export interface ChainTransactionRow {
+  readonly id: string;
+  readonly network: string;
+  readonly kind: 'withdrawal' | 'sweep';
+  readonly state: TransactionState;
+  readonly unsigned: object;
+  readonly conflict_keys: string[];
+  readonly refs: string[];
+  readonly txid: string | null;
+  readonly raw: Uint8Array | null;
+  readonly attempts: number;
+  readonly block_id: bigint | null;
+  readonly height: bigint | null;
+  readonly next_attempt_at_ms: bigint;
+  readonly broadcast_at_ms: bigint | null;
+}
+
+const columns =
+  'id, network, kind, state, unsigned, conflict_keys, refs, txid, raw, attempts, block_id, height, next_attempt_at_ms, broadcast_at_ms';
+
+export async function insertTransaction(
+  sql: Sql,
+  row: { id: string; network: string; kind: 'withdrawal' | 'sweep'; unsigned: object; conflictKeys: readonly string[] },
+  nowMs: number,
+): Promise<void> {
+  await sql.query(
+    `insert into chain_transaction (id, network, kind, state, unsigned, conflict_keys, created_at_ms, next_attempt_at_ms)
+     values ($1, $2, $3, 'built', $4::jsonb, $5, $6, $6)`,
+    [row.id, row.network, row.kind, JSON.stringify(row.unsigned), row.conflictKeys, nowMs],
+  );
+}
+
+/** Whether a payment of the network is under way: built, signed or broadcast and not yet in a block. */
+export async function hasOpenWithdrawalTransaction(sql: Sql, network: string): Promise<boolean> {
+  const rows = await sql.query(
+    `select 1 from chain_transaction where network = $1 and kind = 'withdrawal' and state in ('built', 'signed', 'broadcast') limit 1`,
+    [network],
+  );
+  return rows.length > 0;
+}
+
+export async function transactionsIn(sql: Sql, network: string, states: readonly TransactionState[], dueBeforeMs: number): Promise<ChainTransactionRow[]> {
+  return sql.query<ChainTransactionRow>(
+    `select ${columns} from chain_transaction where network = $1 and state = any ($2) and next_attempt_at_ms <= $3 order by id limit 100`,
+    [network, states, dueBeforeMs],
+  );
+}
+
+/** Stores the signed bytes before anything is sent. @returns false when the transaction is not `built` any more. */
+export async function storeSigned(sql: Sql, id: string, signed: StoredTransaction, nowMs: number): Promise<boolean> {
+  const rows = await sql.query(
+    `update chain_transaction set state = 'signed', raw = $2, txid = $3, refs = $4, relayer_nonce = $5, last_problem = null, next_attempt_at_ms = $6
+      where id = $1 and state = 'built' returning id`,
+    [id, signed.raw, signed.txid, signed.refs, signed.relayerNonce, nowMs],
+  );
+  return rows.length > 0;
+}
+
+export async function markBroadcast(sql: Sql, id: string, nextAttemptAtMs: number, nowMs: number): Promise<void> {
+  await sql.query(
+    `update chain_transaction set state = case state when 'signed' then 'broadcast' else state end,
+            broadcast_at_ms = coalesce(broadcast_at_ms, $2), next_attempt_at_ms = $3, attempts = 0
+      where id = $1 and state in ('signed', 'broadcast')`,
+    [id, nowMs, nextAttemptAtMs],
+  );
+}
+
+export async function noteProblem(sql: Sql, id: string, problem: string, nextAttemptAtMs: number): Promise<void> {
+  await sql.query(
+    'update chain_transaction set attempts = attempts + 1, last_problem = $2, next_attempt_at_ms = $3 where id = $1',
+    [id, problem.slice(0, 1000), nextAttemptAtMs],
+  );
+}
+
+export async function setTransactionState(sql: Sql, id: string, from: readonly TransactionState[], to: TransactionState, problem?: string): Promise<boolean> {
+  const rows = await sql.query(
+    'update chain_transaction set state = $3, last_problem = coalesce($4, last_problem) where id = $1 and state = any ($2) returning id',
+    [id, from, to, problem?.slice(0, 1000) ?? null],
+  );
+  return rows.length > 0;
+}
+
+/** Our transactions of a network that a block may show, by each of their names, with what they pay. */
+export async function ownByRefs(sql: Sql, network: string, refs: readonly string[]): Promise<Map<string, OwnTransaction>> {
+  if (refs.length === 0) return new Map();
+  const rows = await sql.query<{ id: string; kind: 'withdrawal' | 'sweep'; refs: string[] }>(
+    `select id, kind, refs from chain_transaction where network = $1 and refs && $2::text[] and state in ('signed', 'broadcast', 'included')`,
+    [network, refs],
+  );
+  const payments = await sql.query<{ transaction_id: string; asset: string; amount: bigint }>(
+    'select transaction_id, asset, sum(amount) as amount from withdrawal where transaction_id = any ($1) group by 1, 2',
+    [rows.map((row) => row.id)],
+  );
+  const own = new Map<string, OwnTransaction>();
+  for (const row of rows) {
+    const pays = new Map(payments.filter((p) => p.transaction_id === row.id).map((p) => [p.asset, p.amount]));
+    for (const ref of row.refs) own.set(ref, { id: row.id, kind: row.kind, refs: row.refs, payments: pays });
+  }
+  return own;
+}
+
+export async function markIncluded(
+  sql: Sql,
+  inclusion: { transactionId: string; txid: string; fee: bigint },
+  block: { id: bigint; height: number },
+): Promise<void> {
+  await sql.query(
+    `update chain_transaction set state = 'included', txid = $2, fee = $3, block_id = $4, height = $5 where id = $1`,
+    [inclusion.transactionId, inclusion.txid, inclusion.fee, block.id, block.height],
+  );
+}
+
+/**
+ * A transaction that was mined and did nothing goes back to `built`: the Safe nonce is unused, so the same content is
+ * signed again, in a fresh envelope.
+ */
+export async function reopenReverted(sql: Sql, id: string, problem: string): Promise<void> {
+  await sql.query(
+    `update chain_transaction set state = 'built', raw = null, relayer_nonce = null, broadcast_at_ms = null, attempts = attempts + 1, last_problem = $2 where id = $1`,
+    [id, problem],
+  );
+}
+
+/** Included transactions at the depth that counts as final, locked. */
+export async function lockFinal(sql: Sql, network: string, heightMax: number): Promise<ChainTransactionRow[]> {
+  return sql.query<ChainTransactionRow>(
+    `select ${columns} from chain_transaction where network = $1 and state = 'included' and height <= $2 order by id limit 100 for update skip locked`,
+    [network, heightMax],
+  );
+}
+
+/** What a rolled-back block had included is back in flight. @returns those that were already final: deeper than finality. */
+export async function unincludeBlock(sql: Sql, blockId: bigint): Promise<{ id: string; wasFinal: boolean }[]> {
+  const rows = await sql.query<{ id: string; was_final: boolean }>(
+    `with hit as (select id, state = 'final' as was_final from chain_transaction where block_id = $1 and state in ('included', 'final') for update)
+     update chain_transaction t set state = 'broadcast', block_id = null, height = null, fee = null, next_attempt_at_ms = 0
+       from hit where t.id = hit.id returning t.id, hit.was_final`,
+    [blockId],
+  );
+  return rows.map((row) => ({ id: row.id, wasFinal: row.was_final }));
+}
+
+/** The next nonce of the relayer, in the transaction that stores the bytes: never one that stored bytes carry. */
+export async function nextRelayerNonce(sql: Sql, network: string, chainNonce: bigint): Promise<bigint> {
+  await sql.query(`select pg_advisory_xact_lock(hashtextextended('relayer:' || $1, 0))`, [network]);
+  const [row] = await sql.query<{ next: bigint | null }>(
+    `select max(relayer_nonce) + 1 as next from chain_transaction where network = $1 and state not in ('abandoned', 'replaced')`,
+    [network],
+  );
+  const stored = row?.next ?? 0n;
+  return stored > chainNonce ? stored : chainNonce;
+}

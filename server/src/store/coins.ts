@@ -1,0 +1,95 @@
+import type { Sql } from './database.ts';
+
+export interface CoinRow {
+  readonly txid: string;
+  readonly vout: number;
+  readonly address: string;
+  readonly script: string;
+  readonly branch: number;
+  readonly derivation_index: bigint;
+  readonly amount: bigint;
+}
+
+export interface NewCoin {
+  readonly txid: string;
+  readonly vout: number;
+  readonly address: string;
+  readonly script: string;
+  readonly branch: number;
+  readonly derivationIndex: number;
+  readonly amount: bigint;
+  readonly coinbase: boolean;
+}
+
+/** Records coins of an applied block; a coin that a reorg had removed comes back with its reservation. */
+export async function upsertCoins(sql: Sql, network: string, block: { id: bigint; height: number }, coins: readonly NewCoin[]): Promise<void> {
+  for (const coin of coins) {
+    await sql.query(
+      `insert into coin (network, txid, vout, address, script, branch, derivation_index, amount, block_id, height, coinbase)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+       on conflict (network, txid, vout) do update set block_id = excluded.block_id, height = excluded.height`,
+      [network, coin.txid, coin.vout, coin.address, coin.script, coin.branch, coin.derivationIndex, coin.amount, block.id, block.height, coin.coinbase],
+    );
+  }
+}
+
+/** Marks coins spent by transactions of an applied block; outpoints as `txid:vout`. */
+export async function markSpent(sql: Sql, network: string, blockId: bigint, spends: readonly { outpoint: string; spentBy: string }[]): Promise<void> {
+  if (spends.length === 0) return;
+  await sql.query(
+    `update coin set spent_by = s.spent_by, spent_block_id = $4
+       from unnest($2::text[], $3::text[]) as s (outpoint, spent_by)
+      where network = $1 and txid || ':' || vout = s.outpoint
+        and txid = split_part(s.outpoint, ':', 1)`,
+    [network, spends.map((s) => s.outpoint), spends.map((s) => s.spentBy), blockId],
+  );
+}
+
+/** Our unspent coins among the outpoints of a block, keyed `txid:vout`. */
+export async function coinsAt(sql: Sql, network: string, outpoints: readonly string[]): Promise<Map<string, { address: string; amount: bigint }>> {
+  if (outpoints.length === 0) return new Map();
+  const rows = await sql.query<{ txid: string; vout: number; address: string; amount: bigint }>(
+    `select txid, vout, address, amount from coin where network = $1 and txid = any ($2) and spent_block_id is null`,
+    [network, [...new Set(outpoints.map((outpoint) => outpoint.split(':')[0]!))]],
+  );
+  return new Map(rows.map((row) => [`${row.txid}:${row.vout}`, { address: row.address, amount: row.amount }]));
+}
+
+/** Undoes a block: its coins leave the applied chain, the coins that it spent are unspent again. */
+export async function rollBackCoins(sql: Sql, blockId: bigint): Promise<void> {
+  await sql.query('update coin set spent_by = null, spent_block_id = null where spent_block_id = $1', [blockId]);
+  await sql.query('update coin set block_id = null, height = null where block_id = $1', [blockId]);
+}
+
+/** Confirmed coins that nothing spends or reserves, largest first, locked; a coinbase needs 100 confirmations (maturity). */
+export async function lockFreeCoins(sql: Sql, network: string, tipHeight: number, limit: number): Promise<CoinRow[]> {
+  return sql.query<CoinRow>(
+    `select txid, vout, address, script, branch, derivation_index, amount from coin
+      where network = $1 and spent_by is null and reserved_by is null and block_id is not null
+        and (not coinbase or height <= $2 - 100)
+      order by amount desc, txid, vout limit $3 for update skip locked`,
+    [network, tipHeight, limit],
+  );
+}
+
+export async function reserveCoins(sql: Sql, network: string, outpoints: readonly string[], transactionId: string): Promise<void> {
+  await sql.query(
+    `update coin set reserved_by = $3 where network = $1 and txid || ':' || vout = any ($2)`,
+    [network, outpoints, transactionId],
+  );
+}
+
+export async function releaseCoins(sql: Sql, transactionId: string): Promise<void> {
+  await sql.query('update coin set reserved_by = null where reserved_by = $1', [transactionId]);
+}
+
+/** Coins by outpoint, whoever reserved them, as long as nothing in the applied chain spends them; locked. */
+export async function lockCoinsNamed(sql: Sql, network: string, outpoints: readonly string[]): Promise<CoinRow[]> {
+  if (outpoints.length === 0) return [];
+  return sql.query<CoinRow>(
+    `select txid, vout, address, script, branch, derivation_index, amount from coin
+      where network = $1 and txid || ':' || vout = any ($2) and spent_by is null and block_id is not null
+      order by txid, vout for update`,
+    [network, outpoints],
+  );
+}

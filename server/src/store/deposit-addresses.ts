@@ -1,0 +1,84 @@
+import type { AddressOwner } from '@holdfast/core/deposits/decide-block.ts';
+import type { Sql } from './database.ts';
+
+export interface DepositAddressRow {
+  readonly id: string;
+  readonly customer_id: string;
+  readonly network: string;
+  readonly derivation_index: bigint;
+  readonly address: string;
+  readonly watch_key: string;
+  readonly state: 'pending' | 'active' | 'superseded' | 'retired';
+  readonly created_at_ms: bigint;
+}
+
+const columns = 'id, customer_id, network, derivation_index, address, watch_key, state, created_at_ms';
+
+/** The customer's current address on a network, pending ones included. */
+export async function currentAddress(sql: Sql, customerId: string, network: string): Promise<DepositAddressRow | null> {
+  const [row] = await sql.query<DepositAddressRow>(
+    `select ${columns} from deposit_address where customer_id = $1 and network = $2 and state in ('pending', 'active') order by id desc limit 1`,
+    [customerId, network],
+  );
+  return row ?? null;
+}
+
+/** Allots the next derivation index of a network; the caller holds the network's address lock. */
+export async function nextDerivationIndex(sql: Sql, network: string): Promise<number> {
+  await sql.query(`select pg_advisory_xact_lock(hashtextextended('deposit-address:' || $1, 0))`, [network]);
+  const [row] = await sql.query<{ next: bigint }>(
+    `select coalesce(max(derivation_index) + 1, 0)::bigint as next from deposit_address where network = $1`,
+    [network],
+  );
+  return Number(row!.next);
+}
+
+export async function insertAddress(sql: Sql, row: Omit<DepositAddressRow, 'derivation_index' | 'created_at_ms'> & { index: number; nowMs: number }): Promise<void> {
+  await sql.query(
+    `insert into deposit_address (id, customer_id, network, derivation_index, address, watch_key, state, created_at_ms)
+     values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    [row.id, row.customer_id, row.network, row.index, row.address, row.watch_key, row.state, row.nowMs],
+  );
+}
+
+export async function activateAddress(sql: Sql, id: string): Promise<void> {
+  await sql.query(`update deposit_address set state = 'active' where id = $1 and state = 'pending'`, [id]);
+}
+
+/**
+ * Which of the keys (lower-case addresses or scripts in hex) are deposit addresses of the network. Pending ones count:
+ * an address that was derived but not yet returned may have been guessed from the chain's point of view.
+ */
+export async function ownersOfKeys(sql: Sql, network: string, keys: readonly string[]): Promise<Map<string, AddressOwner & { kind: 'deposit'; address: string }>> {
+  if (keys.length === 0) return new Map();
+  const rows = await sql.query<{ watch_key: string; id: string; customer_id: string; address: string }>(
+    'select watch_key, id, customer_id, address from deposit_address where network = $1 and watch_key = any ($2)',
+    [network, keys],
+  );
+  return new Map(rows.map((row) => [row.watch_key, { kind: 'deposit', addressId: row.id, customerId: row.customer_id, address: row.address }]));
+}
+
+/** Addresses of a network that ever received anything: all that can hold coins. */
+export async function addressesWithDeposits(sql: Sql, network: string): Promise<string[]> {
+  const rows = await sql.query<{ address: string }>(
+    'select a.address from deposit_address a where a.network = $1 and exists (select from deposit d where d.address_id = a.id) order by a.id',
+    [network],
+  );
+  return rows.map((row) => row.address);
+}
+
+/** Every watch key of a network, for a reading of the whole wallet. */
+export async function allWatchKeys(sql: Sql, network: string): Promise<string[]> {
+  const rows = await sql.query<{ watch_key: string }>('select watch_key from deposit_address where network = $1 order by id', [network]);
+  return rows.map((row) => row.watch_key);
+}
+
+/** Derivation index of each address id. */
+export async function derivationIndexes(sql: Sql, network: string, ids: readonly string[]): Promise<Map<string, number>> {
+  if (ids.length === 0) return new Map();
+  const rows = await sql.query<{ id: string; derivation_index: bigint }>(
+    'select id, derivation_index from deposit_address where network = $1 and id = any ($2)',
+    [network, ids],
+  );
+  return new Map(rows.map((row) => [row.id, Number(row.derivation_index)]));
+}

@@ -1,0 +1,107 @@
+import type { SeenDeposit } from '@holdfast/core/deposits/decide-block.ts';
+import { invariant } from '@holdfast/core/invariant.ts';
+import type { Sql } from './database.ts';
+
+export interface DepositRow {
+  readonly id: string;
+  readonly network: string;
+  readonly asset: string;
+  readonly customer_id: string;
+  readonly amount: bigint;
+  readonly state: 'seen' | 'credited' | 'quarantined' | 'orphaned';
+  readonly credits: number;
+}
+
+/**
+ * Records deposits of a block: new ones are inserted, one that a reorg had orphaned comes back under its old id.
+ * @returns the rows' ids in the order given.
+ * @throws InvariantError when a deposit is already in another applied block.
+ */
+export async function upsertSeenDeposits(
+  sql: Sql,
+  network: string,
+  block: { id: bigint; height: number },
+  deposits: readonly SeenDeposit[],
+  newId: () => string,
+  nowMs: number,
+): Promise<string[]> {
+  const ids: string[] = [];
+  for (const deposit of deposits) {
+    const [row] = await sql.query<{ id: string }>(
+      `insert into deposit (id, network, txid, idx, asset, address_id, customer_id, amount, state, reason, block_id, height,
+                            confirmations_required, seen_at_ms)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+       on conflict (network, txid, idx, asset) do update
+         set state = excluded.state, reason = excluded.reason, block_id = excluded.block_id, height = excluded.height,
+             amount = excluded.amount, confirmations_required = excluded.confirmations_required
+         where deposit.state = 'orphaned'
+       returning id`,
+      [
+        newId(), network, deposit.txid, deposit.index, deposit.asset, deposit.addressId, deposit.customerId, deposit.amount,
+        deposit.doubt === null ? 'seen' : 'quarantined', deposit.doubt, block.id, block.height, deposit.confirmationsRequired, nowMs,
+      ],
+    );
+    invariant(row, `deposit ${network} ${deposit.txid} ${deposit.index} is in two applied blocks`);
+    ids.push(row.id);
+  }
+  return ids;
+}
+
+/** Seen deposits deep enough for credit at `tipHeight`, oldest first, locked for the caller's transaction. */
+export async function lockCreditable(sql: Sql, network: string, tipHeight: number, limit: number): Promise<DepositRow[]> {
+  return sql.query<DepositRow>(
+    `select id, network, asset, customer_id, amount, state, credits from deposit
+      where network = $1 and state = 'seen' and height + confirmations_required - 1 <= $2
+      order by height, id limit $3 for update skip locked`,
+    [network, tipHeight, limit],
+  );
+}
+
+export async function markCredited(sql: Sql, ids: readonly string[], nowMs: number): Promise<void> {
+  await sql.query(
+    `update deposit set state = 'credited', credits = credits + 1, credited_at_ms = $2 where id = any ($1)`,
+    [ids, nowMs],
+  );
+}
+
+/** Every deposit of a block that is being rolled back, locked. */
+export async function lockDepositsOfBlock(sql: Sql, blockId: bigint): Promise<DepositRow[]> {
+  return sql.query<DepositRow>(
+    `select id, network, asset, customer_id, amount, state, credits from deposit
+      where block_id = $1 and state <> 'orphaned' order by id for update`,
+    [blockId],
+  );
+}
+
+export async function markOrphaned(sql: Sql, ids: readonly string[]): Promise<void> {
+  await sql.query(`update deposit set state = 'orphaned', credited_at_ms = null, sweep_id = null where id = any ($1)`, [ids]);
+}
+
+export interface Unswept {
+  readonly customer_id: string;
+  readonly derivation_index: bigint;
+  readonly asset: string;
+  readonly deposit_ids: string[];
+}
+
+/** Forwarders that hold credited deposits nothing collects yet, oldest first, with those deposits. */
+export async function unsweptDeposits(sql: Sql, network: string, creditedBeforeMs: number, limit: number): Promise<Unswept[]> {
+  return sql.query<Unswept>(
+    `select a.customer_id, a.derivation_index, d.asset, array_agg(d.id order by d.id) as deposit_ids
+       from deposit d join deposit_address a on a.id = d.address_id
+      where d.network = $1 and d.state = 'credited' and d.sweep_id is null and d.credited_at_ms <= $2
+      group by a.customer_id, a.derivation_index, d.asset order by min(d.credited_at_ms), 2, 3 limit $3`,
+    [network, creditedBeforeMs, limit],
+  );
+}
+
+/** @returns how many of the deposits were still unswept. */
+export async function markSwept(sql: Sql, ids: readonly string[], sweepId: string): Promise<number> {
+  const rows = await sql.query(`update deposit set sweep_id = $2 where id = any ($1) and sweep_id is null and state = 'credited' returning id`, [ids, sweepId]);
+  return rows.length;
+}
+
+/** A sweep that did nothing: its deposits wait for the next one. */
+export async function unmarkSwept(sql: Sql, sweepId: string): Promise<void> {
+  await sql.query('update deposit set sweep_id = null where sweep_id = $1', [sweepId]);
+}

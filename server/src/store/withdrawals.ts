@@ -1,0 +1,142 @@
+import type { AuthorizedIntent, WithdrawalIntent } from '@holdfast/core/signing/intent.ts';
+import type { Sql } from './database.ts';
+
+export type WithdrawalRowState = 'queued' | 'signing' | 'broadcast' | 'included' | 'settled' | 'released';
+
+export interface WithdrawalRow {
+  readonly id: string;
+  readonly customer_id: string;
+  readonly client_reference: string;
+  readonly network: string;
+  readonly asset: string;
+  readonly amount: bigint;
+  readonly fee: bigint;
+  readonly destination: string;
+  readonly memo: string | null;
+  readonly intent: WithdrawalIntent;
+  readonly digest: string;
+  readonly auth_key_id: string;
+  readonly auth_signature: string;
+  readonly expires_at_ms: bigint;
+  readonly state: WithdrawalRowState;
+  readonly reason: string | null;
+  readonly transaction_id: string | null;
+  readonly not_before_ms: bigint;
+  readonly created_at_ms: bigint;
+  readonly updated_at_ms: bigint;
+}
+
+const columns = `w.id, w.customer_id, w.client_reference, w.network, w.asset, w.amount, w.fee, w.destination, w.memo, w.intent, w.digest,
+  w.auth_key_id, w.auth_signature, w.expires_at_ms, w.state, w.reason, w.transaction_id, w.not_before_ms, w.created_at_ms, w.updated_at_ms`;
+
+export async function insertWithdrawal(sql: Sql, row: Omit<WithdrawalRow, 'state' | 'reason' | 'transaction_id' | 'updated_at_ms' | 'not_before_ms'>): Promise<void> {
+  await sql.query(
+    `insert into withdrawal (id, customer_id, client_reference, network, asset, amount, fee, destination, memo, intent, digest,
+                             auth_key_id, auth_signature, expires_at_ms, state, not_before_ms, created_at_ms, updated_at_ms)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12, $13, $14, 'queued', $15, $15, $15)`,
+    [
+      row.id, row.customer_id, row.client_reference, row.network, row.asset, row.amount, row.fee, row.destination, row.memo,
+      JSON.stringify(row.intent), row.digest, row.auth_key_id, row.auth_signature, row.expires_at_ms, row.created_at_ms,
+    ],
+  );
+}
+
+export async function withdrawalByReference(sql: Sql, clientReference: string): Promise<WithdrawalRow | null> {
+  const [row] = await sql.query<WithdrawalRow>(`select ${columns} from withdrawal w where client_reference = $1`, [clientReference]);
+  return row ?? null;
+}
+
+export async function withdrawalByDigest(sql: Sql, digest: string): Promise<WithdrawalRow | null> {
+  const [row] = await sql.query<WithdrawalRow>(`select ${columns} from withdrawal w where digest = $1`, [digest]);
+  return row ?? null;
+}
+
+/** Base units that a customer asked for since a time and that were not given back; for the rolling limit. */
+export async function withdrawnSince(sql: Sql, customerId: string, network: string, asset: string, sinceMs: number): Promise<bigint> {
+  const [row] = await sql.query<{ sum: bigint | null }>(
+    `select sum(amount) as sum from withdrawal where customer_id = $1 and network = $2 and asset = $3 and created_at_ms > $4 and state <> 'released'`,
+    [customerId, network, asset, sinceMs],
+  );
+  return row?.sum ?? 0n;
+}
+
+export interface QueuedWithdrawal extends WithdrawalRow {
+  /** Conflict keys of earlier transactions that could still pay it. */
+  readonly earlier_keys: string[];
+}
+
+/** Queued withdrawals of a network whose time has come, oldest first; not those of customers who owe a receivable. */
+export async function queuedWithdrawals(sql: Sql, network: string, nowMs: number, limit: number): Promise<QueuedWithdrawal[]> {
+  return sql.query<QueuedWithdrawal>(
+    `select ${columns},
+            array(select unnest(t.conflict_keys) from withdrawal_attempt a join chain_transaction t on t.id = a.transaction_id
+                   where a.withdrawal_id = w.id and t.state <> 'replaced') as earlier_keys
+       from withdrawal w
+      where w.network = $1 and w.state = 'queued' and w.not_before_ms <= $2
+        and not exists (select from account r where r.code like 'receivable:cus_' || w.customer_id || ':%' and r.balance > 0)
+      order by w.id limit $3`,
+    [network, nowMs, limit],
+  );
+}
+
+/** Of these, the ones that are still queued, locked in id order. */
+export async function lockQueued(sql: Sql, ids: readonly string[]): Promise<WithdrawalRow[]> {
+  return sql.query<WithdrawalRow>(`select ${columns} from withdrawal w where id = any ($1) and state = 'queued' order by id for update`, [ids]);
+}
+
+export async function assignToTransaction(sql: Sql, ids: readonly string[], transactionId: string, nowMs: number): Promise<void> {
+  await sql.query(`update withdrawal set state = 'signing', transaction_id = $2, reason = null, updated_at_ms = $3 where id = any ($1)`, [ids, transactionId, nowMs]);
+  await sql.query('insert into withdrawal_attempt (withdrawal_id, transaction_id) select unnest($1::uuid[]), $2', [ids, transactionId]);
+}
+
+export async function withdrawalsOf(sql: Sql, transactionId: string): Promise<WithdrawalRow[]> {
+  return sql.query<WithdrawalRow>(`select ${columns} from withdrawal w where transaction_id = $1 order by id`, [transactionId]);
+}
+
+/** Moves every withdrawal of a transaction; returns their ids. */
+export async function moveWithdrawals(sql: Sql, transactionId: string, to: WithdrawalRowState, nowMs: number): Promise<string[]> {
+  const rows = await sql.query<{ id: string }>(
+    'update withdrawal set state = $2, updated_at_ms = $3 where transaction_id = $1 and state <> $2 returning id',
+    [transactionId, to, nowMs],
+  );
+  return rows.map((row) => row.id).toSorted();
+}
+
+/** Back to the queue after a refusal: alone and later, so that one bad payout does not hold up the others. */
+export async function requeue(sql: Sql, transactionId: string, reason: string, notBeforeMs: number, nowMs: number): Promise<string[]> {
+  const rows = await sql.query<{ id: string }>(
+    `update withdrawal set state = 'queued', transaction_id = null, reason = $2, not_before_ms = $3, updated_at_ms = $4
+      where transaction_id = $1 and state = 'signing' returning id`,
+    [transactionId, reason.slice(0, 500), notBeforeMs, nowMs],
+  );
+  return rows.map((row) => row.id);
+}
+
+/**
+ * Ends a queued withdrawal that no transaction was ever built for.
+ * @returns false when it is not queued any more or was attempted: then it may still be paid and keeps its hold.
+ */
+export async function releaseUnattempted(sql: Sql, id: string, reason: string, nowMs: number): Promise<boolean> {
+  const rows = await sql.query(
+    `update withdrawal set state = 'released', reason = $2, updated_at_ms = $3
+      where id = $1 and state = 'queued' and not exists (select from withdrawal_attempt where withdrawal_id = $1) returning id`,
+    [id, reason.slice(0, 500), nowMs],
+  );
+  return rows.length > 0;
+}
+
+export const authorizedIntent = (row: WithdrawalRow): AuthorizedIntent => ({
+  intent: row.intent,
+  authorization: { key_id: row.auth_key_id, signature: row.auth_signature },
+});
+
+/** One outpoint (`txid:vout`) of every earlier transaction of these withdrawals: spending them all conflicts with each. */
+export async function earlierOutpoints(sql: Sql, withdrawalIds: readonly string[]): Promise<string[]> {
+  const rows = await sql.query<{ outpoint: string }>(
+    `select distinct substr(t.conflict_keys[1], length('coin:') + 1) as outpoint
+       from withdrawal_attempt a join chain_transaction t on t.id = a.transaction_id
+      where a.withdrawal_id = any ($1) and t.state <> 'replaced' and t.conflict_keys[1] like 'coin:%' order by 1`,
+    [withdrawalIds],
+  );
+  return rows.map((row) => row.outpoint);
+}

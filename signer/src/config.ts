@@ -1,0 +1,147 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Failure } from '@holdfast/core/failure.ts';
+import Type, { type Static } from 'typebox';
+import { parseValue } from './parse.ts';
+
+/** `config.json` of a signer: its own policy copy, pinned by its own administrator. Unknown fields are refused. */
+const strict = { additionalProperties: false } as const;
+const hex = (bytes: number) => Type.String({ pattern: `^[0-9a-f]{${bytes * 2}}$` });
+const Amount = Type.String({ pattern: '^(0|[1-9][0-9]{0,77})$' });
+const EvmAddress = Type.String({ pattern: '^0x[0-9a-fA-F]{40}$' });
+const SignerId = Type.String({ pattern: '^[a-z0-9-]{1,32}$' });
+const Identifier = Type.Integer({ minimum: 1, maximum: 9 });
+const Url = Type.String({ pattern: '^https?://', maxLength: 300 });
+const RpcUrls = Type.Array(Url, { minItems: 1, maxItems: 9 });
+
+const limits = {
+  /** The most that one payment (one intent) may carry, base units. */
+  per_transaction_max: Amount,
+  /** The most that this signer accepts over any 24 hours, base units. */
+  per_day_max: Amount,
+} as const;
+
+const EvmNetwork = Type.Object(
+  {
+    network: Type.String({ pattern: '^eip155:[1-9][0-9]{0,31}$' }),
+    family: Type.Literal('evm'),
+    /** This signer's own nodes; all of them must agree. */
+    rpc_urls: RpcUrls,
+    safe: EvmAddress,
+    multi_send: EvmAddress,
+    forwarder_factory: EvmAddress,
+    forwarder_init_code_hash: hex(32),
+    registry: EvmAddress,
+    assets: Type.Array(
+      Type.Object({ asset: Type.String({ maxLength: 160 }), contract: Type.Union([EvmAddress, Type.Null()]), ...limits }, strict),
+      { minItems: 1 },
+    ),
+  },
+  strict,
+);
+export type EvmNetwork = Static<typeof EvmNetwork>;
+
+const BitcoinNetwork = Type.Object(
+  {
+    network: Type.String({ pattern: '^bip122:[0-9a-f]{32}$' }),
+    family: Type.Literal('bitcoin'),
+    rpc_urls: RpcUrls,
+    /** The custodians' keys, x only, for the leaf of every address. */
+    cold_keys: Type.Array(hex(32), { minItems: 5, maxItems: 5 }),
+    asset: Type.String({ maxLength: 160 }),
+    ...limits,
+    fee_rate_max_sat_vb: Type.Integer({ minimum: 1, maximum: 100_000 }),
+    fee_max_sats: Amount,
+    /** Of the coins that are spent. */
+    min_confirmations: Type.Integer({ minimum: 1, maximum: 1_000 }),
+  },
+  strict,
+);
+export type BitcoinNetwork = Static<typeof BitcoinNetwork>;
+
+export const SignerConfig = Type.Object(
+  {
+    signer: SignerId,
+    /** FROST identifier; the lowest of all signers starts key generations. */
+    identifier: Identifier,
+    /** Signers that must take part in a Bitcoin signature. */
+    quorum: Type.Optional(Type.Integer({ minimum: 2, maximum: 9 })),
+    listen: Type.Object({ host: Type.String({ maxLength: 100 }), port: Type.Integer({ minimum: 1, maximum: 65_535 }) }, strict),
+    /** SHA-256 of the server's certificate. */
+    server: Type.Object({ fingerprint: hex(32) }, strict),
+    /** All other signers. */
+    peers: Type.Array(
+      Type.Object(
+        {
+          signer: SignerId,
+          identifier: Identifier,
+          url: Type.String({ pattern: '^https://', maxLength: 300 }),
+          fingerprint: hex(32),
+          /** PEM; informative, only the fingerprint is trusted. */
+          certificate: Type.Optional(Type.String({ maxLength: 4_000 })),
+        },
+        strict,
+      ),
+      { minItems: 1, maxItems: 8 },
+    ),
+    integrator_keys: Type.Array(
+      Type.Object({ key_id: Type.String({ minLength: 1, maxLength: 64 }), public_key: hex(32) }, strict),
+      { minItems: 1 },
+    ),
+    networks: Type.Array(Type.Union([EvmNetwork, BitcoinNetwork]), { minItems: 1 }),
+  },
+  strict,
+);
+export type SignerConfig = Static<typeof SignerConfig>;
+
+/** Quorum when the config names none. */
+export const quorumDefault = 2;
+
+/** Reads and checks `<dataDir>/config.json`. @throws Failure config-invalid naming the place. */
+export function loadConfig(dataDir: string): SignerConfig {
+  const path = join(dataDir, 'config.json');
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new Failure('config-invalid', `${path} cannot be read as JSON`, { cause });
+  }
+  return checkConfig(parseValue(SignerConfig, value, 'config-invalid', path));
+}
+
+/** What a schema cannot say: nothing is named twice, and any two quorums share a signer. */
+export function checkConfig(config: SignerConfig): SignerConfig {
+  const others = config.peers;
+  refuseTwice('identifier', [config.identifier, ...others.map((peer) => peer.identifier)]);
+  refuseTwice('signer', [config.signer, ...others.map((peer) => peer.signer)]);
+  refuseTwice('fingerprint', [config.server.fingerprint, ...others.map((peer) => peer.fingerprint)]);
+  refuseTwice('integrator key', config.integrator_keys.map((key) => key.key_id));
+  refuseTwice('network', config.networks.map((network) => network.network));
+  refuseTwice('asset', config.networks.flatMap((network) => (network.family === 'evm' ? network.assets.map(({ asset }) => asset) : [network.asset])));
+  const count = others.length + 1;
+  const quorum = config.quorum ?? quorumDefault;
+  if (quorum > count || 2 * quorum <= count) {
+    throw new Failure('config-invalid', `quorum ${quorum} of ${count}: two quorums must share a signer`);
+  }
+  return config;
+}
+
+function refuseTwice(what: string, values: readonly (string | number)[]): void {
+  const twice = values.find((value, at) => values.indexOf(value) !== at);
+  if (twice !== undefined) throw new Failure('config-invalid', `${what} ${twice} is there twice`);
+}
+
+/** The passphrase, from the file that HOLDFAST_PASSPHRASE_FILE names; a final newline is not part of it. @throws Failure config-invalid. */
+export function readPassphrase(env: NodeJS.ProcessEnv): Uint8Array {
+  const path = env['HOLDFAST_PASSPHRASE_FILE'];
+  if (path === undefined) throw new Failure('config-invalid', 'HOLDFAST_PASSPHRASE_FILE is not set');
+  try {
+    const bytes = readFileSync(path);
+    const length = bytes.at(-1) === 0x0a ? bytes.length - 1 : bytes.length;
+    if (length === 0) throw new Failure('config-invalid', `${path} is empty`);
+    return bytes.subarray(0, length);
+  } catch (cause) {
+    if (cause instanceof Failure) throw cause;
+    throw new Failure('config-invalid', `${path} cannot be read`, { cause });
+  }
+}

@@ -1,0 +1,83 @@
+import { randomBytes, X509Certificate } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { utf8ToBytes } from '@noble/hashes/utils.js';
+import { Failure } from '@holdfast/core/failure.ts';
+import { kdfDefaults, type KdfParameters } from '@holdfast/core/sealing/seal.ts';
+import { writeFileDurably } from './durable-file.ts';
+import { openKeyStore, readSealed, type KeyStore } from './keys/key-store.ts';
+import { createOwnerSecret, ownerKey, type OwnerKey } from './keys/owner-key.ts';
+import { createIdentity, fingerprintOf, type Identity } from './transport/certificate.ts';
+
+/** What the ceremony hands to the other parties; nothing here is secret. */
+export interface SignerCard {
+  readonly signer: string;
+  /** SHA-256 of the certificate, 64 hex digits. */
+  readonly fingerprint: string;
+  /** EIP-55. */
+  readonly owner_address: string;
+  /** PEM. */
+  readonly certificate: string;
+}
+
+const identityName = 'identity/1.sealed';
+const ownerName = 'owner/1.sealed';
+
+/**
+ * Makes the signer's keys, sealed, and its certificate. What exists already is kept, so running it again prints the same
+ * card.
+ * @param strength weaker than the default only where a test or a development chain asks for it; every sealed file says so.
+ */
+export async function initSigner(
+  dataDir: string,
+  signer: string,
+  passphrase: Uint8Array,
+  strength: { readonly memory_kib: number; readonly passes: number } = kdfDefaults,
+): Promise<SignerCard> {
+  mkdirSync(join(dataDir, 'keys'), { recursive: true, mode: 0o700 });
+  const kdf: KdfParameters =
+    readSealed(dataDir, identityName)?.kdf ??
+    readSealed(dataDir, ownerName)?.kdf ?? {
+      ...kdfDefaults,
+      memory_kib: strength.memory_kib,
+      passes: strength.passes,
+      salt: randomBytes(16).toString('hex'),
+    };
+  const store = await openKeyStore(dataDir, passphrase, kdf);
+  if (!store.open(ownerName)) {
+    const secret = createOwnerSecret();
+    store.seal(ownerName, { wallet: 'owner', epoch: 1, owner_address: ownerKey(secret).address }, secret);
+    secret.fill(0);
+  }
+  if (!store.open(identityName)) {
+    const identity = await createIdentity(signer, Date.now());
+    writeFileDurably(join(dataDir, 'certificate.pem'), identity.certificate);
+    // The sealed key comes last: with it in place, everything is.
+    store.seal(identityName, { wallet: 'identity', epoch: 1, signer }, utf8ToBytes(identity.privateKey));
+  }
+  const { identity, owner } = openSecrets(dataDir, store);
+  const fingerprint = fingerprintOf(new X509Certificate(identity.certificate));
+  return { signer, fingerprint, owner_address: owner.address, certificate: identity.certificate };
+}
+
+/** Opens the keys that `init` made. @throws Failure config-invalid when it was not run; wrong-passphrase. */
+export async function unlockSigner(
+  dataDir: string,
+  passphrase: Uint8Array,
+): Promise<{ store: KeyStore; identity: Identity; owner: OwnerKey }> {
+  const sealed = readSealed(dataDir, identityName);
+  if (!sealed) throw new Failure('config-invalid', `${dataDir} has no identity; run init first`);
+  const store = await openKeyStore(dataDir, passphrase, sealed.kdf);
+  return { store, ...openSecrets(dataDir, store) };
+}
+
+function openSecrets(dataDir: string, store: KeyStore): { identity: Identity; owner: OwnerKey } {
+  const privateKey = store.open(identityName);
+  const owner = store.open(ownerName);
+  if (!privateKey || !owner) throw new Failure('config-invalid', `${dataDir} is not complete; run init again`);
+  const certificate = readFileSync(join(dataDir, 'certificate.pem'), 'utf8');
+  return {
+    identity: { certificate, privateKey: Buffer.from(privateKey.plaintext).toString('utf8') },
+    owner: ownerKey(owner.plaintext),
+  };
+}

@@ -1,0 +1,96 @@
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { JournalEntry } from '@holdfast/core/signing/journal-record.ts';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openJournal } from './journal.ts';
+
+let folder: string;
+let path: string;
+let nowMs = 1_000_000;
+const clock = () => nowMs;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'holdfast-journal-'));
+  path = join(folder, 'journal.jsonl');
+  nowMs = 1_000_000;
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function address(index: number): JournalEntry {
+  return { kind: 'address', body: { network: 'n', customer: 'c', index, address: `a${index}` } };
+}
+
+async function writeThree(): Promise<string[]> {
+  const journal = await openJournal(path, clock);
+  await Promise.all([1, 2, 3].map((index) => journal.append(address(index))));
+  await journal.close();
+  return readFileSync(path, 'utf8').trimEnd().split('\n');
+}
+
+test('rebuilds its state and goes on in the chain', async () => {
+  await writeThree();
+  const journal = await openJournal(path, clock);
+  expect([...journal.state.addresses.keys()]).toEqual(['n 1', 'n 2', 'n 3']);
+  expect(journal.head().seq).toBe(3);
+  await journal.append(address(4));
+  await journal.close();
+  const again = await openJournal(path, clock);
+  expect(again.head().seq).toBe(4);
+  await again.close();
+});
+
+test('an entry counts at once, and is on the disk when append resolves', async () => {
+  const journal = await openJournal(path, clock);
+  const written = journal.append(address(1));
+  expect(journal.state.addresses.get('n 1')).toEqual({ customer: 'c', address: 'a1' });
+  await written;
+  expect(readFileSync(path, 'utf8')).toMatch(/"index":1.*\n$/);
+  await journal.close();
+});
+
+test.each(['{"seq":4', '{"seq":4,"kind":"address"}', '\0\0\0\0'])('cuts the incomplete last record %j and goes on', async (torn) => {
+  const lines = await writeThree();
+  appendFileSync(path, torn);
+  const journal = await openJournal(path, clock);
+  expect(journal.head().seq).toBe(3);
+  await journal.append(address(4));
+  await journal.close();
+  expect(readFileSync(path, 'utf8').trimEnd().split('\n').slice(0, 3)).toEqual(lines);
+  const again = await openJournal(path, clock);
+  expect(again.head().seq).toBe(4);
+  await again.close();
+});
+
+test.each<[string, (lines: string[]) => string[]]>([
+  ['a changed record', ([a, b, c]) => [a ?? '', (b ?? '').replace('"a2"', '"a9"'), c ?? '']],
+  ['a missing record', ([a, , c]) => [a ?? '', c ?? '']],
+  ['a missing first record', ([, b, c]) => [b ?? '', c ?? '']],
+  ['records in another order', ([a, b, c]) => [b ?? '', a ?? '', c ?? '']],
+  ['a record twice', ([a, b, c]) => [a ?? '', b ?? '', b ?? '', c ?? '']],
+  ['a whole line that is not JSON at the end', (lines) => [...lines, 'x']],
+  ['an empty line', ([a, b, c]) => [a ?? '', '', b ?? '', c ?? '']],
+])('refuses a journal with %s', async (_name, alter) => {
+  const lines = await writeThree();
+  writeFileSync(path, `${alter(lines).join('\n')}\n`);
+  await expect(openJournal(path, clock)).rejects.toMatchObject({ code: 'journal-broken' });
+});
+
+test('refuses when the clock is behind the last record, until it is repaired', async () => {
+  await writeThree();
+  nowMs -= 2_001;
+  const journal = await openJournal(path, clock);
+  await expect(journal.append(address(4))).rejects.toMatchObject({ code: 'clock-behind' });
+  expect(() => journal.assertUsable()).toThrow(expect.objectContaining({ code: 'clock-behind' }));
+  nowMs += 1;
+  await journal.append(address(4));
+  await journal.close();
+});
+
+test('appends nothing more after a write has failed', async () => {
+  const journal = await openJournal(path, clock);
+  await journal.close();
+  await expect(journal.append(address(1))).rejects.toMatchObject({ code: 'journal-broken' });
+  await expect(journal.append(address(2))).rejects.toMatchObject({ code: 'journal-broken' });
+  expect(readFileSync(path, 'utf8')).toBe('');
+});

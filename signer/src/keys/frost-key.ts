@@ -1,0 +1,114 @@
+import { secp256k1_FROST } from '@noble/curves/secp256k1.js';
+import type { FrostPublic, FrostSecret, Key } from '@noble/curves/abstract/frost.js';
+import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { Failure } from '@holdfast/core/failure.ts';
+import { invariant } from '@holdfast/core/invariant.ts';
+import type { SealedHeader } from '@holdfast/core/sealing/seal.ts';
+import type { SignerStatus } from '@holdfast/core/signing/messages.ts';
+import Type, { type Static } from 'typebox';
+import { parseValue } from '../parse.ts';
+
+/** One signer's half of a wallet: the public package of the group and its own share, both untweaked. */
+export interface FrostKey {
+  readonly network: string;
+  readonly epoch: number;
+  /** The key generation that made it, 32 hex digits. */
+  readonly session: string;
+  readonly public: FrostPublic;
+  readonly secret: FrostSecret;
+  /** 33 bytes. */
+  readonly groupKey: Uint8Array;
+  /** 32 bytes, for BIP-32 children. */
+  readonly chainCode: Uint8Array;
+}
+
+/** There is no rotation yet: every wallet is in its first epoch. */
+export const firstEpoch = 1;
+
+const hex = (bytes: number) => Type.String({ pattern: `^[0-9a-f]{${bytes * 2}}$` });
+/** What is sealed, in clear. */
+const Stored = Type.Object(
+  {
+    quorum: Type.Integer(),
+    signers: Type.Integer(),
+    commitments: Type.Array(hex(33)),
+    verifying_shares: Type.Array(Type.Object({ identifier: hex(32), point: hex(33) }, { additionalProperties: false })),
+    identifier: hex(32),
+    signing_share: hex(32),
+    chain_code: hex(32),
+  },
+  { additionalProperties: false },
+);
+type Stored = Static<typeof Stored>;
+
+/** @param transcript 32 bytes: hash of the round-1 packages, the same for all signers. */
+export function frostKey(network: string, session: string, key: Key, transcript: Uint8Array): FrostKey {
+  const [groupKey] = key.public.commitments;
+  invariant(groupKey, 'a group polynomial has a constant term');
+  const chainCode = sha256(concatBytes(utf8ToBytes('holdfast/chaincode/v1'), groupKey, transcript));
+  return { network, epoch: firstEpoch, session, public: key.public, secret: key.secret, groupKey, chainCode };
+}
+
+/** Folder of a network's keys. */
+export function walletFolder(network: string): string {
+  return network.replace(':', '-');
+}
+
+export function encodeFrostKey(key: FrostKey): { header: SealedHeader; plaintext: Uint8Array } {
+  const stored: Stored = {
+    quorum: key.public.signers.min,
+    signers: key.public.signers.max,
+    commitments: key.public.commitments.map((point) => bytesToHex(point)),
+    verifying_shares: verifyingShares(key),
+    identifier: key.secret.identifier,
+    signing_share: bytesToHex(key.secret.signingShare),
+    chain_code: bytesToHex(key.chainCode),
+  };
+  const { network, epoch, session } = key;
+  const header = { wallet: network, epoch, session, group_key: bytesToHex(key.groupKey) };
+  return { header, plaintext: utf8ToBytes(JSON.stringify(stored)) };
+}
+
+/** @throws Failure wrong-passphrase when what was opened is not this network's share. */
+export function decodeFrostKey(network: string, { header, plaintext }: { header: SealedHeader; plaintext: Uint8Array }): FrostKey {
+  const stored = parseValue(Stored, JSON.parse(Buffer.from(plaintext).toString('utf8')), 'wrong-passphrase', 'sealed share');
+  plaintext.fill(0);
+  const key: Key = {
+    public: {
+      signers: { min: stored.quorum, max: stored.signers },
+      commitments: stored.commitments.map(bytes),
+      verifyingShares: Object.fromEntries(stored.verifying_shares.map(({ identifier, point }) => [identifier, bytes(point)])),
+    },
+    secret: { identifier: stored.identifier, signingShare: bytes(stored.signing_share) },
+  };
+  const [groupKey] = key.public.commitments;
+  if (!groupKey || header['wallet'] !== network || header['group_key'] !== bytesToHex(groupKey)) {
+    throw new Failure('wrong-passphrase', `a sealed share is not the one of ${network}`);
+  }
+  // RFC 9591, appendix C.2: the share lies on the group polynomial.
+  secp256k1_FROST.validateSecret(key.secret, key.public);
+  return { network, epoch: firstEpoch, session: String(header['session']), ...key, groupKey, chainCode: bytes(stored.chain_code) };
+}
+
+/** What the server may know of a key. */
+export function publicWallet(key: FrostKey): SignerStatus['frost_wallets'][number] {
+  return {
+    network: key.network,
+    epoch: key.epoch,
+    group_key: bytesToHex(key.groupKey),
+    chain_code: bytesToHex(key.chainCode),
+    commitments: key.public.commitments.map((point) => bytesToHex(point)),
+    verifying_shares: verifyingShares(key),
+  };
+}
+
+/** In the order of the identifiers, so that all signers report the same text. */
+function verifyingShares(key: FrostKey): { identifier: string; point: string }[] {
+  const pairs = Object.entries(key.public.verifyingShares).map(([identifier, point]) => ({ identifier, point: bytesToHex(point) }));
+  return pairs.sort((a, b) => (a.identifier < b.identifier ? -1 : 1));
+}
+
+function bytes(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(hexToBytes(text));
+}

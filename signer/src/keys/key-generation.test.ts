@@ -1,0 +1,195 @@
+import { secp256k1_FROST } from '@noble/curves/secp256k1.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { Failure } from '@holdfast/core/failure.ts';
+import type { MeshPath, MeshRequest, MeshResponse } from '@holdfast/core/signing/messages.ts';
+import { describe, expect, test } from 'vitest';
+import type { FrostKey } from './frost-key.ts';
+import type { FrostKeyFiles } from './frost-key-files.ts';
+import { createKeyGeneration, type KeyGeneration, type KeyPeer } from './key-generation.ts';
+import { paceKeyGeneration } from './pace-key-generation.ts';
+
+const network = 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328';
+const id = 'ab'.repeat(16);
+const otherId = 'cd'.repeat(16);
+
+/** What a party answers to a peer's question; a test replaces it to misbehave. */
+type Answer = (path: MeshPath, body: { session: string }, from: number, honest: () => unknown) => unknown;
+
+interface Party {
+  generation: KeyGeneration;
+  files: FrostKeyFiles;
+  answer: Answer;
+}
+
+/** Disk of one party: survives `reboot`. */
+function memoryFiles(disk: { held: Map<string, FrostKey>; confirmed: FrostKey | null }): FrostKeyFiles {
+  return {
+    confirmed: () => disk.confirmed,
+    held: (session) => disk.held.get(session) ?? null,
+    hold: (key) => void disk.held.set(key.session, key),
+    confirm: async (key) => void (disk.confirmed = key),
+  };
+}
+
+/** Three parties that talk directly. */
+function threeParties(): { parties: Party[]; peersOf: (at: number) => KeyPeer[]; reboot: (at: number) => void; run: (steps: readonly ('start' | 'collect' | 'verify' | 'hold')[], session?: string) => Promise<unknown> } {
+  const parties: Party[] = [];
+  const disks = [1, 2, 3].map(() => ({ held: new Map<string, FrostKey>(), confirmed: null as FrostKey | null }));
+  const answerOf = (at: number, path: MeshPath, body: { session: string }, from: number): unknown => {
+    const { generation } = parties[at] as Party;
+    if (path === '/v1/mesh/dkg/package') return generation.showPackage(body.session);
+    if (path === '/v1/mesh/dkg/echo') return generation.showEcho(body.session);
+    if (path === '/v1/mesh/dkg/share') return generation.showShare(body.session, from);
+    if (path === '/v1/mesh/dkg/key') return generation.showKey(body.session);
+    return {};
+  };
+  const peersOf = (at: number): KeyPeer[] =>
+    [0, 1, 2].filter((other) => other !== at).map((other) => ({
+      identifier: other + 1,
+      signer: `signer-${other + 1}`,
+      call: async <P extends MeshPath>(path: P, body: MeshRequest<P>): Promise<MeshResponse<P>> => {
+        const party = parties[other] as Party;
+        if (path === '/v1/mesh/dkg/step') {
+          const step = body as MeshRequest<'/v1/mesh/dkg/step'>;
+          await party.generation.step(step.session, step.step);
+          return {} as MeshResponse<P>;
+        }
+        const asked = body as { session: string };
+        return party.answer(path, asked, at + 1, () => answerOf(other, path, asked, at + 1)) as MeshResponse<P>;
+      },
+    }));
+  const reboot = (at: number): void => {
+    const files = memoryFiles(disks[at] as (typeof disks)[number]);
+    const generation = createKeyGeneration({ network, identifier: at + 1, quorum: 2, peers: peersOf(at), files });
+    parties[at] = { generation, files, answer: (_path, _body, _from, honest) => honest() };
+  };
+  for (const at of [0, 1, 2]) reboot(at);
+  const run: ReturnType<typeof threeParties>['run'] = async (steps, session = id) => {
+    for (const step of steps) await Promise.all(parties.map(({ generation }) => generation.step(session, step)));
+  };
+  return { parties, peersOf, reboot, run };
+}
+
+const all = ['start', 'collect', 'verify', 'hold'] as const;
+const failure = expect.objectContaining({ code: 'key-generation-failed' });
+
+test('three honest signers hold shares of one key, and each confirms it', async () => {
+  const { parties, run } = threeParties();
+  await run(all);
+  for (const { generation } of parties) await generation.step(id, 'confirm');
+  const keys = parties.map(({ generation }) => generation.confirmed() as FrostKey);
+  const names = new Set(keys.map((key) => `${bytesToHex(key.groupKey)} ${bytesToHex(key.chainCode)}`));
+  expect(names.size).toBe(1);
+  expect(new Set(keys.map((key) => bytesToHex(key.secret.signingShare))).size).toBe(3);
+  for (const key of keys) secp256k1_FROST.validateSecret(key.secret, key.public);
+});
+
+describe('a signer that misbehaves is found before a share leaves or a key is held', () => {
+  test('equivocation: it shows one package to one peer and another to the other', async () => {
+    const { parties, run } = threeParties();
+    const other = secp256k1_FROST.DKG.round1(secp256k1_FROST.Identifier.fromNumber(3), { min: 2, max: 3 }).public;
+    const forged = {
+      identifier: other.identifier,
+      commitment: other.commitment.map((point) => bytesToHex(point)),
+      proof: bytesToHex(other.proofOfKnowledge),
+    };
+    (parties[2] as Party).answer = (path, _body, from, honest) => (path === '/v1/mesh/dkg/package' && from === 2 ? forged : honest());
+    await run(['start', 'collect']);
+    for (const at of [0, 1]) await expect((parties[at] as Party).generation.step(id, 'verify')).rejects.toEqual(failure);
+    for (const at of [0, 1]) expect(() => (parties[at] as Party).generation.showShare(id, 3)).toThrow(expect.objectContaining({ code: 'session-unknown' }));
+    await expect((parties[0] as Party).generation.step(id, 'hold')).rejects.toMatchObject({ code: 'session-unknown' });
+  });
+
+  test('it cannot hide the equivocation by echoing what each peer expects to only one of them', async () => {
+    const { parties, run } = threeParties();
+    const other = secp256k1_FROST.DKG.round1(secp256k1_FROST.Identifier.fromNumber(3), { min: 2, max: 3 }).public;
+    const forged = { identifier: other.identifier, commitment: other.commitment.map((point) => bytesToHex(point)), proof: bytesToHex(other.proofOfKnowledge) };
+    (parties[2] as Party).answer = (path, body, from, honest) => {
+      if (path === '/v1/mesh/dkg/package' && from === 2) return forged;
+      // Tells each of the honest two exactly what that one has.
+      if (path === '/v1/mesh/dkg/echo') return (parties[from - 1] as Party).generation.showEcho(body.session);
+      return honest();
+    };
+    await run(['start', 'collect']);
+    for (const at of [0, 1]) await expect((parties[at] as Party).generation.step(id, 'verify')).rejects.toEqual(failure);
+  });
+
+  test('a package in the name of another', async () => {
+    const { parties, run } = threeParties();
+    (parties[2] as Party).answer = (path, body, _from, honest) =>
+      path === '/v1/mesh/dkg/package' ? (parties[1] as Party).generation.showPackage(body.session) : honest();
+    await run(['start']);
+    await expect((parties[0] as Party).generation.step(id, 'collect')).rejects.toEqual(failure);
+  });
+
+  test('a package without knowledge of its secret', async () => {
+    const { parties, run } = threeParties();
+    (parties[2] as Party).answer = (path, body, _from, honest) => {
+      if (path !== '/v1/mesh/dkg/package') return honest();
+      const { proof } = (parties[1] as Party).generation.showPackage(body.session);
+      return { ...(honest() as object), proof };
+    };
+    await run(['start', 'collect']);
+    (parties[1] as Party).answer = (_path, _body, _from, honest) => honest();
+    await expect((parties[0] as Party).generation.step(id, 'verify')).rejects.toEqual(failure);
+  });
+
+  test('a share that does not fit the package', async () => {
+    const { parties, run } = threeParties();
+    (parties[2] as Party).answer = (path, _body, _from, honest) => (path === '/v1/mesh/dkg/share' ? { share: `${'0'.repeat(63)}1` } : honest());
+    await run(['start', 'collect', 'verify']);
+    await expect((parties[0] as Party).generation.step(id, 'hold')).rejects.toEqual(failure);
+    expect((parties[0] as Party).files.held(id)).toBeNull();
+  });
+
+  test('a confirmation although the peer holds another key', async () => {
+    const { parties, run } = threeParties();
+    await run(all);
+    (parties[2] as Party).answer = (path, _body, _from, honest) =>
+      path === '/v1/mesh/dkg/key' ? { group_key: `02${'11'.repeat(32)}`, chosen: null } : honest();
+    await expect((parties[0] as Party).generation.step(id, 'confirm')).rejects.toEqual(failure);
+    expect((parties[0] as Party).generation.confirmed()).toBeNull();
+  });
+});
+
+describe('crashes', () => {
+  test('a share is given out only after the echo round, and only of the running session', async () => {
+    const { parties, run } = threeParties();
+    await run(['start', 'collect']);
+    const show = () => (parties[0] as Party).generation.showShare(id, 2);
+    expect(show).toThrow(Failure);
+    await run(['verify']);
+    expect(show()).toEqual({ share: expect.stringMatching(/^[0-9a-f]{64}$/) });
+    await run(['start'], otherId);
+    expect(show).toThrow(Failure);
+  });
+
+  test('a signer that dies before it holds makes a new session necessary, which works', async () => {
+    const { parties, run, reboot } = threeParties();
+    await run(['start', 'collect', 'verify']);
+    reboot(1);
+    await expect(run(['hold'])).rejects.toMatchObject({ code: 'session-unknown' });
+    await run(all, otherId);
+    await (parties[0] as Party).generation.step(otherId, 'confirm');
+    expect((parties[0] as Party).generation.confirmed()?.session).toBe(otherId);
+  });
+
+  test('after the pacing signer has confirmed, the others follow even when both have restarted', async () => {
+    const { parties, run, reboot, peersOf } = threeParties();
+    await run(all);
+    await (parties[0] as Party).generation.step(id, 'confirm');
+    for (const at of [0, 1, 2]) reboot(at);
+    await paceKeyGeneration(network, (parties[0] as Party).generation, peersOf(0), new AbortController().signal);
+    expect(parties.map(({ generation }) => generation.confirmed()?.session)).toEqual([id, id, id]);
+  });
+
+  test('a confirmed key is never replaced', async () => {
+    const { parties, run } = threeParties();
+    await run(all);
+    await (parties[1] as Party).generation.step(id, 'confirm');
+    await expect(run(all, otherId)).rejects.toEqual(failure);
+    expect((parties[1] as Party).generation.confirmed()?.session).toBe(id);
+    // Another session that the others still finish among themselves cannot be confirmed against it.
+    await expect((parties[1] as Party).generation.step(otherId, 'confirm')).rejects.toEqual(failure);
+  });
+});

@@ -1,0 +1,95 @@
+import { argon2, randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import {
+  openSealed,
+  parseSealed,
+  seal,
+  type KdfParameters,
+  type SealedFile,
+  type SealedHeader,
+} from '@holdfast/core/sealing/seal.ts';
+import { Failure } from '@holdfast/core/failure.ts';
+import { canonicalJson } from '@holdfast/core/signing/intent.ts';
+import { syncFolder, writeFileDurably } from '../durable-file.ts';
+
+/**
+ * Sealed secrets below `<dataDir>/keys`, named `<wallet>/<epoch>.sealed`. All files of one signer share one salt, so one
+ * stretching (a second, 256 MiB) opens them all; each has its own random 24-byte nonce.
+ */
+export interface KeyStore {
+  /** Null when there is no such file. @throws Failure wrong-passphrase. */
+  readonly open: (name: string) => { header: SealedHeader; plaintext: Uint8Array } | null;
+  /** Replaces the file as a whole; on return it is on the disk. */
+  readonly seal: (name: string, header: SealedHeader, plaintext: Uint8Array) => void;
+  readonly rename: (from: string, to: string) => void;
+  readonly remove: (name: string) => void;
+  /** Names of the files in a wallet's folder. */
+  readonly list: (wallet: string) => string[];
+}
+
+const argon2Async = promisify(argon2);
+
+/** Stretches the passphrase, RFC 9106. @returns 32 bytes. */
+export async function stretch(passphrase: Uint8Array, kdf: KdfParameters): Promise<Uint8Array> {
+  return argon2Async(kdf.name, {
+    message: passphrase,
+    nonce: Buffer.from(kdf.salt, 'hex'),
+    memory: kdf.memory_kib,
+    passes: kdf.passes,
+    parallelism: kdf.parallelism,
+    tagLength: 32,
+  });
+}
+
+/** @param kdf the parameters of every file of this signer. */
+export async function openKeyStore(dataDir: string, passphrase: Uint8Array, kdf: KdfParameters): Promise<KeyStore> {
+  const root = join(dataDir, 'keys');
+  const key = await stretch(passphrase, kdf);
+  return {
+    open: (name) => {
+      const sealed = readSealed(dataDir, name);
+      if (!sealed) return null;
+      if (canonicalJson(sealed.kdf) !== canonicalJson(kdf)) {
+        throw new Failure('wrong-passphrase', `${name} was sealed with other parameters than this signer's`);
+      }
+      return { header: sealed.header, plaintext: openSealed(sealed, key) };
+    },
+    seal: (name, header, plaintext) => {
+      const path = join(root, name);
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      syncFolder(root);
+      const sealed = seal({ kdf, header, key, nonce: randomBytes(24), plaintext });
+      writeFileDurably(path, JSON.stringify(sealed));
+    },
+    rename: (from, to) => {
+      renameSync(join(root, from), join(root, to));
+      syncFolder(dirname(join(root, to)));
+    },
+    remove: (name) => rmSync(join(root, name)),
+    list: (wallet) => {
+      const folder = join(root, wallet);
+      return readFolder(folder).map((file) => `${wallet}/${file}`);
+    },
+  };
+}
+
+/** The file without opening it; null when it is missing. */
+export function readSealed(dataDir: string, name: string): SealedFile | null {
+  try {
+    return parseSealed(readFileSync(join(dataDir, 'keys', name), 'utf8'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+function readFolder(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}

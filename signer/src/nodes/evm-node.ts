@@ -1,0 +1,53 @@
+import { Failure } from '@holdfast/core/failure.ts';
+import Type from 'typebox';
+import { parseValue } from '../parse.ts';
+import { askAll } from './agree.ts';
+import type { SendRpc } from './json-rpc.ts';
+
+const Quantity = Type.String({ pattern: '^0x[0-9a-f]{1,64}$' });
+const Word = Type.String({ pattern: '^0x[0-9a-f]{64}$' });
+const Words = Type.String({ pattern: '^0x([0-9a-f]{64})+$', maxLength: 10_000 });
+/** Safe.sol: nonce(), getThreshold(), getOwners(). */
+const selectors = { nonce: '0xaffed0e0', threshold: '0xe75235b8', owners: '0xa0e67e2b' } as const;
+
+/** The Safe's next nonce. @throws Failure node-unavailable, node-disagreement. */
+export async function readSafeNonce(endpoints: readonly SendRpc[], safe: string): Promise<bigint> {
+  const nonce = await askAll('the nonce of the Safe', endpoints, async (send) => {
+    const [word] = await send([ethCall(safe, selectors.nonce)]);
+    return parseValue(Word, word, 'node-unavailable', 'nonce of the Safe');
+  });
+  return BigInt(nonce);
+}
+
+/**
+ * Checks once that the nodes serve the expected chain and that the Safe there is ours: this signer is an owner and more
+ * than half of the owners must sign.
+ * @throws Failure chain-mismatch, node-unavailable, node-disagreement.
+ */
+export async function assertSafeIsOurs(endpoints: readonly SendRpc[], safe: string, chainId: bigint, owner: string): Promise<void> {
+  const seen = await askAll('the Safe', endpoints, async (send) => {
+    const [chain, threshold, owners] = await send([
+      { method: 'eth_chainId', params: [] },
+      ethCall(safe, selectors.threshold),
+      ethCall(safe, selectors.owners),
+    ]);
+    return {
+      chain: parseValue(Quantity, chain, 'node-unavailable', 'eth_chainId'),
+      threshold: parseValue(Word, threshold, 'chain-mismatch', 'threshold of the Safe'),
+      owners: parseValue(Words, owners, 'chain-mismatch', 'owners of the Safe'),
+    };
+  });
+  if (BigInt(seen.chain) !== chainId) throw new Failure('chain-mismatch', `the nodes serve chain ${BigInt(seen.chain)}, not ${chainId}`);
+  // ABI encoding of address[]: offset, length, one word an owner.
+  const [, , ...owners] = seen.owners.slice(2).match(/.{64}/g) ?? [];
+  if (!owners.includes(owner.slice(2).toLowerCase().padStart(64, '0'))) {
+    throw new Failure('chain-mismatch', `this signer, ${owner}, is no owner of the Safe ${safe}`);
+  }
+  if (2n * BigInt(seen.threshold) <= BigInt(owners.length)) {
+    throw new Failure('chain-mismatch', `threshold ${BigInt(seen.threshold)} of ${owners.length}: two quorums need not share a signer`);
+  }
+}
+
+function ethCall(to: string, data: string): { method: string; params: unknown[] } {
+  return { method: 'eth_call', params: [{ to, data }, 'latest'] };
+}

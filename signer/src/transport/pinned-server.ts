@@ -1,0 +1,114 @@
+import { createServer, type Server } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { errorRow } from '@holdfast/core/contract/error-codes.ts';
+import { Failure } from '@holdfast/core/failure.ts';
+import { bodyBytesMax } from '@holdfast/core/signing/messages.ts';
+import type { TSchema } from 'typebox';
+import { log } from '../log.ts';
+import { parseValue } from '../parse.ts';
+import { fingerprintOf, sameFingerprint, type Identity } from './certificate.ts';
+
+/** Who is at the other end, by the certificate that this signer's own config pins. */
+export interface Caller {
+  readonly role: 'server' | 'peer';
+  /** `server` or the peer's id. */
+  readonly name: string;
+  readonly fingerprint: string;
+}
+
+export interface Route {
+  readonly role: Caller['role'];
+  readonly request: TSchema;
+  /** `body` fits `request`. */
+  readonly handle: (body: never, caller: Caller) => Promise<unknown>;
+}
+
+/**
+ * HTTPS with mutual TLS 1.3. TLS proves that the caller holds its certificate's key; trust comes from the pinned
+ * fingerprint alone, there is no CA. A stranger's connection is closed before a byte of HTTP is read.
+ */
+export function createPinnedServer(identity: Identity, callers: readonly Caller[], routes: ReadonlyMap<string, Route>): Server {
+  const known = new WeakMap<TLSSocket, Caller>();
+  const server = createServer(
+    {
+      cert: identity.certificate,
+      key: identity.privateKey,
+      minVersion: 'TLSv1.3',
+      requestCert: true,
+      // No CA to check against: `secureConnection` below decides.
+      rejectUnauthorized: false,
+      headersTimeout: 10_000,
+      requestTimeout: 20_000,
+      keepAliveTimeout: 60_000,
+    },
+    (request, response) => void respond(request, response, known, routes),
+  );
+  server.maxConnections = 100;
+  server.on('secureConnection', (socket) => {
+    const certificate = socket.getPeerX509Certificate();
+    const fingerprint = certificate ? fingerprintOf(certificate) : '';
+    const caller = callers.find((one) => sameFingerprint(one.fingerprint, fingerprint));
+    if (caller) {
+      known.set(socket, caller);
+      return;
+    }
+    log('peer-unknown', { fingerprint });
+    socket.destroy();
+  });
+  return server;
+}
+
+async function respond(
+  request: IncomingMessage,
+  response: ServerResponse,
+  known: WeakMap<TLSSocket, Caller>,
+  routes: ReadonlyMap<string, Route>,
+): Promise<void> {
+  try {
+    const caller = known.get(request.socket as TLSSocket);
+    if (!caller) throw new Failure('peer-unknown', 'the certificate is not pinned');
+    if (routes.size === 0) throw new Failure('signers-unavailable', 'this signer is still starting');
+    const path = request.url ?? '';
+    const route = routes.get(path);
+    if (request.method !== 'POST' || !route) throw new Failure('not-found', `no message ${path.slice(0, 80)}`);
+    if (route.role !== caller.role) throw new Failure('peer-unknown', `${caller.name} may not call ${path}`);
+    const body = parseValue(route.request, await readJson(request), 'invalid-request', path);
+    send(response, 200, await route.handle(body as never, caller));
+  } catch (error) {
+    sendProblem(request, response, error);
+  }
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > bodyBytesMax) throw new Failure('body-too-large', `over ${bodyBytesMax} bytes`);
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
+  } catch (cause) {
+    throw new Failure('invalid-request', 'the body is not JSON', { cause });
+  }
+}
+
+function sendProblem(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  // An unexpected error is logged by its message only and answered without it: it could quote what it choked on.
+  if (!(error instanceof Failure)) log('internal', { path: request.url ?? '', message: String(error).slice(0, 200) });
+  const failure = error instanceof Failure ? error : new Failure('internal', 'internal error');
+  const row = errorRow(failure.code);
+  // What was not read of the body must not be taken for the next request.
+  if (!request.complete) response.setHeader('connection', 'close');
+  send(response, row.status, { code: failure.code, message: failure.message, fix: failure.fix ?? row.fix });
+}
+
+function send(response: ServerResponse, status: number, body: unknown): void {
+  if (response.writableEnded || response.destroyed) return;
+  const text = JSON.stringify(body);
+  const type = status < 400 ? 'application/json' : 'application/problem+json';
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) });
+  response.end(text);
+}

@@ -1,0 +1,56 @@
+import { inspectBitcoinTransaction } from '@holdfast/core/chains/bitcoin/inspect.ts';
+import { Failure } from '@holdfast/core/failure.ts';
+import type { SignBitcoinRequest, SignerRequest, SignerResponse } from '@holdfast/core/signing/messages.ts';
+import type { BitcoinNetwork } from '../config.ts';
+import type { FrostKey } from '../keys/frost-key.ts';
+import type { SigningSessions } from '../keys/signing-sessions.ts';
+import { walletChildren, type WalletChildren } from '../keys/wallet-children.ts';
+import { readBitcoinFacts } from '../nodes/bitcoin-node.ts';
+import type { SendRpc } from '../nodes/json-rpc.ts';
+import { reviewBitcoin } from '../review/review-bitcoin.ts';
+import { bindAddress } from './bind-address.ts';
+import { acceptReviewed, type WalletDeps } from './wallet.ts';
+
+export interface BitcoinWallet {
+  readonly address: (request: SignerRequest<'/v1/address'>) => Promise<SignerResponse<'/v1/address'>>;
+  readonly commit: (request: SignBitcoinRequest) => Promise<SignerResponse<'/v1/sign/bitcoin/commit'>>;
+}
+
+const depositBranch = 0;
+
+/** One Bitcoin network: P2TR children of a FROST key of which this signer has one share. */
+export function createBitcoinWallet(
+  network: BitcoinNetwork,
+  confirmedKey: () => FrostKey | null,
+  sessions: SigningSessions,
+  endpoints: readonly SendRpc[],
+  deps: WalletDeps,
+): BitcoinWallet {
+  let children: WalletChildren | null = null;
+  const wallet = (): { key: FrostKey; children: WalletChildren } => {
+    const key = confirmedKey();
+    if (!key) throw new Failure('key-missing', `${network.network} has no key yet`);
+    children ??= walletChildren(network, key);
+    return { key, children };
+  };
+
+  const address: BitcoinWallet['address'] = async (request) => {
+    const { address: derived } = wallet().children.address([depositBranch, request.index]);
+    return bindAddress(deps.journal, request, derived);
+  };
+
+  const commit: BitcoinWallet['commit'] = async (request) => {
+    const { key, children: own } = wallet();
+    const tx = inspectBitcoinTransaction(request.raw_tx);
+    const facts = await readBitcoinFacts(endpoints, tx.inputs);
+    const isDepositAddress = (text: string): boolean => deps.journal.state.ownAddresses.has(`${network.network} ${text}`);
+    const { inputs } = await acceptReviewed(deps, new Map([[network.asset, BigInt(network.per_day_max)]]), () =>
+      reviewBitcoin(request, tx, { network, keys: deps.keys, facts, derive: own.address, isDepositAddress }),
+    );
+    return sessions.commit(
+      key,
+      inputs.map((input) => ({ sighash: input.sighash, tweak: input.address.tweak, public: own.signingPackage(input.address) })),
+    );
+  };
+  return { address, commit };
+}

@@ -1,0 +1,171 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { X509Certificate } from 'node:crypto';
+import { createSignerClient } from '@holdfast/server/signers/client.ts';
+import type { SignerClient } from '@holdfast/server/signers/panel.ts';
+import type { SignerConfig } from '@holdfast/signer/config.ts';
+import type { SignerCard } from '@holdfast/signer/init.ts';
+import { createIdentity, fingerprintOf, type Identity } from '@holdfast/signer/transport/certificate.ts';
+
+export type SignerNetworks = SignerConfig['networks'];
+
+/** One signer process that can be stopped, killed and started again on the same data folder and port. */
+export interface SignerProcess {
+  readonly id: string;
+  readonly dataDir: string;
+  readonly url: string;
+  readonly card: SignerCard;
+  readonly client: SignerClient & { close(): void };
+  /** Parsed log lines since the first start. */
+  readonly log: Record<string, unknown>[];
+  pid(): number | undefined;
+  start(): Promise<void>;
+  /** SIGTERM by default; resolves when the process is gone. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+export interface SignerCluster {
+  readonly signers: readonly SignerProcess[];
+  /** Certificate that the signers take for the server's. */
+  readonly serverIdentity: Identity;
+  stop(): Promise<void>;
+}
+
+const main = fileURLToPath(new URL('../../signer/src/main.ts', import.meta.url));
+/** Tests do not wait a second for every start; sealed files say that they are weak. */
+const fastKdf = ['--kdf-memory-kib', '64', '--kdf-passes', '1'];
+const startTimeoutMs = 30_000;
+
+/**
+ * Makes and starts `count` signers (three by default), pinned to each other and to one server identity.
+ * @param networks the networks section of each signer's config, given the cards (owner addresses) of all.
+ */
+export async function startSigners(input: {
+  readonly folder: string;
+  readonly integratorKeys: SignerConfig['integrator_keys'];
+  readonly networks: (cards: readonly SignerCard[], signer: string) => SignerNetworks;
+  readonly count?: number;
+  /** Argon2id at full strength instead of a quick one. */
+  readonly fullStrengthKdf?: boolean;
+}): Promise<SignerCluster> {
+  const ids = Array.from({ length: input.count ?? 3 }, (_, at) => `signer-${at + 1}`);
+  mkdirSync(input.folder, { recursive: true });
+  const passphraseFile = join(input.folder, 'passphrase');
+  writeFileSync(passphraseFile, 'correct horse battery staple\n', { mode: 0o600 });
+  const serverIdentity = await createIdentity('server', Date.now());
+  const ports = await freePorts(ids.length);
+  const env = { ...process.env, HOLDFAST_PASSPHRASE_FILE: passphraseFile };
+  const strength = input.fullStrengthKdf ? [] : fastKdf;
+  const cards = await Promise.all(ids.map((id) => initSigner(join(input.folder, id), id, strength, env)));
+  const url = (at: number): string => `https://127.0.0.1:${ports[at]}`;
+  const signers = ids.map((id, at): SignerProcess => {
+    const config: SignerConfig = {
+      signer: id,
+      identifier: at + 1,
+      listen: { host: '127.0.0.1', port: ports[at] ?? 0 },
+      server: { fingerprint: fingerprintOf(new X509Certificate(serverIdentity.certificate)) },
+      peers: cards.flatMap(({ signer, fingerprint, certificate }, other) =>
+        other === at ? [] : [{ signer, identifier: other + 1, url: url(other), fingerprint, certificate }],
+      ),
+      integrator_keys: input.integratorKeys,
+      networks: input.networks(cards, id),
+    };
+    const dataDir = join(input.folder, id);
+    writeFileSync(join(dataDir, 'config.json'), JSON.stringify(config, null, 2));
+    const card = cards[at] as SignerCard;
+    return signerProcess({ id, identifier: at + 1, dataDir, url: url(at), card, identity: serverIdentity, env });
+  });
+  const stop = async (): Promise<void> => {
+    await Promise.all(signers.map((signer) => signer.stop('SIGKILL')));
+    for (const signer of signers) signer.client.close();
+  };
+  try {
+    await Promise.all(signers.map((signer) => signer.start()));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { signers, serverIdentity, stop };
+}
+
+/** Waits until every signer reports the key of a network. */
+export async function waitForKeys(signers: readonly SignerProcess[], network: string, timeoutMs = 60_000): Promise<void> {
+  await waitFor(`key of ${network}`, timeoutMs, async () => {
+    const statuses = await Promise.all(signers.map((signer) => signer.client.call('/v1/status', {})));
+    return statuses.every((status) => status.frost_wallets.some((wallet) => wallet.network === network));
+  });
+}
+
+/** Polls until the condition holds. */
+export async function waitFor(what: string, timeoutMs: number, condition: () => Promise<boolean> | boolean): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    if (await condition()) return;
+    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function initSigner(dataDir: string, id: string, strength: readonly string[], env: NodeJS.ProcessEnv): Promise<SignerCard> {
+  const child = spawn(process.execPath, [main, 'init', dataDir, '--signer', id, ...strength], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code !== 0) throw new Error(`init of ${id} ended with ${code}: ${text}`);
+  return JSON.parse(text) as SignerCard;
+}
+
+function signerProcess(input: {
+  id: string;
+  identifier: number;
+  dataDir: string;
+  url: string;
+  card: SignerCard;
+  identity: Identity;
+  env: NodeJS.ProcessEnv;
+}): SignerProcess {
+  const { id, identifier, dataDir, url, card, identity, env } = input;
+  const log: Record<string, unknown>[] = [];
+  let child: ChildProcess | null = null;
+
+  const start = async (): Promise<void> => {
+    // Its own process group, ended as a whole.
+    const started = spawn(process.execPath, [main, 'run', dataDir], { env, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+    child = started;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`${id} did not start in time`)), startTimeoutMs);
+      started.once('exit', (code) => reject(new Error(`${id} ended with ${code}: ${JSON.stringify(log.at(-1))}`)));
+      createInterface({ input: started.stdout }).on('line', (line) => {
+        const entry = JSON.parse(line) as Record<string, unknown>;
+        log.push(entry);
+        if (entry['event'] !== 'listening') return;
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  };
+
+  const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
+    const running = child;
+    child = null;
+    if (!running || running.pid === undefined || running.exitCode !== null || running.signalCode !== null) return;
+    const gone = once(running, 'exit');
+    process.kill(-running.pid, signal);
+    await gone;
+  };
+  const client = createSignerClient({ id, identifier, url, fingerprint: card.fingerprint, certificate: identity.certificate, key: identity.privateKey });
+  return { id, dataDir, url, card, client, log, pid: () => child?.pid, start, stop };
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
