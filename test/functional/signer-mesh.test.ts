@@ -53,6 +53,13 @@ test('a client writes nothing to a server whose certificate is not the pinned on
   client.close();
 });
 
+test('neither does a signer to a peer', async () => {
+  const peer = { signer: first.id, url: first.url, fingerprint: '00'.repeat(32) };
+  const client = createPeerClient(stage.cluster.serverIdentity, peer, 5_000);
+  await expect(client.call('/v1/mesh/hello', {})).rejects.toMatchObject({ code: 'signers-unavailable' });
+  client.close();
+});
+
 test('refuses the server where only peers may speak', async () => {
   const peer = { signer: first.id, url: first.url, fingerprint: first.card.fingerprint };
   const client = createPeerClient(stage.cluster.serverIdentity, peer, 5_000);

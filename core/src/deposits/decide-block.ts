@@ -50,10 +50,12 @@ export interface Inclusion {
   readonly succeeded: boolean;
   /** Network fee in the native asset that we paid; 0 when a stranger relayed it. */
   readonly fee: BaseUnits;
+  /** Deposit addresses that it emptied, by asset: `<address> <asset>`. */
+  readonly emptied: ReadonlySet<string>;
 }
 
 export interface BlockAlarm {
-  readonly code: 'unexplained-outflow' | 'payment-differs' | 'unattributed-arrival';
+  readonly code: 'unexplained-outflow' | 'payment-differs' | 'unattributed-arrival' | 'sweep-moved-nothing';
   readonly subject: string;
   readonly message: string;
 }
@@ -102,6 +104,7 @@ function accountOf(transfer: ScannedTransfer, state: BlockState): { kind: Watche
 /** Own transaction: everything passes through `in_flight`, and what stays there is what its payments took. */
 function decideOwn(transaction: ScannedTransaction, own: OwnTransaction, state: BlockState, changes: BlockChanges, post: Post): void {
   const net = new Map<AssetCode, bigint>();
+  const emptied = new Set<string>();
   let relayerFee = 0n;
   for (const transfer of transaction.transfers) {
     const found = accountOf(transfer, state);
@@ -112,12 +115,14 @@ function decideOwn(transaction: ScannedTransaction, own: OwnTransaction, state: 
       continue;
     }
     const inFlight = accountCodes.inFlight(state.network, transfer.asset);
+    if (transfer.direction === 'out' && found.kind === 'deposit') emptied.add(`${transfer.address} ${transfer.asset}`);
     if (transfer.direction === 'out') post(inFlight, found.account, transfer.amount);
     else post(found.account, inFlight, transfer.amount);
     net.set(transfer.asset, (net.get(transfer.asset) ?? 0n) + (transfer.direction === 'out' ? transfer.amount : -transfer.amount));
   }
   // A Safe transaction shows its own hash only when it ran; matched by transaction id alone it was mined and reverted.
-  const succeeded = state.family === 'bitcoin' || own.kind === 'sweep' ? net.size > 0 : transaction.refs.some((ref) => ref.startsWith('safe:'));
+  // A sweep has no outcome of its own: each forwarder either paid the vault or did not.
+  const succeeded = state.family === 'bitcoin' || own.kind === 'sweep' || transaction.refs.some((ref) => ref.startsWith('safe:') && own.refs.includes(ref));
   let minerFee = 0n;
   if (state.family === 'bitcoin') {
     minerFee = (net.get(state.nativeAsset) ?? 0n) - (own.payments.get(state.nativeAsset) ?? 0n);
@@ -136,7 +141,7 @@ function decideOwn(transaction: ScannedTransaction, own: OwnTransaction, state: 
       });
     }
   }
-  changes.inclusions.push({ transactionId: own.id, txid: transaction.txid, succeeded, fee: baseUnits(relayerFee + (minerFee > 0n ? minerFee : 0n)) });
+  changes.inclusions.push({ transactionId: own.id, txid: transaction.txid, succeeded, fee: baseUnits(relayerFee + (minerFee > 0n ? minerFee : 0n)), emptied });
 }
 
 function decideForeign(transaction: ScannedTransaction, state: BlockState, changes: BlockChanges, post: Post): void {

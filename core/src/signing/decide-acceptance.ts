@@ -38,7 +38,7 @@ export function decideAcceptance(
     // Written so that an unreadable time (NaN) counts as expired.
     if (!(nowMs < intent.expiresAtMs)) throw new Failure('intent-expired', `intent ${intent.digest} has expired`);
     for (const earlier of state.transactionsOf.get(intent.digest) ?? []) {
-      if (false) {
+      if (!reviewed.conflictKeys.some((key) => earlier.conflictKeys.has(key))) {
         throw new Failure('already-paid-by', `intent ${intent.digest} is paid by ${earlier.txid}, which this transaction does not exclude`);
       }
     }

@@ -4,7 +4,7 @@ import { baseUnits } from '@holdfast/core/money/base-units.ts';
 import { choosePayouts } from '@holdfast/core/withdrawals/choose-payouts.ts';
 import type { Context } from '../context.ts';
 import type { BatchOutlook, Network } from '../networks/network.ts';
-import { hasOpenWithdrawalTransaction, insertTransaction } from '../store/chain-transactions.ts';
+import { hasOpenWithdrawalTransaction, insertTransaction, lockBatching } from '../store/chain-transactions.ts';
 import type { Sql } from '../store/database.ts';
 import { insertEvents } from '../store/events.ts';
 import { mustPost } from '../store/ledger/post-batch.ts';
@@ -49,13 +49,14 @@ const candidate = (row: QueuedWithdrawal) => ({
 });
 
 async function build(ctx: Context, sql: Sql, network: Network, outlook: BatchOutlook, transactionId: string, nowMs: number): Promise<number> {
-  // Under the rows' locks: another server may have taken some meanwhile.
+  // Under locks: another server may have built or taken some meanwhile.
+  await lockBatching(sql, network.id);
   const locked = new Set((await lockQueued(sql, outlook.payable.map((payout) => payout.id))).map((row) => row.id));
   const payouts = outlook.payable.filter((payout) => locked.has(payout.id));
   if (payouts.length === 0 || (await hasOpenWithdrawalTransaction(sql, network.id))) return 0;
   const plan = await outlook.build(sql, transactionId, payouts);
   if (!plan) return 0;
-  await insertTransaction(sql, { id: transactionId, network: network.id, kind: 'withdrawal', unsigned: plan.unsigned, conflictKeys: plan.conflictKeys }, nowMs);
+  await insertTransaction(sql, { id: transactionId, network: network.id, kind: 'withdrawal', unsigned: plan.unsigned, conflictKeys: plan.conflictKeys, refs: plan.refs }, nowMs);
   await assignToTransaction(sql, plan.pays, transactionId, nowMs);
   await insertEvents(sql, plan.pays.map((id) => ({ id: ctx.newId(), type: 'withdrawal.signing', resource: 'withdrawal', resourceId: id })), nowMs);
   return plan.pays.length;

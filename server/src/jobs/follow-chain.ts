@@ -6,11 +6,11 @@ import type { LoadedBlock, Network } from '../networks/network.ts';
 import { raiseAlarm } from '../store/alarms.ts';
 import { insertBlock, tipBlock } from '../store/blocks.ts';
 import { markIncluded, ownByRefs, reopenReverted } from '../store/chain-transactions.ts';
-import { upsertSeenDeposits } from '../store/deposits.ts';
+import { sweptDeposits, upsertSeenDeposits } from '../store/deposits.ts';
 import type { Sql } from '../store/database.ts';
 import { insertEvents, type NewEvent } from '../store/events.ts';
 import { mustPost } from '../store/ledger/post-batch.ts';
-import { moveWithdrawals } from '../store/withdrawals.ts';
+import { markPaidBy, moveWithdrawals } from '../store/withdrawals.ts';
 import { rollBackTip } from './roll-back-tip.ts';
 
 /** Blocks applied in one pass at the most, so that other jobs get their turn during a long catch-up. */
@@ -81,7 +81,15 @@ async function applyTransactions(ctx: Context, sql: Sql, network: Network, loade
   for (const inclusion of changes.inclusions) {
     if (inclusion.succeeded) {
       await markIncluded(sql, inclusion, { id: blockId, height: block.height });
-      for (const id of await moveWithdrawals(sql, inclusion.transactionId, 'included', nowMs)) {
+      for (const deposit of await sweptDeposits(sql, inclusion.transactionId)) {
+        if (inclusion.emptied.has(`${deposit.address} ${deposit.asset}`)) continue;
+        changes.alarms.push({
+          code: 'sweep-moved-nothing',
+          subject: `${deposit.address} ${deposit.asset}`,
+          message: `sweep ${inclusion.txid} left ${deposit.asset} on ${deposit.address}; it is not tried again by itself`,
+        });
+      }
+      for (const id of await markPaidBy(sql, inclusion.transactionId, nowMs)) {
         events.push({ id: ctx.newId(), type: 'withdrawal.included', resource: 'withdrawal', resourceId: id });
       }
     } else {

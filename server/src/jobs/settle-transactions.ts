@@ -5,7 +5,7 @@ import { baseUnits } from '@holdfast/core/money/base-units.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
 import { tipBlock } from '../store/blocks.ts';
-import { lockFinal, setTransactionState } from '../store/chain-transactions.ts';
+import { lockFinal, markReplaced, setTransactionState } from '../store/chain-transactions.ts';
 import { insertEvents, type NewEvent } from '../store/events.ts';
 import { mustPost } from '../store/ledger/post-batch.ts';
 import { moveWithdrawals, withdrawalsOf } from '../store/withdrawals.ts';
@@ -31,6 +31,7 @@ export async function settleTransactions(ctx: Context, network: Network): Promis
         events.push({ id: ctx.newId(), type: 'withdrawal.settled', resource: 'withdrawal', resourceId: row.id });
       }
       await moveWithdrawals(sql, transaction.id, 'settled', nowMs);
+      await markReplaced(sql, transaction.id);
     }
     await insertEvents(sql, events, nowMs);
     await mustPost(sql, postings, nowMs);

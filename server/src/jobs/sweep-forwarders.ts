@@ -31,7 +31,7 @@ export async function sweepForwarders(ctx: Context, network: Network): Promise<n
     const id = ctx.newId();
     const deposits = ready.flatMap((row) => row.deposit_ids);
     if ((await markSwept(sql, deposits, id)) !== deposits.length) return 0;
-    await insertTransaction(sql, { id, network: network.id, kind: 'sweep', unsigned, conflictKeys: [] }, nowMs);
+    await insertTransaction(sql, { id, network: network.id, kind: 'sweep', unsigned, conflictKeys: [], refs: [] }, nowMs);
     await storeSigned(sql, id, await signed.seal(sql), nowMs);
     ctx.step('sweep-before-commit');
     return deposits.length;

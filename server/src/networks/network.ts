@@ -44,6 +44,8 @@ export interface BatchPlan {
   /** The content as JSON, all that signing needs beside the intents. */
   readonly unsigned: object;
   readonly conflictKeys: readonly string[];
+  /** Names by which a block will show it, whoever sends it. */
+  readonly refs: readonly string[];
   /** Ids of the payouts that it pays. */
   readonly pays: readonly string[];
 }

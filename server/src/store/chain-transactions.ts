@@ -26,14 +26,19 @@ const columns =
 
 export async function insertTransaction(
   sql: Sql,
-  row: { id: string; network: string; kind: 'withdrawal' | 'sweep'; unsigned: object; conflictKeys: readonly string[] },
+  row: { id: string; network: string; kind: 'withdrawal' | 'sweep'; unsigned: object; conflictKeys: readonly string[]; refs: readonly string[] },
   nowMs: number,
 ): Promise<void> {
   await sql.query(
-    `insert into chain_transaction (id, network, kind, state, unsigned, conflict_keys, created_at_ms, next_attempt_at_ms)
-     values ($1, $2, $3, 'built', $4::jsonb, $5, $6, $6)`,
-    [row.id, row.network, row.kind, JSON.stringify(row.unsigned), row.conflictKeys, nowMs],
+    `insert into chain_transaction (id, network, kind, state, unsigned, conflict_keys, refs, created_at_ms, next_attempt_at_ms)
+     values ($1, $2, $3, 'built', $4::jsonb, $5, $6, $7, $7)`,
+    [row.id, row.network, row.kind, JSON.stringify(row.unsigned), row.conflictKeys, row.refs, nowMs],
   );
+}
+
+/** Lets one deciding transaction a network through at a time: taken before looking for an open one and building another. */
+export async function lockBatching(sql: Sql, network: string): Promise<void> {
+  await sql.query(`select pg_advisory_xact_lock(hashtextextended('batch:' || $1, 0))`, [network]);
 }
 
 /** Whether a payment of the network is under way: built, signed or broadcast and not yet in a block. */
@@ -86,15 +91,19 @@ export async function setTransactionState(sql: Sql, id: string, from: readonly T
   return rows.length > 0;
 }
 
-/** Our transactions of a network that a block may show, by each of their names, with what they pay. */
+/**
+ * Our transactions of a network that a block may show, by each of their names, with what they pay. Abandoned ones count:
+ * whoever got hold of enough signatures may still send them.
+ */
 export async function ownByRefs(sql: Sql, network: string, refs: readonly string[]): Promise<Map<string, OwnTransaction>> {
   if (refs.length === 0) return new Map();
   const rows = await sql.query<{ id: string; kind: 'withdrawal' | 'sweep'; refs: string[] }>(
-    `select id, kind, refs from chain_transaction where network = $1 and refs && $2::text[] and state in ('signed', 'broadcast', 'included')`,
+    `select id, kind, refs from chain_transaction where network = $1 and refs && $2::text[] and state not in ('final', 'replaced')`,
     [network, refs],
   );
   const payments = await sql.query<{ transaction_id: string; asset: string; amount: bigint }>(
-    'select transaction_id, asset, sum(amount) as amount from withdrawal where transaction_id = any ($1) group by 1, 2',
+    `select a.transaction_id, w.asset, sum(w.amount) as amount
+       from withdrawal_attempt a join withdrawal w on w.id = a.withdrawal_id where a.transaction_id = any ($1) group by 1, 2`,
     [rows.map((row) => row.id)],
   );
   const own = new Map<string, OwnTransaction>();
@@ -114,6 +123,20 @@ export async function markIncluded(
     `update chain_transaction set state = 'included', txid = $2, fee = $3, block_id = $4, height = $5 where id = $1`,
     [inclusion.transactionId, inclusion.txid, inclusion.fee, block.id, block.height],
   );
+}
+
+/**
+ * Ends what can never confirm any more: transactions that share a coin or Safe nonce with one that is final.
+ * @returns their ids.
+ */
+export async function markReplaced(sql: Sql, finalId: string): Promise<string[]> {
+  const rows = await sql.query<{ id: string }>(
+    `update chain_transaction t set state = 'replaced' from chain_transaction f
+      where f.id = $1 and t.id <> f.id and t.network = f.network and t.conflict_keys && f.conflict_keys
+        and t.state in ('built', 'signed', 'broadcast', 'abandoned') returning t.id`,
+    [finalId],
+  );
+  return rows.map((row) => row.id);
 }
 
 /**

@@ -101,7 +101,10 @@ export async function markSwept(sql: Sql, ids: readonly string[], sweepId: strin
   return rows.length;
 }
 
-/** A sweep that did nothing: its deposits wait for the next one. */
-export async function unmarkSwept(sql: Sql, sweepId: string): Promise<void> {
-  await sql.query('update deposit set sweep_id = null where sweep_id = $1', [sweepId]);
+/** Addresses and assets that a sweep was to empty. */
+export async function sweptDeposits(sql: Sql, sweepId: string): Promise<{ address: string; asset: string }[]> {
+  return sql.query<{ address: string; asset: string }>(
+    'select distinct a.address, d.asset from deposit d join deposit_address a on a.id = d.address_id where d.sweep_id = $1',
+    [sweepId],
+  );
 }

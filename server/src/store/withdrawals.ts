@@ -93,6 +93,19 @@ export async function withdrawalsOf(sql: Sql, transactionId: string): Promise<Wi
   return sql.query<WithdrawalRow>(`select ${columns} from withdrawal w where transaction_id = $1 order by id`, [transactionId]);
 }
 
+/**
+ * A block shows a transaction: its withdrawals are paid by it, even where another one was being built for them.
+ * @returns their ids.
+ */
+export async function markPaidBy(sql: Sql, transactionId: string, nowMs: number): Promise<string[]> {
+  const rows = await sql.query<{ id: string }>(
+    `update withdrawal w set state = 'included', transaction_id = $1, updated_at_ms = $2
+       from withdrawal_attempt a where a.transaction_id = $1 and w.id = a.withdrawal_id returning w.id`,
+    [transactionId, nowMs],
+  );
+  return rows.map((row) => row.id).toSorted();
+}
+
 /** Moves every withdrawal of a transaction; returns their ids. */
 export async function moveWithdrawals(sql: Sql, transactionId: string, to: WithdrawalRowState, nowMs: number): Promise<string[]> {
   const rows = await sql.query<{ id: string }>(

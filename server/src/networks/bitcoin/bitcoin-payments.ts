@@ -1,6 +1,7 @@
 import { parseBitcoinAddress } from '@holdfast/core/chains/bitcoin/address.ts';
-import { buildBatch, finalizeTransaction } from '@holdfast/core/chains/bitcoin/build.ts';
+import { buildBatch, dustLimitSats, finalizeTransaction } from '@holdfast/core/chains/bitcoin/build.ts';
 import { deriveWalletAddress, type BitcoinWallet } from '@holdfast/core/chains/bitcoin/derive-address.ts';
+import { inspectBitcoinTransaction } from '@holdfast/core/chains/bitcoin/inspect.ts';
 import type { BitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
 import { type Coin, nameOf, selectCoins } from '@holdfast/core/chains/bitcoin/select-coins.ts';
 import { taprootSighashes } from '@holdfast/core/chains/bitcoin/sighash.ts';
@@ -48,9 +49,10 @@ export function bitcoinPayments(
       }
       const state = await wallet();
       const tipHeight = await node.height();
+      const dust = payouts.filter((payout) => payout.amount < dustLimitSats(parseBitcoinAddress(payout.destination, params).script));
       return {
-        payable: payouts,
-        impossible: [],
+        payable: payouts.filter((payout) => !dust.includes(payout)),
+        impossible: dust.map((payout) => ({ id: payout.id, reason: `below-minimum: ${payout.amount} sats to ${payout.destination} are dust` })),
         waiting: [],
         build: (sql, transactionId, chosen) => buildPlan(sql, transactionId, chosen, { id, feeRate, tipHeight, params, group: state.group }),
       };
@@ -117,7 +119,8 @@ async function buildPlan(sql: Sql, transactionId: string, payouts: readonly Payo
     change: built.changeOutput === null ? [] : [{ output: built.changeOutput, index }],
     prevouts: spent.map((row) => ({ script: row.script, amount: row.amount.toString() })),
   };
-  return { unsigned, conflictKeys: names.map((name) => `coin:${name}`), pays: payouts.slice(0, chosen.count).map((payout) => payout.id) };
+  const refs = [`tx:${inspectBitcoinTransaction(built.rawTx).txid}`];
+  return { unsigned, refs, conflictKeys: names.map((name) => `coin:${name}`), pays: payouts.slice(0, chosen.count).map((payout) => payout.id) };
 }
 
 /** The most payouts from the front of the queue that the coins cover, by halving; null when not even one fits. */

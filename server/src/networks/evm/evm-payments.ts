@@ -1,6 +1,7 @@
 import { buildWithdrawalBatch, encodeExecTransaction, encodeFlush, packSignatures, type WithdrawalLeg } from '@holdfast/core/chains/evm/build.ts';
 import { forwarderSalt } from '@holdfast/core/chains/evm/forwarder.ts';
 import { safeTransactionHash } from '@holdfast/core/chains/evm/safe-transaction.ts';
+import { Failure } from '@holdfast/core/failure.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
 import type { AssetCode } from '@holdfast/core/money/asset.ts';
 import { evmChainId, parseNetworkId } from '@holdfast/core/money/network.ts';
@@ -32,6 +33,8 @@ export function evmPayments(
     invariant(contract !== undefined, `${asset} is not on ${id}`);
     return contract === null ? { kind: 'native', to: destination, amount } : { kind: 'erc20', contract, to: destination, amount };
   };
+
+  const hashOf = (tx: SafeTransaction): string => bytesToHex(safeTransactionHash({ chainId: evmChainId(id), safe: config.safe, tx }));
 
   async function affordable(payouts: readonly Payout[]): Promise<{ fits: Payout[]; short: Payout[] }> {
     const assets = [...new Set(payouts.map((payout) => payout.asset))];
@@ -69,14 +72,23 @@ export function evmPayments(
         waiting: short.map((payout) => ({ id: payout.id, reason: `the hot wallet holds less than ${payout.amount} of ${payout.asset}` })),
         async build(_sql, _transactionId, chosen) {
           const unsigned: UnsignedEvm = { safe_transaction: buildWithdrawalBatch({ legs: chosen.map(leg), nonce, multiSend: config.multi_send }) };
-          return { unsigned, conflictKeys: [`safe:${config.safe.toLowerCase()}:${nonce}`], pays: chosen.map((payout) => payout.id) };
+          return {
+            unsigned,
+            conflictKeys: [`safe:${config.safe.toLowerCase()}:${nonce}`],
+            refs: [`safe:${hashOf(unsigned.safe_transaction)}`],
+            pays: chosen.map((payout) => payout.id),
+          };
         },
       };
     },
 
     async sign(unsigned, intents) {
       const { safe_transaction } = unsigned as UnsignedEvm;
-      const hash = bytesToHex(safeTransactionHash({ chainId: evmChainId(id), safe: config.safe, tx: safe_transaction }));
+      const hash = hashOf(safe_transaction);
+      const nonce = await node.safeNonce(config.safe);
+      if (nonce > BigInt(safe_transaction.nonce)) {
+        throw new Failure('would-revert', `Safe nonce ${safe_transaction.nonce} is used; the next is ${nonce}`);
+      }
       const signatures = await panel.signEvm({ network: id, safe_transaction, intents: [...intents] }, hash);
       const calldata = encodeExecTransaction(safe_transaction, packSignatures(signatures));
       return gas.prepare(config.safe, calldata, [`safe:${hash}`]);
