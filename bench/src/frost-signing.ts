@@ -33,9 +33,12 @@ export async function run(): Promise<BenchResult[]> {
     for (const [at, request] of next(warmUps, 1).entries()) await sign(stage, request, at);
     const times: Times[] = [];
     for (const [at, request] of next(alone, 1).entries()) times.push(await sign(stage, request, at));
-    const ping = await medianOf(alone, async (at) => (stage.cluster.signers[at % 3] as SignerProcess).client.call('/v1/status', {}));
+    const ping = await medianOf(alone, async (at) =>
+      (stage.cluster.signers[at % 3] as SignerProcess).client.call('/v1/status', {}),
+    );
     const perSecond = await throughput(next(together, 1), async (request, at) => sign(stage, request, at));
-    const inBatches = batchInputs * (await throughput(next(batches, batchInputs), async (request, at) => sign(stage, request, at)));
+    const inBatches =
+      batchInputs * (await throughput(next(batches, batchInputs), async (request, at) => sign(stage, request, at)));
     return report(times, ping, perSecond, inBatches);
   } finally {
     await stage.stop();
@@ -45,13 +48,48 @@ export async function run(): Promise<BenchResult[]> {
 function report(times: readonly Times[], ping: number, perSecond: number, inBatches: number): BenchResult[] {
   const middle = (pick: (time: Times) => number): number => median(times.map(pick));
   return [
-    { name: 'FROST 2-of-3 signatures, one a transaction', value: perSecond, unit: '/s', note: `${concurrency} transactions at a time` },
-    { name: `FROST 2-of-3 signatures, ${batchInputs} a transaction`, value: inBatches, unit: '/s', note: 'inputs share one session' },
-    { name: 'FROST signature, median', value: middle(({ commit, share, aggregate }) => commit + share + aggregate), unit: 'ms', note: 'one after another' },
-    { name: '  of it commit', value: middle(({ commit }) => commit), unit: 'ms', note: 'two messages side by side: review with node, journal fsync, nonces' },
-    { name: '  of it share', value: middle(({ share }) => share), unit: 'ms', note: 'two messages side by side: signature shares' },
-    { name: '  of it aggregate', value: middle(({ aggregate }) => aggregate), unit: 'ms', note: 'aggregate and verify in the server' },
-    { name: '  of each message transport', value: ping, unit: 'ms', note: 'an empty message over mutual TLS; two of them are above' },
+    {
+      name: 'FROST 2-of-3 signatures, one a transaction',
+      value: perSecond,
+      unit: '/s',
+      note: `${concurrency} transactions at a time`,
+    },
+    {
+      name: `FROST 2-of-3 signatures, ${batchInputs} a transaction`,
+      value: inBatches,
+      unit: '/s',
+      note: 'inputs share one session',
+    },
+    {
+      name: 'FROST signature, median',
+      value: middle(({ commit, share, aggregate }) => commit + share + aggregate),
+      unit: 'ms',
+      note: 'one after another',
+    },
+    {
+      name: '  of it commit',
+      value: middle(({ commit }) => commit),
+      unit: 'ms',
+      note: 'two messages side by side: review with node, journal fsync, nonces',
+    },
+    {
+      name: '  of it share',
+      value: middle(({ share }) => share),
+      unit: 'ms',
+      note: 'two messages side by side: signature shares',
+    },
+    {
+      name: '  of it aggregate',
+      value: middle(({ aggregate }) => aggregate),
+      unit: 'ms',
+      note: 'aggregate and verify in the server',
+    },
+    {
+      name: '  of each message transport',
+      value: ping,
+      unit: 'ms',
+      note: 'an empty message over mutual TLS; two of them are above',
+    },
   ];
 }
 
@@ -69,7 +107,10 @@ async function sign(stage: SignerStage, request: SignBitcoinRequest, turn: numbe
   const tx = inspectBitcoinTransaction(request.raw_tx);
   const prevouts = tx.inputs.map(({ txid, vout }) => stage.node.coins.get(`${txid}:${vout}`) as Prevout);
   const sighashes = taprootSighashes(request.raw_tx, prevouts);
-  const inputs = request.input_paths.map((path, at) => ({ tweak: stage.derive(path).tweak, sighash: sighashes[at] as Uint8Array }));
+  const inputs = request.input_paths.map((path, at) => ({
+    tweak: stage.derive(path).tweak,
+    sighash: sighashes[at] as Uint8Array,
+  }));
   const quorum = [0, 1].map((at) => stage.cluster.signers[(turn + at) % 3] as SignerProcess);
 
   const start = performance.now();
@@ -77,10 +118,15 @@ async function sign(stage: SignerStage, request: SignBitcoinRequest, turn: numbe
   const committed = performance.now();
   const lists = inputs.map((_, at) => sessions.map((session) => session.commitments[at] as NonceCommitment));
   const answers = await Promise.all(
-    quorum.map(async ({ client }, at) => client.call('/v1/sign/bitcoin/share', { session: sessions[at]?.session ?? '', commitments: lists })),
+    quorum.map(async ({ client }, at) =>
+      client.call('/v1/sign/bitcoin/share', { session: sessions[at]?.session ?? '', commitments: lists }),
+    ),
   );
   const shared = performance.now();
-  const shares = answers.map(({ shares: list }, at) => ({ identifier: sessions[at]?.commitments[0]?.identifier ?? '', shares: list }));
+  const shares = answers.map(({ shares: list }, at) => ({
+    identifier: sessions[at]?.commitments[0]?.identifier ?? '',
+    shares: list,
+  }));
   const signatures = aggregateInputs(stage.wallet, inputs, lists, shares, 2, 3);
   invariant(signatures.length === inputs.length, 'one signature an input');
   return { commit: committed - start, share: shared - committed, aggregate: performance.now() - shared };

@@ -31,7 +31,9 @@ export const reconcile: Command = {
     const trial =
       unbalanced.length === 0
         ? 'debits equal credits in every asset'
-        : unbalanced.map((row) => `debits and credits of ${row.asset} differ by ${row.difference} base units`).join('\n');
+        : unbalanced
+            .map((row) => `debits and credits of ${row.asset} differ by ${row.difference} base units`)
+            .join('\n');
     const verdict = report.balanced ? 'balanced: every difference is 0' : 'NOT BALANCED';
     // The server's word and the rows must agree: a row with a difference is never called balanced.
     const balanced = report.balanced && unbalanced.length === 0 && report.rows.every((row) => row.difference === '0');

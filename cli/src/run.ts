@@ -12,7 +12,11 @@ import { status } from './status.ts';
 import { withdrawals } from './withdrawals.ts';
 
 const commands: Readonly<Record<string, Command>> = { status, reconcile, deposits, withdrawals, signers };
-const commonOptions = { json: { type: 'boolean' }, config: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const;
+const commonOptions = {
+  json: { type: 'boolean' },
+  config: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
 
 export interface Output {
   out(text: string): void;
@@ -33,7 +37,9 @@ export async function run(argv: readonly string[], output: Output): Promise<numb
         output.out(usage());
         return name === undefined ? 2 : 0;
       }
-      throw new Failure('invalid-request', `no such subcommand: ${name}`, { fix: `One of ${Object.keys(commands).join(', ')}.` });
+      throw new Failure('invalid-request', `no such subcommand: ${name}`, {
+        fix: `One of ${Object.keys(commands).join(', ')}.`,
+      });
     }
     const values = optionsOf(command, rest);
     if (values['help'] === true) {
@@ -51,8 +57,13 @@ export async function run(argv: readonly string[], output: Output): Promise<numb
 
 function optionsOf(command: Command, args: readonly string[]): OptionValues {
   try {
-    const { values } = parseArgs({ args: [...args], options: { ...command.options, ...commonOptions }, strict: true, allowPositionals: false });
-    return values as OptionValues;
+    const { values } = parseArgs({
+      args: [...args],
+      options: { ...command.options, ...commonOptions },
+      strict: true,
+      allowPositionals: false,
+    });
+    return values;
   } catch (cause) {
     const message = cause instanceof Error ? (cause.message.split('. ')[0] ?? '') : String(cause);
     throw new Failure('invalid-request', message, { cause, fix: 'holdfast <subcommand> --help lists the options.' });
@@ -63,7 +74,9 @@ function usage(name?: string): string {
   const lines = Object.entries(commands)
     .filter(([command]) => name === undefined || command === name)
     .map(([command, { summary, options }]) => {
-      const own = Object.keys(options).map((option) => `[--${option} ...]`).join(' ');
+      const own = Object.keys(options)
+        .map((option) => `[--${option} ...]`)
+        .join(' ');
       return `  ${command.padEnd(12)} ${summary}${name === undefined || own === '' ? '' : `\n               ${own}`}`;
     });
   return [
@@ -85,7 +98,11 @@ function report(error: unknown, asJson: boolean, output: Output): number {
   const fix = error.fix ?? row.fix;
   const problem = error instanceof ApiFailure ? error.problem : undefined;
   if (asJson) {
-    output.err(JSON.stringify({ error: { code: error.code, detail: error.message, fix, request_id: problem?.request_id ?? null } }));
+    output.err(
+      JSON.stringify({
+        error: { code: error.code, detail: error.message, fix, request_id: problem?.request_id ?? null },
+      }),
+    );
     return row.exit;
   }
   const wrong = (problem?.errors ?? []).map(({ pointer, detail }) => `  ${pointer} ${detail}`);

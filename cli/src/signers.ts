@@ -8,7 +8,14 @@ export const signers: Command = {
   async run({ client }) {
     const list = await client.listSigners();
     const table = formatTable(
-      [{ title: 'SIGNER' }, { title: 'REACHABLE' }, { title: 'OWNER ADDRESS' }, { title: 'JOURNAL', right: true }, { title: 'BUILD' }, { title: 'DETAIL' }],
+      [
+        { title: 'SIGNER' },
+        { title: 'REACHABLE' },
+        { title: 'OWNER ADDRESS' },
+        { title: 'JOURNAL', right: true },
+        { title: 'BUILD' },
+        { title: 'DETAIL' },
+      ],
       list.data.map((signer) => [
         signer.id,
         signer.reachable ? 'yes' : 'NO',

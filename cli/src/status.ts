@@ -27,9 +27,16 @@ export const status: Command = {
     const away = signers.data.filter((signer) => !signer.reachable).map((signer) => signer.id);
     const table = formatTable(
       [{ title: 'NETWORK' }, { title: 'NAME' }, { title: 'HEIGHT', right: true }, { title: 'BLOCK' }],
-      networks.data.map((network) => [network.id, network.name, String(network.height ?? '-'), network.block_hash ?? '-']),
+      networks.data.map((network) => [
+        network.id,
+        network.name,
+        String(network.height ?? '-'),
+        network.block_hash ?? '-',
+      ]),
     );
-    const alarmLines = alarms.data.map((alarm) => printable(`  ${alarm.opened_at}  ${alarm.code}  ${alarm.subject}: ${alarm.message}`));
+    const alarmLines = alarms.data.map((alarm) =>
+      printable(`  ${alarm.opened_at}  ${alarm.code}  ${alarm.subject}: ${alarm.message}`),
+    );
     const text = [
       `Holdfast at ${url}`,
       '',

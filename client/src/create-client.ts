@@ -1,5 +1,11 @@
 import type { EventResource } from '@holdfast/core/contract/resources.ts';
-import { type Route, type RouteInput, type RouteName, type RouteOutput, routes } from '@holdfast/core/contract/routes.ts';
+import {
+  type Route,
+  type RouteInput,
+  type RouteName,
+  type RouteOutput,
+  routes,
+} from '@holdfast/core/contract/routes.ts';
 import { ed25519PrivateKey, type PrivateKey } from './keys.ts';
 import { readEvents, type ReadEventsOptions } from './read-events.ts';
 import { type Connection, type RequestOptions, send } from './send.ts';
@@ -27,7 +33,11 @@ type ItemOf<N extends ListName> = RouteOutput<N> extends { data: (infer T)[] } ?
 /** One method a route of the contract; each throws Failure (see send.ts). */
 export type Client = { readonly [N in RouteName]: Call<N> } & {
   /** Every item of a list, page by page: `for await (const deposit of client.each('listDeposits', { customer }))`. */
-  each<N extends ListName>(list: N, input?: RouteInput<N>, options?: { signal?: AbortSignal }): AsyncGenerator<ItemOf<N>, void>;
+  each<N extends ListName>(
+    list: N,
+    input?: RouteInput<N>,
+    options?: { signal?: AbortSignal },
+  ): AsyncGenerator<ItemOf<N>, void>;
   /** Events as they happen. */
   events(options?: ReadEventsOptions): AsyncGenerator<EventResource, void>;
 };
@@ -64,7 +74,10 @@ async function* eachOf(
 ): AsyncGenerator<unknown, void> {
   let cursor = input['cursor'];
   do {
-    const page = (await send(connection, route, { ...input, cursor }, options)) as { data: unknown[]; next_cursor: string | null };
+    const page = (await send(connection, route, { ...input, cursor }, options)) as {
+      data: unknown[];
+      next_cursor: string | null;
+    };
     yield* page.data;
     cursor = page.next_cursor ?? undefined;
   } while (cursor !== undefined);

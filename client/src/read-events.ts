@@ -21,7 +21,10 @@ const delayMsMax = 10_000;
  * read. Keep the seq of the last one and give it as `after` to lose none over a restart of your own.
  * @throws Failure when the server refuses for good (key, scope).
  */
-export async function* readEvents(connection: Connection, options: ReadEventsOptions = {}): AsyncGenerator<EventResource, void> {
+export async function* readEvents(
+  connection: Connection,
+  options: ReadEventsOptions = {},
+): AsyncGenerator<EventResource, void> {
   let last = options.after;
   let delayMs = 0;
   const { signal } = options;
@@ -51,7 +54,9 @@ interface Frame {
 
 /** Undefined for comments, the heartbeat. */
 function parseFrame(text: string): Frame | undefined {
-  const fields = new Map(text.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]));
+  const fields = new Map(
+    text.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]),
+  );
   const id = fields.get('id');
   if (id === undefined) return undefined;
   const data = fields.get('data');

@@ -52,7 +52,11 @@ export async function send(
 }
 
 /** Signs and sends, with a fresh nonce. */
-export async function sendOnce(connection: Connection, request: UnsignedRequest, signal: AbortSignal | undefined): Promise<Response> {
+export async function sendOnce(
+  connection: Connection,
+  request: UnsignedRequest,
+  signal: AbortSignal | undefined,
+): Promise<Response> {
   const headers = await signRequest(request, connection.signer, {
     nowMs: connection.now(),
     nonce: randomBytes(18).toString('base64url'),
@@ -77,7 +81,11 @@ function unanswered(connection: Connection, request: UnsignedRequest, cause: unk
   const code = causeCode(cause);
   const notSent = code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN';
   if (request.method === 'GET' || notSent) {
-    return new Failure('server-unavailable', `no answer from ${connection.baseUrl}${code === undefined ? '' : ` (${code})`}`, { cause });
+    return new Failure(
+      'server-unavailable',
+      `no answer from ${connection.baseUrl}${code === undefined ? '' : ` (${code})`}`,
+      { cause },
+    );
   }
   return new Failure('outcome_unknown', `no answer to ${request.method} ${request.url}`, {
     cause,
@@ -107,9 +115,16 @@ function requestOf(
   if (route.method === 'POST') headers['idempotency-key'] = options.idempotencyKey ?? randomUUID();
   if (route.body !== undefined) {
     headers['content-type'] = 'application/json';
-    return { method: route.method, url: connection.baseUrl + path, headers, body: JSON.stringify(Object.fromEntries(rest)) };
+    return {
+      method: route.method,
+      url: connection.baseUrl + path,
+      headers,
+      body: JSON.stringify(Object.fromEntries(rest)),
+    };
   }
-  const query = new URLSearchParams(Array.from(rest, ([name, value]): [string, string] => [name, String(value)])).toString();
+  const query = new URLSearchParams(
+    Array.from(rest, ([name, value]): [string, string] => [name, String(value)]),
+  ).toString();
   const url = `${connection.baseUrl}${path}${query === '' ? '' : `?${query}`}`;
   return { method: route.method, url, headers, body: undefined };
 }

@@ -18,7 +18,12 @@ type Headers = Readonly<Record<string, string | string[] | undefined>>;
  * @returns the event. Deliveries repeat: keep its id, or its seq, and take each once.
  * @throws Failure unauthenticated.
  */
-export function verifyWebhook(headers: Headers, rawBody: string | Uint8Array, key: string, nowMs: number): EventResource {
+export function verifyWebhook(
+  headers: Headers,
+  rawBody: string | Uint8Array,
+  key: string,
+  nowMs: number,
+): EventResource {
   const id = one(headers, 'webhook-id');
   const timestamp = one(headers, 'webhook-timestamp');
   const signatures = one(headers, 'webhook-signature');

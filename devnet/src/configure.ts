@@ -139,6 +139,7 @@ export function signerConfig(input: ConfigInput, own: { id: string; evmUrls: rea
       forwarder_factory: evm.factory,
       forwarder_init_code_hash: hash(evm.forwarderInitCodeHash),
       registry: evm.registry,
+      finality_blocks: 2,
       assets: (['ETH', 'USDT', 'USDC'] as const).map((code) => ({ asset: caip19(code, evm), contract: contractOf(code, evm), ...limits(code) })),
     },
   ];
@@ -153,6 +154,7 @@ export function signerConfig(input: ConfigInput, own: { id: string; evmUrls: rea
       fee_rate_max_sat_vb: 300,
       fee_max_sats: '5000000',
       min_confirmations: 1,
+      finality_blocks: 1,
     });
   }
   return {

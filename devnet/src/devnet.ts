@@ -13,8 +13,9 @@ import { deployVault, type EvmDeployment } from './evm/deploy-vault.ts';
 import { rpcCall } from './evm/json-rpc.ts';
 import { mine, sendEth } from './evm/payments.ts';
 import { freePort } from './free-port.ts';
-import { startPostgres } from './postgres.ts';
+import { type Postgres, startPostgres } from './postgres.ts';
 import { type Ed25519Pair, keepEd25519, keepFile, randomHex, writePrivate } from './private-files.ts';
+import { rssBytes } from './process-table.ts';
 import { type Child, startSupervisor, type Supervisor } from './processes.ts';
 
 const run = promisify(execFile);
@@ -78,7 +79,8 @@ export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
 
 async function assemble(options: DevnetOptions, supervisor: Supervisor, stops: (() => Promise<void>)[], stop: () => Promise<void>): Promise<Devnet> {
   const { folder, log } = options;
-  const databaseUrl = process.env['DATABASE_URL'] ?? (await ownPostgres(folder, log, stops));
+  const postgres = process.env['DATABASE_URL'] === undefined ? await ownPostgres(folder, log, stops) : null;
+  const databaseUrl = postgres?.url ?? process.env['DATABASE_URL']!;
   log('starting chain nodes');
   const chains = await startChains(folder, { supervisor, log, ...(options.blockTimeS === undefined ? {} : { blockTimeS: options.blockTimeS }) });
   stops.push(() => chains.stop());
@@ -174,7 +176,13 @@ async function assemble(options: DevnetOptions, supervisor: Supervisor, stops: (
     startSigner,
     server: () => children.get('server')!,
     signer: (id) => children.get(id)!,
-    memory: () => new Map(supervisor.children().map((child) => [child.name, child.rssBytes() ?? 0])),
+    memory: () =>
+      new Map([
+        ['devnet', process.memoryUsage.rss()],
+        ...(postgres ? [['postgres', rssBytes(postgres.pid) ?? 0] as const] : []),
+        ['anvil', rssBytes(chains.anvil.pid) ?? 0],
+        ...supervisor.children().map((child) => [child.name, child.rssBytes() ?? 0] as const),
+      ]),
     authorize: (intent) => ({ intent, authorization: authorizeIntent(intent, { keyId: 'integrator', privateKey: integrator.seed }) }),
     stop,
   };
@@ -182,11 +190,11 @@ async function assemble(options: DevnetOptions, supervisor: Supervisor, stops: (
 
 const isListening = (line: string): boolean => line.includes('"event":"listening"');
 
-async function ownPostgres(folder: string, log: (line: string) => void, stops: (() => Promise<void>)[]): Promise<string> {
+async function ownPostgres(folder: string, log: (line: string) => void, stops: (() => Promise<void>)[]): Promise<Postgres> {
   log('starting PostgreSQL');
   const postgres = await startPostgres({ dataDir: join(folder, 'postgres'), diesWithCaller: true });
   stops.push(() => postgres.stop());
-  return postgres.url;
+  return postgres;
 }
 
 interface Card {

@@ -6,7 +6,7 @@ import type { Context, Step } from './context.ts';
 import { buildHttp } from './http/build-http.ts';
 import { initServer, readServerKeys } from './init.ts';
 import { uuidV7 } from './new-id.ts';
-import { readGauges } from './read-gauges.ts';
+import { readGauges } from './store/gauges.ts';
 import { openDatabase } from './store/database.ts';
 import { idempotencyStore } from './store/idempotency.ts';
 import { migrate } from './store/migrate.ts';
@@ -54,7 +54,7 @@ async function run(dataDir: string): Promise<void> {
   const adapters = wireAdapters(config, keys, db);
   const operations = wireOperations(ctx, adapters, keys);
   let differences: Readings['differences'] = [];
-  const metrics = createMetrics(() => readGauges(ctx, differences));
+  const metrics = createMetrics(async () => ({ ...(await readGauges(db)), differences }));
   const app = await buildHttp(
     {
       ...operations,

@@ -12,23 +12,13 @@ import { sequenceEvents } from './jobs/sequence-events.ts';
 import { bitcoinNetwork } from './networks/bitcoin/bitcoin-network.ts';
 import { evmNetwork } from './networks/evm/evm-network.ts';
 import type { Network } from './networks/network.ts';
+import { storeOperations } from './store-operations.ts';
 import { createWithdrawal } from './operations/create-withdrawal.ts';
 import { issueDepositAddress } from './operations/issue-deposit-address.ts';
 import { listAssets, listNetworks, listSigners } from './operations/list-resources.ts';
 import { reconcile } from './operations/reconcile.ts';
 import { createSignerClient } from './signers/client.ts';
 import { signerPanel, type SignerPanel } from './signers/panel.ts';
-import { listAlarms } from './store/alarm-resources.ts';
-import { createCustomer, getCustomer, listBalances, listCustomers } from './store/customers.ts';
-import { getDepositAddress, listDepositAddresses } from './store/deposit-address-resources.ts';
-import { getDeposit, listDeposits } from './store/deposit-resources.ts';
-import { latestEventSeq, listEvents } from './store/event-resources.ts';
-import { getTransaction, listTransactions } from './store/transaction-resources.ts';
-import { listDeliveries, redeliver } from './store/webhook-deliveries.ts';
-import { createWebhookEndpoint, deleteWebhookEndpoint, getWebhookEndpoint, listWebhookEndpoints } from './store/webhook-endpoints.ts';
-import { getWithdrawal, listWithdrawals } from './store/withdrawal-resources.ts';
-import { checkWebhookUrl } from './webhooks/public-address.ts';
-import { newWebhookSecret, webhookPublicKey } from './webhooks/sign-webhook.ts';
 
 /** Pause of the loops that hand out events. */
 const eventsEveryMs = 100;
@@ -71,42 +61,17 @@ function assetTraits(config: ServerConfig): AssetTraits {
 
 /** The API's operations over the store and the adapters. */
 export function wireOperations(ctx: Context, adapters: Adapters, keys: ServerKeys): Operations {
-  const { db } = ctx;
   const { panel, networks } = adapters;
   const traits = assetTraits(ctx.config);
-  const webhookKey = createPrivateKey(keys.webhookKey);
+  const webhooks = { signingKey: createPrivateKey(keys.webhookKey), allowPrivate: ctx.config.webhooks.allow_private };
   return {
+    ...storeOperations({ db: ctx.db, now: ctx.now, newId: ctx.newId, assets: ctx.config.assets, traits, webhooks }),
     listAssets: async () => listAssets(ctx),
     listNetworks: () => listNetworks(ctx, networks.values()),
-    createCustomer: (body) => db.transaction((sql) => createCustomer(sql, body, ctx.newId, ctx.now())),
-    getCustomer: (id) => getCustomer(db, id),
-    listCustomers: (filter, query) => listCustomers(db, filter, query),
-    listBalances: (customer) => listBalances(db, ctx.config.assets, customer),
     issueDepositAddress: (body) => issueDepositAddress(ctx, networks, panel, body),
-    getDepositAddress: (id) => getDepositAddress(db, id),
-    listDepositAddresses: (filter, query) => listDepositAddresses(db, filter, query),
-    getDeposit: (id) => getDeposit(db, traits, id),
-    listDeposits: (filter, query) => listDeposits(db, traits, filter, query),
     createWithdrawal: (body) => createWithdrawal(ctx, networks, traits, body),
-    getWithdrawal: (id) => getWithdrawal(db, traits, id),
-    listWithdrawals: (filter, query) => listWithdrawals(db, traits, filter, query),
-    getTransaction: (id) => getTransaction(db, traits, id),
-    listTransactions: (filter, query) => listTransactions(db, traits, filter, query),
     listSigners: () => listSigners(panel),
     reconcile: () => reconcile(ctx, networks.values()),
-    listAlarms: (filter, query) => listAlarms(db, filter, query),
-    listEvents: (query) => listEvents(db, query),
-    latestEventSeq: () => latestEventSeq(db),
-    createWebhookEndpoint: (body) => {
-      checkWebhookUrl(body.url, ctx.config.webhooks.allow_private);
-      const made = { id: ctx.newId(), hmacSecret: newWebhookSecret(), publicKey: webhookPublicKey(webhookKey) };
-      return createWebhookEndpoint(db, body, made, ctx.now());
-    },
-    getWebhookEndpoint: (id) => getWebhookEndpoint(db, id),
-    listWebhookEndpoints: (query) => listWebhookEndpoints(db, query),
-    deleteWebhookEndpoint: (id) => deleteWebhookEndpoint(db, id),
-    listDeliveries: (endpoint, query) => listDeliveries(db, endpoint, query),
-    redeliver: (delivery) => redeliver(db, delivery, ctx.now()),
   };
 }
 

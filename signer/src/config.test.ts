@@ -38,13 +38,25 @@ test('accepts a complete config', () => {
 
 test.each<[string, object]>([
   ['an unknown field', { ...sample, debug: true }],
-  ['an unknown field of a network', { ...sample, networks: sample.networks.map((network) => ({ ...network, relayer: 'x' })) }],
-  ['a number as an amount', { ...sample, networks: sample.networks.map((network) => ({ ...network, per_day_max: 1 })) }],
+  [
+    'an unknown field of a network',
+    { ...sample, networks: sample.networks.map((network) => ({ ...network, relayer: 'x' })) },
+  ],
+  [
+    'a number as an amount',
+    { ...sample, networks: sample.networks.map((network) => ({ ...network, per_day_max: 1 })) },
+  ],
   ['a peer over http', { ...sample, peers: sample.peers.map((peer) => ({ ...peer, url: 'http://127.0.0.1' })) }],
   ['the server’s fingerprint for a peer', { ...sample, server: { fingerprint: '22'.repeat(32) } }],
   ['one identifier twice', { ...sample, identifier: 2 }],
   ['one network twice', { ...sample, networks: [...sample.networks, ...sample.networks] }],
-  ['a quorum of which two share no signer', { ...sample, peers: [...sample.peers, { ...sample.peers[0], signer: 'signer-4', identifier: 4, fingerprint: '44'.repeat(32) }] }],
+  [
+    'a quorum of which two share no signer',
+    {
+      ...sample,
+      peers: [...sample.peers, { ...sample.peers[0], signer: 'signer-4', identifier: 4, fingerprint: '44'.repeat(32) }],
+    },
+  ],
   ['a quorum larger than the group', { ...sample, quorum: 4 }],
 ])('refuses %s', (_name, value) => {
   expect(() => check(value)).toThrow(expect.objectContaining({ code: 'config-invalid' }));

@@ -32,8 +32,13 @@ const EvmNetwork = Type.Object(
     forwarder_factory: EvmAddress,
     forwarder_init_code_hash: hex(32),
     registry: EvmAddress,
+    /** Depth below which a block counts as final: what proves that an earlier transaction can never confirm. */
+    finality_blocks: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
     assets: Type.Array(
-      Type.Object({ asset: Type.String({ maxLength: 160 }), contract: Type.Union([EvmAddress, Type.Null()]), ...limits }, strict),
+      Type.Object(
+        { asset: Type.String({ maxLength: 160 }), contract: Type.Union([EvmAddress, Type.Null()]), ...limits },
+        strict,
+      ),
       { minItems: 1 },
     ),
   },
@@ -54,6 +59,8 @@ const BitcoinNetwork = Type.Object(
     fee_max_sats: Amount,
     /** Of the coins that are spent. */
     min_confirmations: Type.Integer({ minimum: 1, maximum: 1_000 }),
+    /** Confirmations after which a transaction counts as final. */
+    finality_blocks: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
   },
   strict,
 );
@@ -66,7 +73,10 @@ export const SignerConfig = Type.Object(
     identifier: Identifier,
     /** Signers that must take part in a Bitcoin signature. */
     quorum: Type.Optional(Type.Integer({ minimum: 2, maximum: 9 })),
-    listen: Type.Object({ host: Type.String({ maxLength: 100 }), port: Type.Integer({ minimum: 1, maximum: 65_535 }) }, strict),
+    listen: Type.Object(
+      { host: Type.String({ maxLength: 100 }), port: Type.Integer({ minimum: 1, maximum: 65_535 }) },
+      strict,
+    ),
     /** SHA-256 of the server's certificate. */
     server: Type.Object({ fingerprint: hex(32) }, strict),
     /** All other signers. */
@@ -115,9 +125,20 @@ export function checkConfig(config: SignerConfig): SignerConfig {
   refuseTwice('identifier', [config.identifier, ...others.map((peer) => peer.identifier)]);
   refuseTwice('signer', [config.signer, ...others.map((peer) => peer.signer)]);
   refuseTwice('fingerprint', [config.server.fingerprint, ...others.map((peer) => peer.fingerprint)]);
-  refuseTwice('integrator key', config.integrator_keys.map((key) => key.key_id));
-  refuseTwice('network', config.networks.map((network) => network.network));
-  refuseTwice('asset', config.networks.flatMap((network) => (network.family === 'evm' ? network.assets.map(({ asset }) => asset) : [network.asset])));
+  refuseTwice(
+    'integrator key',
+    config.integrator_keys.map((key) => key.key_id),
+  );
+  refuseTwice(
+    'network',
+    config.networks.map((network) => network.network),
+  );
+  refuseTwice(
+    'asset',
+    config.networks.flatMap((network) =>
+      network.family === 'evm' ? network.assets.map(({ asset }) => asset) : [network.asset],
+    ),
+  );
   const count = others.length + 1;
   const quorum = config.quorum ?? quorumDefault;
   if (quorum > count || 2 * quorum <= count) {

@@ -7,7 +7,7 @@ import { kdfDefaults, type KdfParameters } from '@holdfast/core/sealing/seal.ts'
 import { writeFileDurably } from './durable-file.ts';
 import { openKeyStore, readSealed, type KeyStore } from './keys/key-store.ts';
 import { createOwnerSecret, ownerKey, type OwnerKey } from './keys/owner-key.ts';
-import { createIdentity, fingerprintOf, type Identity } from './transport/certificate.ts';
+import { createIdentity, fingerprintOf, type Identity } from '@holdfast/transport/certificate.ts';
 
 /** What the ceremony hands to the other parties; nothing here is secret. */
 export interface SignerCard {
@@ -35,8 +35,7 @@ export async function initSigner(
   strength: { readonly memory_kib: number; readonly passes: number } = kdfDefaults,
 ): Promise<SignerCard> {
   mkdirSync(join(dataDir, 'keys'), { recursive: true, mode: 0o700 });
-  const kdf: KdfParameters =
-    readSealed(dataDir, identityName)?.kdf ??
+  const kdf: KdfParameters = readSealed(dataDir, identityName)?.kdf ??
     readSealed(dataDir, ownerName)?.kdf ?? {
       ...kdfDefaults,
       memory_kib: strength.memory_kib,

@@ -23,7 +23,8 @@ async function main(argv: string[]): Promise<void> {
   });
   const command = positionals.length > 1 ? positionals[0] : 'run';
   const folder = positionals.at(-1);
-  if (folder === undefined || positionals.length > 2) throw new Failure('config-invalid', 'usage: init <dataDir> | run <dataDir>');
+  if (folder === undefined || positionals.length > 2)
+    throw new Failure('config-invalid', 'usage: init <dataDir> | run <dataDir>');
   const dataDir = resolve(folder);
   // Files of a signer are its own, whatever the shell's umask says.
   process.umask(0o077);
@@ -32,7 +33,8 @@ async function main(argv: string[]): Promise<void> {
     const signer = values.signer ?? basename(dataDir);
     const memory = values['kdf-memory-kib'];
     const passes = values['kdf-passes'];
-    const strength = memory !== undefined && passes !== undefined ? { memory_kib: Number(memory), passes: Number(passes) } : undefined;
+    const strength =
+      memory !== undefined && passes !== undefined ? { memory_kib: Number(memory), passes: Number(passes) } : undefined;
     process.stdout.write(`${JSON.stringify(await initSigner(dataDir, signer, passphrase, strength))}\n`);
     return;
   }
@@ -51,7 +53,10 @@ try {
   await main(process.argv.slice(2));
 } catch (error) {
   // Never the cause or the stack: they may quote what was being read.
-  const failure = error instanceof Failure ? error : new Failure('internal', error instanceof Error ? error.message : 'unknown error');
+  const failure =
+    error instanceof Failure
+      ? error
+      : new Failure('internal', error instanceof Error ? error.message : 'unknown error');
   const row = errorRow(failure.code);
   log('fatal', { code: failure.code, message: failure.message, fix: failure.fix ?? row.fix });
   process.exitCode = row.exit;

@@ -13,13 +13,16 @@ export function meshRoutes(input: {
   readonly generations: ReadonlyMap<string, KeyGeneration>;
 }): [MeshPath, Route][] {
   const { peers } = input;
-  const route = <P extends MeshPath>(path: P, handle: (body: MeshRequest<P>, from: number) => Promise<MeshResponse<P>>): [MeshPath, Route] => {
+  const route = <P extends MeshPath>(
+    path: P,
+    handle: (body: MeshRequest<P>, from: number) => Promise<MeshResponse<P>>,
+  ): [MeshPath, Route] => {
     const wrapped = async (body: MeshRequest<P>, caller: Caller): Promise<MeshResponse<P>> => {
       const peer = peers.find((one) => one.signer === caller.name);
       invariant(peer, 'a caller in the role of a peer is one of the peers');
       return handle(body, peer.identifier);
     };
-    return [path, { role: 'peer', request: meshMessages[path].request, handle: wrapped as Route['handle'] }];
+    return [path, { role: 'peer', request: meshMessages[path].request, handle: wrapped }];
   };
   const generation = (network: string): KeyGeneration => {
     const found = input.generations.get(network);
@@ -30,7 +33,8 @@ export function meshRoutes(input: {
   return [
     route('/v1/mesh/hello', async () => ({ signer: input.signer, boot_id: input.bootId })),
     route('/v1/mesh/dkg/step', async ({ network, session, step }, from) => {
-      if (from !== lowest) throw new Failure('peer-unknown', 'only the signer with the lowest identifier paces key generation');
+      if (from !== lowest)
+        throw new Failure('peer-unknown', 'only the signer with the lowest identifier paces key generation');
       await generation(network).step(session, step);
       return {};
     }),

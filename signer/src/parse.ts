@@ -8,7 +8,7 @@ const compiled = new WeakMap<TSchema, Validator>();
 /** Checks a value from outside against its schema. @throws Failure with `code`, naming the first place that is wrong. */
 export function parseValue<T extends TSchema>(schema: T, value: unknown, code: ErrorCode, what: string): Static<T> {
   const validator = compiled.get(schema) ?? Compile(schema);
-  compiled.set(schema, validator as Validator);
+  compiled.set(schema, validator);
   if (validator.Check(value)) return value as Static<T>;
   const first = validator.Errors(value)[0];
   const pointer = first?.instancePath ?? '';

@@ -15,7 +15,7 @@ import { meshRoutes } from './mesh-routes.ts';
 import { createRpc } from './nodes/json-rpc.ts';
 import { watchPeers } from './peer-watch.ts';
 import { pinnedKeys } from './review/intent-rules.ts';
-import { createPeerClient } from './transport/pinned-client.ts';
+import { createPeerClient } from './transport/peer-client.ts';
 import { createPinnedServer, type Caller, type Route } from './transport/pinned-server.ts';
 import { walletRoutes } from './wallet-routes.ts';
 import { createBitcoinWallet, type BitcoinWallet } from './wallets/bitcoin-wallet.ts';
@@ -27,7 +27,11 @@ const peerTimeoutMs = 5_000;
 const nodeTimeoutMs = 5_000;
 
 /** Wires one signer and serves until the returned function is called. */
-export async function runSigner(dataDir: string, config: SignerConfig, passphrase: Uint8Array): Promise<() => Promise<void>> {
+export async function runSigner(
+  dataDir: string,
+  config: SignerConfig,
+  passphrase: Uint8Array,
+): Promise<() => Promise<void>> {
   const bootId = randomUUID();
   const { store, identity, owner } = await unlockSigner(dataDir, passphrase);
   const routes = new Map<string, Route>();
@@ -39,7 +43,11 @@ export async function runSigner(dataDir: string, config: SignerConfig, passphras
   const journal = await openJournal(join(dataDir, 'journal.jsonl'), clock);
   await journal.append({ kind: 'started', body: { boot_id: bootId, build } });
   const clients = config.peers.map((peer) => ({ peer, client: createPeerClient(identity, peer, peerTimeoutMs) }));
-  const peers: KeyPeer[] = clients.map(({ peer, client }) => ({ identifier: peer.identifier, signer: peer.signer, call: client.call }));
+  const peers: KeyPeer[] = clients.map(({ peer, client }) => ({
+    identifier: peer.identifier,
+    signer: peer.signer,
+    call: client.call,
+  }));
 
   const deps: WalletDeps = { journal, keys: pinnedKeys(config), clock };
   const sessions = createSigningSessions(() => performance.now());
@@ -75,11 +83,20 @@ export async function runSigner(dataDir: string, config: SignerConfig, passphras
     peers_reachable: reachable(),
   });
   const mesh = meshRoutes({ signer: config.signer, identifier: config.identifier, bootId, peers, generations });
-  for (const [path, route] of [...walletRoutes({ status, evm, bitcoin, sessions, deps }), ...mesh]) routes.set(path, route);
-  log('listening', { signer: config.signer, host: config.listen.host, port: config.listen.port, boot_id: bootId, journal_seq: journal.head().seq });
+  for (const [path, route] of [...walletRoutes({ status, evm, bitcoin, sessions, deps }), ...mesh])
+    routes.set(path, route);
+  log('listening', {
+    signer: config.signer,
+    host: config.listen.host,
+    port: config.listen.port,
+    boot_id: bootId,
+    journal_seq: journal.head().seq,
+  });
 
   const paces = peers.every((peer) => config.identifier < peer.identifier);
-  const pacing = paces ? [...generations].map(([network, own]) => paceKeyGeneration(network, own, peers, stopping.signal)) : [];
+  const pacing = paces
+    ? [...generations].map(([network, own]) => paceKeyGeneration(network, own, peers, stopping.signal))
+    : [];
   return async () => {
     stopping.abort();
     server.close();

@@ -29,9 +29,17 @@ afterAll(async () => {
 });
 
 const intent = {
-  version: 1, kind: 'withdrawal', network: 'eip155:31337', asset: 'eip155:31337/slip44:60', amount: '1000',
-  destination: '0x00000000000000000000000000000000000000aa', memo: null, customer: `cus_${'0'.repeat(36)}`,
-  fee_max: '10', expires_at: '2030-01-01T00:00:00.000Z', nonce: 'abcdefgh',
+  version: 1,
+  kind: 'withdrawal',
+  network: 'eip155:31337',
+  asset: 'eip155:31337/slip44:60',
+  amount: '1000',
+  destination: '0x00000000000000000000000000000000000000aa',
+  memo: null,
+  customer: `cus_${'0'.repeat(36)}`,
+  fee_max: '10',
+  expires_at: '2030-01-01T00:00:00.000Z',
+  nonce: 'abcdefgh',
 };
 const withdrawal = (change: object, top: object = {}) => ({
   client_reference: 'w-1',
@@ -68,7 +76,12 @@ describe('a withdrawal that does not fit its schema is refused before anything h
     ['local time', withdrawal({ expires_at: '2030-01-01 00:00' }), 'invalid-request', ['/intent/expires_at']],
     ['NUL in a text', withdrawal({ memo: 'a\0b' }), 'invalid-request', ['/intent/memo']],
     ['unpaired surrogate', withdrawal({ memo: '\ud800' }), 'invalid-request', ['/intent/memo']],
-    ['short signature', withdrawal({}, { authorization: { key_id: 'a', signature: '00' } }), 'invalid-request', ['/authorization/signature']],
+    [
+      'short signature',
+      withdrawal({}, { authorization: { key_id: 'a', signature: '00' } }),
+      'invalid-request',
+      ['/authorization/signature'],
+    ],
     ['space in the reference', withdrawal({}, { client_reference: 'a b' }), 'invalid-request', ['/client_reference']],
     ['an array', [], 'invalid-request', ['']],
     ['no body', undefined, 'invalid-request', ['']],
@@ -88,7 +101,10 @@ describe('a withdrawal that does not fit its schema is refused before anything h
 test('a Failure of an operation becomes the problem of its row with its pointer', async () => {
   const problem = await problemOf(await api.request('POST', '/v1/withdrawals', withdrawal({})));
   expect(problem).toMatchObject({
-    status: 422, code: 'insufficient-funds', detail: 'available 1, asked 2', retryable: false,
+    status: 422,
+    code: 'insufficient-funds',
+    detail: 'available 1, asked 2',
+    retryable: false,
     errors: [{ pointer: '/intent/amount', detail: 'available 1, asked 2' }],
   });
 });
@@ -102,14 +118,25 @@ test('an unexpected error says nothing of its cause', async () => {
 });
 
 test('broken JSON, a body over 1 MiB, another media type and an unknown route are problems too', async () => {
-  expect(await problemOf(await api.request('POST', '/v1/customers', '{"a":'))).toMatchObject({ status: 400, code: 'invalid-request' });
-  expect(await problemOf(await api.request('POST', '/v1/customers', '{"__proto__":{"x":1}}'))).toMatchObject({ status: 400 });
+  expect(await problemOf(await api.request('POST', '/v1/customers', '{"a":'))).toMatchObject({
+    status: 400,
+    code: 'invalid-request',
+  });
+  expect(await problemOf(await api.request('POST', '/v1/customers', '{"__proto__":{"x":1}}'))).toMatchObject({
+    status: 400,
+  });
   const big = JSON.stringify({ client_reference: 'x'.repeat(1_048_576) });
-  expect(await problemOf(await api.request('POST', '/v1/customers', big))).toMatchObject({ status: 413, code: 'body-too-large' });
+  expect(await problemOf(await api.request('POST', '/v1/customers', big))).toMatchObject({
+    status: 413,
+    code: 'body-too-large',
+  });
   const text = await api.request('POST', '/v1/customers', '{}', { 'content-type': 'text/plain' });
   expect(await problemOf(text)).toMatchObject({ status: 400, code: 'invalid-request' });
   expect(await problemOf(await api.request('GET', '/v1/nothing'))).toMatchObject({ status: 404, code: 'not-found' });
-  expect(await problemOf(await api.request('PUT', '/v1/customers', {}))).toMatchObject({ status: 404, code: 'not-found' });
+  expect(await problemOf(await api.request('PUT', '/v1/customers', {}))).toMatchObject({
+    status: 404,
+    code: 'not-found',
+  });
 });
 
 test.each([
@@ -129,9 +156,11 @@ test.each([
   expect(problem.errors.map((error) => error.pointer)).toEqual([pointer]);
 });
 
-test.each(['/v1/customers/alice', '/v1/customers/dep_0199a000-0000-7000-8000-000000000000', '/v1/deposits/dep_0199a000-0000-7000-8000-000000000000', "/v1/withdrawals/wd_'--"])(
-  'the id in %s is not found',
-  async (path) => {
-    expect(await problemOf(await api.request('GET', path))).toMatchObject({ status: 404, code: 'not-found' });
-  },
-);
+test.each([
+  '/v1/customers/alice',
+  '/v1/customers/dep_0199a000-0000-7000-8000-000000000000',
+  '/v1/deposits/dep_0199a000-0000-7000-8000-000000000000',
+  "/v1/withdrawals/wd_'--",
+])('the id in %s is not found', async (path) => {
+  expect(await problemOf(await api.request('GET', path))).toMatchObject({ status: 404, code: 'not-found' });
+});

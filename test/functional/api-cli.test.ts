@@ -17,7 +17,13 @@ let folder: string;
 let reconciliation: ReconciliationResource;
 
 const signer = (id: string, reachable: boolean): SignerResource => ({
-  object: 'signer', id, reachable, detail: reachable ? null : 'connect ECONNREFUSED', owner_address: reachable ? '0xOwner' : null, journal_seq: reachable ? 12 : null, build: 'dev',
+  object: 'signer',
+  id,
+  reachable,
+  detail: reachable ? null : 'connect ECONNREFUSED',
+  owner_address: reachable ? '0xOwner' : null,
+  journal_seq: reachable ? 12 : null,
+  build: 'dev',
 });
 
 beforeAll(async () => {
@@ -27,8 +33,24 @@ beforeAll(async () => {
     db: database.db,
     operations: {
       listNetworks: async () => [
-        { object: 'network', id: 'eip155:31337', name: 'Anvil', family: 'evm', height: 1234, block_hash: '0xabc', confirmations: [] },
-        { object: 'network', id: 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328', name: 'Regtest', family: 'bitcoin', height: null, block_hash: null, confirmations: [] },
+        {
+          object: 'network',
+          id: 'eip155:31337',
+          name: 'Anvil',
+          family: 'evm',
+          height: 1234,
+          block_hash: '0xabc',
+          confirmations: [],
+        },
+        {
+          object: 'network',
+          id: 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328',
+          name: 'Regtest',
+          family: 'bitcoin',
+          height: null,
+          block_hash: null,
+          confirmations: [],
+        },
       ],
       listSigners: async () => [signer('signer-1', true), signer('signer-2', true), signer('signer-3', false)],
       reconcile: async () => reconciliation,
@@ -70,7 +92,8 @@ async function writeConfig(name: string, config: unknown): Promise<string> {
 
 /** Runs the real command without a terminal and with nothing to read. */
 function holdfast(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const full = args.includes('--config') || args.length === 0 ? args : [...args, '--config', path.join(folder, 'config.json')];
+  const full =
+    args.includes('--config') || args.length === 0 ? args : [...args, '--config', path.join(folder, 'config.json')];
   return new Promise((resolve) => {
     const child = execFile(process.execPath, [main, ...full], { cwd: folder, timeout: 60_000 }, (error, out, err) => {
       resolve({ code: error === null ? 0 : Number(error.code), out, err });
@@ -86,9 +109,15 @@ test('status shows networks, signers, the queue and the open alarms', async () =
   expect(calm.out).toContain('signers      2/3 reachable, not signer-3');
   expect(calm.out).toContain('withdrawals  0 queued, 0 signing, 0 broadcast, 0 included');
   expect(calm.out).toContain('alarms       none open');
-  await raiseAlarm(database.db, { id: api.newId(), code: 'node-disagreement', subject: 'eip155:31337', message: 'red \u001b[31m' }, 1_000);
+  await raiseAlarm(
+    database.db,
+    { id: api.newId(), code: 'node-disagreement', subject: 'eip155:31337', message: 'red \u001b[31m' },
+    1_000,
+  );
   const alarmed = await holdfast('status');
-  expect(alarmed.out).toContain('alarms       1 open\n  1970-01-01T00:00:01.000Z  node-disagreement  eip155:31337: red \ufffd[31m');
+  expect(alarmed.out).toContain(
+    'alarms       1 open\n  1970-01-01T00:00:01.000Z  node-disagreement  eip155:31337: red \ufffd[31m',
+  );
   const json = JSON.parse((await holdfast('status', '--json')).out) as { signers: object; alarms: unknown[] };
   expect(json.signers).toEqual({ reachable: 2, total: 3, unreachable: ['signer-3'] });
   expect(json.alarms.length).toBe(1);
@@ -114,8 +143,13 @@ test('reconcile prints exact amounts and exits with 0 only when every difference
 });
 
 test('signers and the lists have a table and JSON', async () => {
-  expect((await holdfast('signers')).out).toContain('signer-3  NO         -                    -  dev    connect ECONNREFUSED');
-  expect(await holdfast('deposits', '--limit', '5', '--state', 'seen')).toMatchObject({ code: 0, out: 'no deposits\n' });
+  expect((await holdfast('signers')).out).toContain(
+    'signer-3  NO         -                    -  dev    connect ECONNREFUSED',
+  );
+  expect(await holdfast('deposits', '--limit', '5', '--state', 'seen')).toMatchObject({
+    code: 0,
+    out: 'no deposits\n',
+  });
   expect(JSON.parse((await holdfast('withdrawals', '--json')).out)).toMatchObject({ object: 'list', data: [] });
 });
 
@@ -128,7 +162,12 @@ test('a failure exits with the code of the error table and says what to do', asy
   await writeFile(path.join(folder, 'stranger.pem'), stranger);
   const file = await writeConfig('stranger.json', { url: api.url, key_id: 'all', private_key_file: 'stranger.pem' });
   expect(await holdfast('signers', '--config', file)).toMatchObject({ code: 3 });
-  for (const args of [['conjure'], ['deposits', '--colour', 'red'], ['deposits', '--limit', '0'], ['reconcile', 'now']]) {
+  for (const args of [
+    ['conjure'],
+    ['deposits', '--colour', 'red'],
+    ['deposits', '--limit', '0'],
+    ['reconcile', 'now'],
+  ]) {
     expect([args, (await holdfast(...args)).code]).toEqual([args, 2]);
   }
   expect(await holdfast()).toMatchObject({ code: 2 });

@@ -19,7 +19,16 @@ const seed = '11'.repeat(32);
 const problem = (status: number, code: string, retryable: boolean) => ({
   status,
   type: 'application/problem+json',
-  body: JSON.stringify({ type: 'urn:x', title: 'do this', status, code, detail: 'because', request_id: 'req_1', retryable, errors: [{ pointer: '/a', detail: 'b' }] }),
+  body: JSON.stringify({
+    type: 'urn:x',
+    title: 'do this',
+    status,
+    code,
+    detail: 'because',
+    request_id: 'req_1',
+    retryable,
+    errors: [{ pointer: '/a', detail: 'b' }],
+  }),
 });
 const emptyList = { status: 200, body: '{"object":"list","data":[],"has_more":false,"next_cursor":null}' };
 
@@ -53,13 +62,21 @@ test('a GET is asked again for a passing trouble, four times at most, with a new
   expect(new Set(seen.map((request) => request.headers['signature'])).size).toBe(3);
   seen = [];
   answers = [() => problem(503, 'node-unavailable', true)];
-  await expect(client.listAssets()).rejects.toMatchObject({ code: 'node-unavailable', problem: { request_id: 'req_1' } });
+  await expect(client.listAssets()).rejects.toMatchObject({
+    code: 'node-unavailable',
+    problem: { request_id: 'req_1' },
+  });
   expect(seen.length).toBe(4);
 });
 
 test('a refusal is not asked again and keeps its code, way out and pointer', async () => {
   answers = [() => problem(400, 'invalid-request', false)];
-  await expect(client.listAssets()).rejects.toMatchObject({ code: 'invalid-request', message: 'because', fix: 'do this', pointer: '/a' });
+  await expect(client.listAssets()).rejects.toMatchObject({
+    code: 'invalid-request',
+    message: 'because',
+    fix: 'do this',
+    pointer: '/a',
+  });
   expect(seen.length).toBe(1);
   answers = [() => problem(418, 'from-the-future', false)];
   await expect(client.listAssets()).rejects.toMatchObject({ code: 'internal', problem: { code: 'from-the-future' } });
@@ -84,7 +101,9 @@ test('input goes where its route has it: path, query or body, with a key for eac
   await client.createCustomer({ client_reference: 'a' });
   await client.createCustomer({ client_reference: 'a' }, { idempotencyKey: 'mine' });
   expect(seen.map((request) => `${request.method} ${request.url}`)).toEqual([
-    'GET /v1/webhook_endpoints/whk_%2F../deliveries?limit=3&cursor=a%26b', 'POST /v1/customers', 'POST /v1/customers',
+    'GET /v1/webhook_endpoints/whk_%2F../deliveries?limit=3&cursor=a%26b',
+    'POST /v1/customers',
+    'POST /v1/customers',
   ]);
   expect(seen[1]!.body).toBe('{"client_reference":"a"}');
   expect(seen[1]!.headers['idempotency-key']).toMatch(/^[0-9a-f-]{36}$/);
@@ -99,8 +118,17 @@ test('a call ends when its signal does', async () => {
 
 test('an authorisation is an Ed25519 signature over the digest of the intent', () => {
   const intent: WithdrawalIntent = {
-    version: 1, kind: 'withdrawal', network: 'eip155:1', asset: 'eip155:1/slip44:60', amount: '1', destination: '0x', memo: null,
-    customer: 'cus_0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b', fee_max: '0', expires_at: '2030-01-01T00:00:00.000Z', nonce: 'abcdefgh',
+    version: 1,
+    kind: 'withdrawal',
+    network: 'eip155:1',
+    asset: 'eip155:1/slip44:60',
+    amount: '1',
+    destination: '0x',
+    memo: null,
+    customer: 'cus_0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b',
+    fee_max: '0',
+    expires_at: '2030-01-01T00:00:00.000Z',
+    nonce: 'abcdefgh',
   };
   const { key_id, signature } = authorizeIntent(intent, { keyId: 'integrator', privateKey: seed });
   expect(key_id).toBe('integrator');

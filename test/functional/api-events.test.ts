@@ -25,7 +25,11 @@ function newEvent(type = 'deposit.credited') {
 
 /** Writes and numbers `count` events. */
 async function happen(count: number): Promise<void> {
-  await insertEvents(database.db, Array.from({ length: count }, () => newEvent()), api.clock.nowMs);
+  await insertEvents(
+    database.db,
+    Array.from({ length: count }, () => newEvent()),
+    api.clock.nowMs,
+  );
   await sequenceEvents(database);
 }
 
@@ -66,7 +70,11 @@ test('numbers are given without gaps, after commit, and never change', async () 
 });
 
 test('sequencers that run at once number each event once', async () => {
-  await insertEvents(database.db, Array.from({ length: 500 }, () => newEvent()), 1);
+  await insertEvents(
+    database.db,
+    Array.from({ length: 500 }, () => newEvent()),
+    1,
+  );
   const counts = await Promise.all(Array.from({ length: 8 }, () => sequenceEvents(database)));
   expect(counts.reduce((sum, count) => sum + count, 0)).toBe(500);
   expect(await seqs()).toEqual(Array.from({ length: 500 }, (_, index) => index + 1));
@@ -81,11 +89,18 @@ test('the list goes on after a seq or a cursor, and leaves out what has no numbe
   expect(second.data.map((event) => event.seq)).toEqual([3, 4]);
   expect((await api.client.listEvents({ after: '4' })).data.map((event) => event.seq)).toEqual([5]);
   expect((await api.client.listEvents({ after: '5' })).data).toEqual([]);
-  await expect(api.client.listEvents({ after: '1', cursor: first.next_cursor! })).rejects.toMatchObject({ code: 'invalid-request' });
+  await expect(api.client.listEvents({ after: '1', cursor: first.next_cursor! })).rejects.toMatchObject({
+    code: 'invalid-request',
+  });
   await expect(api.client.listEvents({ after: '-1' })).rejects.toMatchObject({ code: 'invalid-request' });
   expect(first.data[0]).toEqual({
-    object: 'event', id: expect.stringMatching(/^evt_/), seq: 1, type: 'deposit.credited', resource: 'deposit',
-    resource_id: expect.stringMatching(/^dep_/), occurred_at: new Date(api.clock.nowMs).toISOString(),
+    object: 'event',
+    id: expect.stringMatching(/^evt_/),
+    seq: 1,
+    type: 'deposit.credited',
+    resource: 'deposit',
+    resource_id: expect.stringMatching(/^dep_/),
+    occurred_at: new Date(api.clock.nowMs).toISOString(),
   });
 });
 
@@ -114,7 +129,11 @@ test('a stream without a start begins now', async () => {
 });
 
 /** Reads a stream by hand until `enough`. */
-async function readRaw(headers: Record<string, string>, enough: (text: string) => boolean, query = ''): Promise<string> {
+async function readRaw(
+  headers: Record<string, string>,
+  enough: (text: string) => boolean,
+  query = '',
+): Promise<string> {
   const response = await api.request('GET', `/v1/events/stream${query}`, undefined, headers);
   expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
   let text = '';

@@ -38,7 +38,12 @@ let keys = 0;
 const newKey = (): string => `key-${(keys += 1)}`;
 
 async function post(key: string, reference: string, to = api) {
-  const response = await to.request('POST', '/v1/customers', { client_reference: reference }, { 'idempotency-key': key });
+  const response = await to.request(
+    'POST',
+    '/v1/customers',
+    { client_reference: reference },
+    { 'idempotency-key': key },
+  );
   return {
     status: response.status,
     replayed: response.headers.get('idempotent-replayed'),
@@ -76,7 +81,10 @@ test('a request while the first runs is told to wait, and replays afterwards', a
   };
   const first = post(key, 'slow');
   await entered.promise;
-  expect(await post(key, 'slow')).toMatchObject({ status: 409, body: { code: 'idempotency-in-flight', retryable: true } });
+  expect(await post(key, 'slow')).toMatchObject({
+    status: 409,
+    body: { code: 'idempotency-in-flight', retryable: true },
+  });
   expect(await post(key, 'other')).toMatchObject({ status: 422, body: { code: 'idempotency-key-reused' } });
   gate.resolve();
   expect(await first).toMatchObject({ status: 201 });
@@ -128,7 +136,12 @@ test('an unexpected error keeps the key for the same body, which runs again', as
 });
 
 test('a POST without a key is refused', async () => {
-  const response = await api.request('POST', '/v1/customers', { client_reference: 'k' }, { 'idempotency-key': undefined });
+  const response = await api.request(
+    'POST',
+    '/v1/customers',
+    { client_reference: 'k' },
+    { 'idempotency-key': undefined },
+  );
   expect(response.status).toBe(400);
   expect(await response.json()).toMatchObject({ code: 'idempotency-key-missing' });
   expect(await post('x'.repeat(256), 'k')).toMatchObject({ status: 400, body: { code: 'idempotency-key-missing' } });

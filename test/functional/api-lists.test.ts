@@ -27,7 +27,13 @@ afterAll(async () => {
 async function insertAddress(customer: string, index: number, state: string): Promise<string> {
   const id = api.newId();
   await database.db.query('insert into deposit_address values ($1, $2, $3, $4, $5, $6, $7, 1000)', [
-    id, customer.slice(4), network, index, `0xAddress${index}`, `0xaddress${index}`, state,
+    id,
+    customer.slice(4),
+    network,
+    index,
+    `0xAddress${index}`,
+    `0xaddress${index}`,
+    state,
   ]);
   return id;
 }
@@ -49,8 +55,16 @@ async function seed(): Promise<void> {
                             confirmations_required, seen_at_ms, credited_at_ms)
        values ($1, $2, $3, 'log:0', $4, $5, $6, $7, $8, null, $9, 10, 2, 1700000000000, $10)`,
       [
-        api.newId(), network, `0x${n}`, n % 2 === 0 ? 'ETH' : 'BTC', addresses[customer]!, customer.slice(4), 10n ** 30n + BigInt(n),
-        n === 0 ? 'orphaned' : n === 1 ? 'credited' : 'seen', block!.id, n === 1 ? 1_700_000_000_123 : null,
+        api.newId(),
+        network,
+        `0x${n}`,
+        n % 2 === 0 ? 'ETH' : 'BTC',
+        addresses[customer]!,
+        customer.slice(4),
+        10n ** 30n + BigInt(n),
+        n === 0 ? 'orphaned' : n === 1 ? 'credited' : 'seen',
+        block!.id,
+        n === 1 ? 1_700_000_000_123 : null,
       ],
     );
   }
@@ -84,16 +98,31 @@ test('rows written between two pages neither repeat nor hide others', async () =
   await api.client.createCustomer({ client_reference: 'late' });
   const second = await api.client.listCustomers({ limit: 1, cursor: first.next_cursor! });
   expect([first.data[0]!.client_reference, second.data[0]!.client_reference]).toEqual(['bob', 'alice']);
-  await expect(api.client.listDeposits({ cursor: first.next_cursor! })).rejects.toMatchObject({ code: 'invalid-request' });
+  await expect(api.client.listDeposits({ cursor: first.next_cursor! })).rejects.toMatchObject({
+    code: 'invalid-request',
+  });
 });
 
 test('filters select, and a deposit shows its confirmations from the applied chain', async () => {
   const credited = await api.client.listDeposits({ customer: alice, network, asset: 'BTC', state: 'credited' });
   expect(credited.data).toEqual([
     {
-      object: 'deposit', id: expect.stringMatching(/^dep_/), customer: alice, network, asset: 'BTC', decimals: 8,
-      amount: (10n ** 30n + 1n).toString(), address: '0xAddress0', txid: '0x1', index: 'log:0', state: 'credited', reason: null,
-      confirmations: 3, confirmations_required: 2, seen_at: '2023-11-14T22:13:20.000Z', credited_at: '2023-11-14T22:13:20.123Z',
+      object: 'deposit',
+      id: expect.stringMatching(/^dep_/),
+      customer: alice,
+      network,
+      asset: 'BTC',
+      decimals: 8,
+      amount: (10n ** 30n + 1n).toString(),
+      address: '0xAddress0',
+      txid: '0x1',
+      index: 'log:0',
+      state: 'credited',
+      reason: null,
+      confirmations: 3,
+      confirmations_required: 2,
+      seen_at: '2023-11-14T22:13:20.000Z',
+      credited_at: '2023-11-14T22:13:20.123Z',
     },
   ]);
   expect(await api.client.getDeposit({ id: credited.data[0]!.id })).toEqual(credited.data[0]);
@@ -106,7 +135,9 @@ test('an address that a signer has not confirmed is not shown', async () => {
   const { data } = await api.client.listDepositAddresses({ customer: bob });
   expect(data.map((address) => [address.address, address.state, address.index])).toEqual([['0xAddress1', 'active', 1]]);
   const pending = await database.db.query<{ id: string }>(`select id from deposit_address where state = 'pending'`);
-  await expect(api.client.getDepositAddress({ id: `addr_${pending[0]!.id}` })).rejects.toMatchObject({ code: 'not-found' });
+  await expect(api.client.getDepositAddress({ id: `addr_${pending[0]!.id}` })).rejects.toMatchObject({
+    code: 'not-found',
+  });
 });
 
 test('balances list every asset, exact and with zeros', async () => {
@@ -117,7 +148,15 @@ test('balances list every asset, exact and with zeros', async () => {
   await db.query('update account set balance = 7 where code = $1', [codes[1]!]);
   expect((await api.client.listBalances({ id: alice })).data).toEqual([
     { object: 'balance', customer: alice, asset: 'BTC', decimals: 8, available: '0', held: '0', receivable: '0' },
-    { object: 'balance', customer: alice, asset: 'ETH', decimals: 18, available: `1${'0'.repeat(76)}1`, held: '7', receivable: '0' },
+    {
+      object: 'balance',
+      customer: alice,
+      asset: 'ETH',
+      decimals: 18,
+      available: `1${'0'.repeat(76)}1`,
+      held: '7',
+      receivable: '0',
+    },
   ]);
 });
 
@@ -135,6 +174,8 @@ test('alarms are the open ones unless asked otherwise', async () => {
 
 test('the gauges count what is open', async () => {
   expect(await readGauges(database.db)).toEqual({
-    scannedHeights: { [network]: 12 }, openAlarms: 1, withdrawals: { queued: 0, signing: 0, broadcast: 0, included: 0 },
+    scannedHeights: { [network]: 12 },
+    openAlarms: 1,
+    withdrawals: { queued: 0, signing: 0, broadcast: 0, included: 0 },
   });
 });

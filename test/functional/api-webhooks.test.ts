@@ -1,5 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { verifyWebhook } from '@holdfast/client/verify-webhook.ts';
 import type { EventResource } from '@holdfast/core/contract/resources.ts';
 import { deliverWebhooks, type DeliverWebhooksOptions } from '@holdfast/server/jobs/deliver-webhooks.ts';
@@ -24,18 +25,15 @@ let receiver: Server;
 let url: string;
 let received: Received[] = [];
 /** What the receiver answers; undefined never answers. */
-let answer: (received: Received) => number | undefined = () => 204;
+let answer: (received: Received) => number | undefined | Promise<number> = () => 204;
 
 beforeAll(async () => {
   database = await testDatabase();
   receiver = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      const body = Buffer.concat(chunks).toString();
+    void text(request).then(async (body) => {
       const got = { path: request.url!, headers: request.headers, body, event: JSON.parse(body) as EventResource };
       received.push(got);
-      const status = answer(got);
+      const status = await answer(got);
       if (status !== undefined) response.writeHead(status, status === 302 ? { location: `${url}/stolen` } : {}).end();
     });
   });
@@ -64,12 +62,23 @@ async function happen(...types: string[]): Promise<void> {
 
 const deliver = (options: Partial<DeliverWebhooksOptions> = {}): Promise<number> =>
   deliverWebhooks({
-    db: database.db, now: () => api.clock.nowMs, newId: api.newId, signingKey: api.webhookKey, allowPrivate: true, random: () => 0.5, timeoutMs: 2_000, ...options,
+    db: database.db,
+    now: () => api.clock.nowMs,
+    newId: api.newId,
+    signingKey: api.webhookKey,
+    allowPrivate: true,
+    random: () => 0.5,
+    timeoutMs: 2_000,
+    ...options,
   });
 
 let references = 0;
 const endpointAt = (path: string, event_types?: string[]) =>
-  api.client.createWebhookEndpoint({ client_reference: `endpoint-${(references += 1)}`, url: url + path, ...(event_types && { event_types }) });
+  api.client.createWebhookEndpoint({
+    client_reference: `endpoint-${(references += 1)}`,
+    url: url + path,
+    ...(event_types && { event_types }),
+  });
 
 test('an event is delivered once to each endpoint that asks for its type', async () => {
   await happen('deposit.seen');
@@ -80,7 +89,10 @@ test('an event is delivered once to each endpoint that asks for its type', async
   expect(await deliver()).toBe(4);
   expect(await deliver()).toBe(0);
   expect(received.map((got) => `${got.path} ${got.event.type}`).toSorted()).toEqual([
-    '/all deposit.credited', '/all withdrawal.settled', '/deposits deposit.credited', '/settled withdrawal.settled',
+    '/all deposit.credited',
+    '/all withdrawal.settled',
+    '/deposits deposit.credited',
+    '/settled withdrawal.settled',
   ]);
 });
 
@@ -99,7 +111,9 @@ test('both signatures verify: by the Standard Webhooks library and by the client
   for (const key of [endpoint.hmac_secret, endpoint.public_key]) {
     expect(verifyWebhook(headers, body, key, nowMs)).toEqual(event);
     expect(() => verifyWebhook(headers, `${body} `, key, nowMs)).toThrow(/no webhook-signature/);
-    expect(() => verifyWebhook({ ...headers, 'webhook-id': 'evt_other' }, body, key, nowMs)).toThrow(/no webhook-signature/);
+    expect(() => verifyWebhook({ ...headers, 'webhook-id': 'evt_other' }, body, key, nowMs)).toThrow(
+      /no webhook-signature/,
+    );
     expect(() => verifyWebhook(headers, body, key, nowMs + 301_000)).toThrow(/5 minutes/);
   }
   const other = await endpointAt('/other');
@@ -112,7 +126,11 @@ test('a refused delivery is tried again later, under the same id and a new times
   const answers = [500, 404, 302, 200];
   answer = () => answers[received.length - 1]!;
   const log = async () => (await api.client.listDeliveries({ id: endpoint.id })).data[0]!;
-  for (const [delayMs, status] of [[10_000, 500], [30_000, 404], [60_000, 302]] as const) {
+  for (const [delayMs, status] of [
+    [10_000, 500],
+    [30_000, 404],
+    [60_000, 302],
+  ] as const) {
     expect(await deliver()).toBe(1);
     expect(await log()).toMatchObject({ state: 'pending', last_status: status, last_error: `answered ${status}` });
     api.clock.nowMs += delayMs - 1;
@@ -147,7 +165,10 @@ test('after three days a delivery has failed, and redeliver begins anew', async 
   answer = () => 200;
   expect(await api.client.redeliver({ id: failed!.id })).toMatchObject({ state: 'pending', attempts: 0 });
   expect(await deliver()).toBe(1);
-  expect((await api.client.listDeliveries({ id: endpoint.id })).data[0]).toMatchObject({ state: 'delivered', attempts: 1 });
+  expect((await api.client.listDeliveries({ id: endpoint.id })).data[0]).toMatchObject({
+    state: 'delivered',
+    attempts: 1,
+  });
 });
 
 test('a receiver that hangs or is gone is an attempt like another and does not stop the others', async () => {
@@ -179,6 +200,22 @@ test('a server killed over a delivery makes it again after its lease, and no oth
   expect(received.length).toBe(2);
 });
 
+test('a delivery asked for anew while an attempt runs is not undone by that attempt', async () => {
+  const endpoint = await endpointAt('/hook');
+  await happen('deposit.credited');
+  const gate = Promise.withResolvers<number>();
+  answer = () => gate.promise;
+  const running = deliver();
+  await expect.poll(() => received.length).toBe(1);
+  const [delivery] = (await api.client.listDeliveries({ id: endpoint.id })).data;
+  await api.client.redeliver({ id: delivery!.id });
+  gate.resolve(500);
+  await running;
+  answer = () => 200;
+  expect(await deliver()).toBe(1);
+  expect((await api.client.listDeliveries({ id: endpoint.id })).data[0]).toMatchObject({ state: 'delivered' });
+});
+
 test('one endpoint takes at most a quarter of a round', async () => {
   await endpointAt('/slow');
   await endpointAt('/other');
@@ -190,9 +227,15 @@ test('one endpoint takes at most a quarter of a round', async () => {
 test('endpoints are created once for a reference, listed without secrets, and deleted with their deliveries', async () => {
   const body = { client_reference: 'mine', url: `${url}/hook`, event_types: ['deposit.*'] };
   const first = await api.client.createWebhookEndpoint(body);
-  expect(first).toMatchObject({ hmac_secret: expect.stringMatching(/^whsec_/), public_key: expect.stringMatching(/^whpk_/), state: 'enabled' });
+  expect(first).toMatchObject({
+    hmac_secret: expect.stringMatching(/^whsec_/),
+    public_key: expect.stringMatching(/^whpk_/),
+    state: 'enabled',
+  });
   expect(await api.client.createWebhookEndpoint(body)).toEqual(first);
-  await expect(api.client.createWebhookEndpoint({ ...body, url: `${url}/x` })).rejects.toMatchObject({ code: 'client-reference-taken' });
+  await expect(api.client.createWebhookEndpoint({ ...body, url: `${url}/x` })).rejects.toMatchObject({
+    code: 'client-reference-taken',
+  });
   const { data } = await api.client.listWebhookEndpoints();
   expect(data.length).toBe(1);
   expect(JSON.stringify(data)).not.toContain('whsec_');
@@ -207,8 +250,20 @@ test('endpoints are created once for a reference, listed without secrets, and de
 
 test('a URL that leads inside is refused when it is given and when it is called', async () => {
   const strict = await testApi({ db: database.db, allowPrivate: false });
-  const refused = ['ftp://example.com/', 'file:///etc/passwd', 'http://user:pw@example.com/', 'not a url', 'http://localhost:9/', `${url}/`,
-    'http://[::1]/', 'http://[::ffff:10.0.0.1]/', 'http://169.254.169.254/latest/meta-data', 'http://0x7f000001/', 'http://2130706433/', 'http://10.1.1.1.:80/'];
+  const refused = [
+    'ftp://example.com/',
+    'file:///etc/passwd',
+    'http://user:pw@example.com/',
+    'not a url',
+    'http://localhost:9/',
+    `${url}/`,
+    'http://[::1]/',
+    'http://[::ffff:10.0.0.1]/',
+    'http://169.254.169.254/latest/meta-data',
+    'http://0x7f000001/',
+    'http://2130706433/',
+    'http://10.1.1.1.:80/',
+  ];
   for (const bad of refused) {
     const creation = strict.client.createWebhookEndpoint({ client_reference: 'bad', url: bad });
     await expect(creation, bad).rejects.toMatchObject({ code: 'invalid-request', pointer: '/url' });
@@ -216,12 +271,19 @@ test('a URL that leads inside is refused when it is given and when it is called'
   await strict.close();
   // Registered while private addresses were allowed, or through a name that changed its address since.
   const byAddress = await endpointAt('/inside');
-  const byName = await api.client.createWebhookEndpoint({ client_reference: 'by-name', url: url.replace('127.0.0.1', 'localhost') });
+  const byName = await api.client.createWebhookEndpoint({
+    client_reference: 'by-name',
+    url: url.replace('127.0.0.1', 'localhost'),
+  });
   await happen('deposit.credited');
   expect(await deliver({ allowPrivate: false })).toBe(2);
   expect(received).toEqual([]);
   for (const { id } of [byAddress, byName]) {
     const [delivery] = (await api.client.listDeliveries({ id })).data;
-    expect(delivery).toMatchObject({ state: 'pending', last_status: null, last_error: expect.stringMatching(/public/) });
+    expect(delivery).toMatchObject({
+      state: 'pending',
+      last_status: null,
+      last_error: expect.stringMatching(/public/),
+    });
   }
 });

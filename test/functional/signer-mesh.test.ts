@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSignerClient } from '@holdfast/server/signers/client.ts';
-import { createIdentity } from '@holdfast/signer/transport/certificate.ts';
-import { createPeerClient } from '@holdfast/signer/transport/pinned-client.ts';
+import { createIdentity } from '@holdfast/transport/certificate.ts';
+import { createPeerClient } from '@holdfast/signer/transport/peer-client.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bitcoinNetwork, startStage, type SignerStage } from '../support/signer-stage.ts';
 import { waitFor, type SignerProcess } from '../support/signers.ts';
@@ -32,7 +32,11 @@ test('keeps its keys over a kill, with a new boot id, and needs no peer for it',
   await Promise.all(stage.cluster.signers.map((signer) => signer.stop('SIGKILL')));
   await first.start();
   const after = await first.client.call('/v1/status', {});
-  expect(after).toMatchObject({ owner_address: before.owner_address, frost_wallets: before.frost_wallets, peers_reachable: 0 });
+  expect(after).toMatchObject({
+    owner_address: before.owner_address,
+    frost_wallets: before.frost_wallets,
+    peers_reachable: 0,
+  });
   expect(after.boot_id).not.toBe(before.boot_id);
   expect(after.journal.seq).toBe(before.journal.seq + 1);
   await Promise.all(stage.cluster.signers.slice(1).map((signer) => signer.start()));
@@ -41,7 +45,11 @@ test('keeps its keys over a kill, with a new boot id, and needs no peer for it',
 
 test('closes the connection of a stranger before it reads a message', async () => {
   const stranger = await createIdentity('server', Date.now());
-  const client = createSignerClient({ ...endpoint(first), certificate: stranger.certificate, key: stranger.privateKey });
+  const client = createSignerClient({
+    ...endpoint(first),
+    certificate: stranger.certificate,
+    key: stranger.privateKey,
+  });
   await expect(client.call('/v1/status', {})).rejects.toMatchObject({ code: 'signers-unavailable' });
   client.close();
   await waitFor('the log line', 5_000, () => first.log.some((entry) => entry['event'] === 'peer-unknown'));
@@ -65,7 +73,9 @@ test('refuses the server where only peers may speak', async () => {
   const client = createPeerClient(stage.cluster.serverIdentity, peer, 5_000);
   const session = { network: bitcoinNetwork, session: '00'.repeat(16) };
   await expect(client.call('/v1/mesh/dkg/share', session)).rejects.toMatchObject({ code: 'peer-unknown' });
-  await expect(client.call('/v1/mesh/dkg/step', { ...session, step: 'start' })).rejects.toMatchObject({ code: 'peer-unknown' });
+  await expect(client.call('/v1/mesh/dkg/step', { ...session, step: 'start' })).rejects.toMatchObject({
+    code: 'peer-unknown',
+  });
   client.close();
 });
 
@@ -94,5 +104,12 @@ test('a signer whose passphrase is wrong does not start and says why', async () 
 
 function endpoint(signer: SignerProcess) {
   const { certificate, privateKey } = stage.cluster.serverIdentity;
-  return { id: signer.id, identifier: 1, url: signer.url, fingerprint: signer.card.fingerprint, certificate, key: privateKey };
+  return {
+    id: signer.id,
+    identifier: 1,
+    url: signer.url,
+    fingerprint: signer.card.fingerprint,
+    certificate,
+    key: privateKey,
+  };
 }

@@ -85,7 +85,12 @@ export async function startStage(
           forwarder_init_code_hash: '77'.repeat(32),
           registry,
           assets: [
-            { asset: ethAsset, contract: null, per_transaction_max: ethLimits.perPayment, per_day_max: ethLimits.perDay },
+            {
+              asset: ethAsset,
+              contract: null,
+              per_transaction_max: ethLimits.perPayment,
+              per_day_max: ethLimits.perDay,
+            },
             { asset: usdcAsset, contract: usdc, per_transaction_max: '1000000', per_day_max: '1000000000' },
           ],
         },
@@ -130,7 +135,11 @@ export async function startStage(
 }
 
 /** A withdrawal that the integrator has signed. */
-export function withdrawal(change: Partial<WithdrawalIntent> = {}, secret = integratorSecret, keyId = 'exchange'): AuthorizedIntent {
+export function withdrawal(
+  change: Partial<WithdrawalIntent> = {},
+  secret = integratorSecret,
+  keyId = 'exchange',
+): AuthorizedIntent {
   const intent: WithdrawalIntent = {
     version: 1,
     kind: 'withdrawal',
@@ -145,18 +154,29 @@ export function withdrawal(change: Partial<WithdrawalIntent> = {}, secret = inte
     nonce: randomUUID(),
     ...change,
   };
-  return { intent, authorization: { key_id: keyId, signature: bytesToHex(ed25519.sign(intentDigest(intent), secret)) } };
+  return {
+    intent,
+    authorization: { key_id: keyId, signature: bytesToHex(ed25519.sign(intentDigest(intent), secret)) },
+  };
 }
 
 export function bitcoinWithdrawal(change: Partial<WithdrawalIntent> = {}): AuthorizedIntent {
-  return withdrawal({ network: bitcoinNetwork, asset: btcAsset, destination: aliceBitcoin, amount: '50000', ...change });
+  return withdrawal({
+    network: bitcoinNetwork,
+    asset: btcAsset,
+    destination: aliceBitcoin,
+    amount: '50000',
+    ...change,
+  });
 }
 
 /** The Safe transaction that an honest server builds for the intents. */
 export function evmRequest(intents: AuthorizedIntent[], nonce: bigint): SignEvmRequest {
   const legs = intents.map(({ intent }) => {
     const leg = { to: intent.destination, amount: parseBaseUnits(intent.amount) };
-    return intent.asset === ethAsset ? ({ kind: 'native', ...leg } as const) : ({ kind: 'erc20', contract: usdc, ...leg } as const);
+    return intent.asset === ethAsset
+      ? ({ kind: 'native', ...leg } as const)
+      : ({ kind: 'erc20', contract: usdc, ...leg } as const);
   });
   return { network: evmNetwork, safe_transaction: buildWithdrawalBatch({ legs, nonce, multiSend }), intents };
 }
@@ -171,7 +191,10 @@ export function bitcoinRequest(
   const changeIndex = options.changeIndex ?? 0;
   const built = buildBatch({
     coins,
-    payouts: intents.map(({ intent }) => ({ script: parseBitcoinAddress(intent.destination, params).script, amountSats: BigInt(intent.amount) })),
+    payouts: intents.map(({ intent }) => ({
+      script: parseBitcoinAddress(intent.destination, params).script,
+      amountSats: BigInt(intent.amount),
+    })),
     changeScript: options.changeScript ?? stage.derive([1, changeIndex]).script,
     feeRateSatVb: options.feeRateSatVb ?? 5,
   });

@@ -10,7 +10,7 @@ import { createSignerClient } from '@holdfast/server/signers/client.ts';
 import type { SignerClient } from '@holdfast/server/signers/panel.ts';
 import type { SignerConfig } from '@holdfast/signer/config.ts';
 import type { SignerCard } from '@holdfast/signer/init.ts';
-import { createIdentity, fingerprintOf, type Identity } from '@holdfast/signer/transport/certificate.ts';
+import { createIdentity, fingerprintOf, type Identity } from '@holdfast/transport/certificate.ts';
 
 export type SignerNetworks = SignerConfig['networks'];
 
@@ -48,7 +48,7 @@ const startTimeoutMs = 30_000;
 export async function startSigners(input: {
   readonly folder: string;
   readonly integratorKeys: SignerConfig['integrator_keys'];
-  readonly networks: (cards: readonly SignerCard[], signer: string) => SignerNetworks;
+  readonly networks: (cards: readonly SignerCard[], signer: string) => SignerNetworks | Promise<SignerNetworks>;
   readonly count?: number;
   /** Argon2id at full strength instead of a quick one. */
   readonly fullStrengthKdf?: boolean;
@@ -63,7 +63,8 @@ export async function startSigners(input: {
   const strength = input.fullStrengthKdf ? [] : fastKdf;
   const cards = await Promise.all(ids.map((id) => initSigner(join(input.folder, id), id, strength, env)));
   const url = (at: number): string => `https://127.0.0.1:${ports[at]}`;
-  const signers = ids.map((id, at): SignerProcess => {
+  const signers: SignerProcess[] = [];
+  for (const [at, id] of ids.entries()) {
     const config: SignerConfig = {
       signer: id,
       identifier: at + 1,
@@ -73,13 +74,13 @@ export async function startSigners(input: {
         other === at ? [] : [{ signer, identifier: other + 1, url: url(other), fingerprint, certificate }],
       ),
       integrator_keys: input.integratorKeys,
-      networks: input.networks(cards, id),
+      networks: await input.networks(cards, id),
     };
     const dataDir = join(input.folder, id);
     writeFileSync(join(dataDir, 'config.json'), JSON.stringify(config, null, 2));
     const card = cards[at] as SignerCard;
-    return signerProcess({ id, identifier: at + 1, dataDir, url: url(at), card, identity: serverIdentity, env });
-  });
+    signers.push(signerProcess({ id, identifier: at + 1, dataDir, url: url(at), card, identity: serverIdentity, env }));
+  }
   const stop = async (): Promise<void> => {
     await Promise.all(signers.map((signer) => signer.stop('SIGKILL')));
     for (const signer of signers) signer.client.close();
@@ -94,7 +95,11 @@ export async function startSigners(input: {
 }
 
 /** Waits until every signer reports the key of a network. */
-export async function waitForKeys(signers: readonly SignerProcess[], network: string, timeoutMs = 60_000): Promise<void> {
+export async function waitForKeys(
+  signers: readonly SignerProcess[],
+  network: string,
+  timeoutMs = 60_000,
+): Promise<void> {
   await waitFor(`key of ${network}`, timeoutMs, async () => {
     const statuses = await Promise.all(signers.map((signer) => signer.client.call('/v1/status', {})));
     return statuses.every((status) => status.frost_wallets.some((wallet) => wallet.network === network));
@@ -102,7 +107,11 @@ export async function waitForKeys(signers: readonly SignerProcess[], network: st
 }
 
 /** Polls until the condition holds. */
-export async function waitFor(what: string, timeoutMs: number, condition: () => Promise<boolean> | boolean): Promise<void> {
+export async function waitFor(
+  what: string,
+  timeoutMs: number,
+  condition: () => Promise<boolean> | boolean,
+): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     if (await condition()) return;
@@ -111,8 +120,16 @@ export async function waitFor(what: string, timeoutMs: number, condition: () => 
   }
 }
 
-async function initSigner(dataDir: string, id: string, strength: readonly string[], env: NodeJS.ProcessEnv): Promise<SignerCard> {
-  const child = spawn(process.execPath, [main, 'init', dataDir, '--signer', id, ...strength], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+async function initSigner(
+  dataDir: string,
+  id: string,
+  strength: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<SignerCard> {
+  const child = spawn(process.execPath, [main, 'init', dataDir, '--signer', id, ...strength], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let text = '';
   child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
   const [code] = (await once(child, 'close')) as [number | null];
@@ -135,7 +152,11 @@ function signerProcess(input: {
 
   const start = async (): Promise<void> => {
     // Its own process group, ended as a whole.
-    const started = spawn(process.execPath, [main, 'run', dataDir], { env, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+    const started = spawn(process.execPath, [main, 'run', dataDir], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    });
     child = started;
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`${id} did not start in time`)), startTimeoutMs);
@@ -158,7 +179,14 @@ function signerProcess(input: {
     process.kill(-running.pid, signal);
     await gone;
   };
-  const client = createSignerClient({ id, identifier, url, fingerprint: card.fingerprint, certificate: identity.certificate, key: identity.privateKey });
+  const client = createSignerClient({
+    id,
+    identifier,
+    url,
+    fingerprint: card.fingerprint,
+    certificate: identity.certificate,
+    key: identity.privateKey,
+  });
   return { id, dataDir, url, card, client, log, pid: () => child?.pid, start, stop };
 }
 

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual, webcrypto, X509Certificate } from 'node:crypto';
+import { createHash, timingSafeEqual, webcrypto, type X509Certificate } from 'node:crypto';
 
 /** What a process shows to its peers, and the key behind it. */
 export interface Identity {

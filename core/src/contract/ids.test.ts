@@ -9,13 +9,22 @@ test('an id is its prefix and its uuid', () => {
   expect(formatResourceId('withdrawal', uuid)).toBe(`wd_${uuid}`);
 });
 
-test.each(['', 'cus_', uuid, `dep_${uuid}`, `cus-${uuid}`, `cus_${uuid.toUpperCase()}`, `cus_${uuid} `, `cus_${uuid.replace('-7', '-4')}`, `cus_${uuid}\n`])(
-  '%j is no customer id: not found in a path, an invalid request elsewhere',
-  (text) => {
-    expect(() => parseId('cus', text)).toThrow(expect.objectContaining({ code: 'not-found' }));
-    expect(() => parseId('cus', text, '/customer')).toThrow(expect.objectContaining({ code: 'invalid-request', pointer: '/customer' }));
-  },
-);
+test.each([
+  '',
+  'cus_',
+  uuid,
+  `dep_${uuid}`,
+  `cus-${uuid}`,
+  `cus_${uuid.toUpperCase()}`,
+  `cus_${uuid} `,
+  `cus_${uuid.replace('-7', '-4')}`,
+  `cus_${uuid}\n`,
+])('%j is no customer id: not found in a path, an invalid request elsewhere', (text) => {
+  expect(() => parseId('cus', text)).toThrow(expect.objectContaining({ code: 'not-found' }));
+  expect(() => parseId('cus', text, '/customer')).toThrow(
+    expect.objectContaining({ code: 'invalid-request', pointer: '/customer' }),
+  );
+});
 
 test('what is no UUIDv7 gets no id', () => {
   expect(() => formatId('cus', 'abc')).toThrow('not a lower-case UUIDv7');

@@ -101,7 +101,7 @@ function accountOf(transfer: ScannedTransfer, state: BlockState): { kind: Watche
   return { kind: owner.kind, account: chainAccount(owner.kind, state.family, state.network, transfer.asset) };
 }
 
-/** Own transaction: everything passes through `in_flight`, and what stays there is what its payments took. */
+/** Own transaction: what leaves and returns passes through `in_flight`, and what stays there is what its payments took. */
 function decideOwn(transaction: ScannedTransaction, own: OwnTransaction, state: BlockState, changes: BlockChanges, post: Post): void {
   const net = new Map<AssetCode, bigint>();
   const emptied = new Set<string>();
@@ -112,6 +112,11 @@ function decideOwn(transaction: ScannedTransaction, own: OwnTransaction, state: 
     if (transfer.index === 'fee') {
       relayerFee += transfer.amount;
       post(accountCodes.feesPaid(state.network, transfer.asset), found.account, transfer.amount);
+      continue;
+    }
+    // What a payee's contract passes on to one of our customers is that customer's deposit, not change of ours.
+    if (transfer.direction === 'in' && found.kind === 'deposit') {
+      decideArrival(transfer, transaction, state, changes, post, new Map());
       continue;
     }
     const inFlight = accountCodes.inFlight(state.network, transfer.asset);

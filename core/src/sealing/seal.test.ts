@@ -20,7 +20,9 @@ test('opens what it sealed, through its text form', () => {
 });
 
 test('refuses another key', () => {
-  expect(() => openSealed(sample(), new Uint8Array(32).fill(8))).toThrow(expect.objectContaining({ code: 'wrong-passphrase' }));
+  expect(() => openSealed(sample(), new Uint8Array(32).fill(8))).toThrow(
+    expect.objectContaining({ code: 'wrong-passphrase' }),
+  );
 });
 
 test.each<[string, (file: SealedFile) => SealedFile]>([

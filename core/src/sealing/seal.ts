@@ -54,7 +54,8 @@ export function parseSealed(text: string): SealedFile {
   } catch (cause) {
     throw new Failure('wrong-passphrase', 'a sealed file is damaged: not JSON', { cause });
   }
-  if (!sealedFile.Check(value)) throw new Failure('wrong-passphrase', 'a sealed file is damaged: fields are missing or unknown');
+  if (!sealedFile.Check(value))
+    throw new Failure('wrong-passphrase', 'a sealed file is damaged: fields are missing or unknown');
   return value;
 }
 
@@ -87,7 +88,10 @@ export function openSealed(sealed: SealedFile, key: Uint8Array): Uint8Array {
   try {
     return cipher.decrypt(hexToBytes(ciphertext));
   } catch {
-    throw new Failure('wrong-passphrase', 'a sealed file does not open: the passphrase is wrong or the file was altered');
+    throw new Failure(
+      'wrong-passphrase',
+      'a sealed file does not open: the passphrase is wrong or the file was altered',
+    );
   }
 }
 

@@ -1,10 +1,12 @@
-import { ed25519 } from '@noble/curves/ed25519.js';
-import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { sha512 } from '@noble/hashes/sha2.js';
+import { bytesToHex, concatBytes } from '@noble/hashes/utils.js';
 import { describe, expect, test } from 'vitest';
 import { checkIntents, type IntentRules } from './check-intents.ts';
 import { intentDigest, type AuthorizedIntent, type WithdrawalIntent } from './intent.ts';
 import { matchPayments } from './match-payments.ts';
 
+/** Stands in for Ed25519, whose library blinds with random bytes: signer and verifier share a key. */
+const sign = (key: Uint8Array, message: Uint8Array): string => bytesToHex(sha512(concatBytes(key, message)));
 const secretKey = new Uint8Array(32).fill(5);
 const sample: WithdrawalIntent = {
   version: 1,
@@ -22,15 +24,15 @@ const sample: WithdrawalIntent = {
 
 const rules: IntentRules = {
   network: 'eip155:31337',
-  keys: new Map([['exchange', ed25519.getPublicKey(secretKey)]]),
+  keys: new Map([['exchange', secretKey]]),
   perPaymentMax: new Map([['eth', 100n]]),
-  verify: (key, message, signature) => ed25519.verify(hexToBytes(signature), message, key, { zip215: false }),
+  verify: (key, message, signature) => signature === sign(key, message),
   parseDestination: (text) => ({ address: text.toUpperCase(), isOwn: text === 'vault' }),
 };
 
 function authorize(change: Partial<WithdrawalIntent> = {}, key = secretKey, keyId = 'exchange'): AuthorizedIntent {
   const intent = { ...sample, ...change };
-  return { intent, authorization: { key_id: keyId, signature: bytesToHex(ed25519.sign(intentDigest(intent), key)) } };
+  return { intent, authorization: { key_id: keyId, signature: sign(key, intentDigest(intent)) } };
 }
 
 test('gives the canonical destination, the amount and the expiry of a good intent', () => {
@@ -42,7 +44,11 @@ test('gives the canonical destination, the amount and the expiry of a good inten
 test.each<[string, AuthorizedIntent[], string]>([
   ['a key that is not pinned', [authorize({}, secretKey, 'other')], 'authorization-invalid'],
   ['a signature by another key', [authorize({}, new Uint8Array(32).fill(6))], 'authorization-invalid'],
-  ['an amount changed after signing', [{ ...authorize(), intent: { ...sample, amount: '99' } }], 'authorization-invalid'],
+  [
+    'an amount changed after signing',
+    [{ ...authorize(), intent: { ...sample, amount: '99' } }],
+    'authorization-invalid',
+  ],
   ['another network', [authorize({ network: 'eip155:1' })], 'network-mismatch'],
   ['an asset that is not configured', [authorize({ asset: 'doge' })], 'unknown-asset'],
   ['one unit over the limit a payment', [authorize({ amount: '101' })], 'limit-exceeded'],

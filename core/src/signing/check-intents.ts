@@ -47,19 +47,31 @@ function checkIntent({ intent, authorization }: AuthorizedIntent, rules: IntentR
   const key = rules.keys.get(authorization.key_id);
   if (!key) throw new Failure('authorization-invalid', `intent ${digest}: key ${authorization.key_id} is not pinned`);
   if (!rules.verify(key, digestBytes, authorization.signature)) {
-    throw new Failure('authorization-invalid', `intent ${digest}: the signature of ${authorization.key_id} does not hold`);
+    throw new Failure(
+      'authorization-invalid',
+      `intent ${digest}: the signature of ${authorization.key_id} does not hold`,
+    );
   }
   if (intent.network !== rules.network) {
-    throw new Failure('network-mismatch', `intent ${digest} is for ${intent.network}, the transaction for ${rules.network}`);
+    throw new Failure(
+      'network-mismatch',
+      `intent ${digest} is for ${intent.network}, the transaction for ${rules.network}`,
+    );
   }
   const amountMax = rules.perPaymentMax.get(intent.asset);
-  if (amountMax === undefined) throw new Failure('unknown-asset', `intent ${digest}: ${intent.asset} is not configured`);
+  if (amountMax === undefined)
+    throw new Failure('unknown-asset', `intent ${digest}: ${intent.asset} is not configured`);
   const amount = parseBaseUnits(intent.amount);
   if (amount > amountMax) {
-    throw new Failure('limit-exceeded', `intent ${digest}: ${amount} of ${intent.asset} is over ${amountMax} a payment`);
+    throw new Failure(
+      'limit-exceeded',
+      `intent ${digest}: ${amount} of ${intent.asset} is over ${amountMax} a payment`,
+    );
   }
-  if (intent.memo !== null) throw new Failure('payment-mismatch', `intent ${digest} asks for a memo, which ${rules.network} cannot carry`);
+  if (intent.memo !== null)
+    throw new Failure('payment-mismatch', `intent ${digest} asks for a memo, which ${rules.network} cannot carry`);
   const { address, isOwn } = rules.parseDestination(intent.destination);
-  if (isOwn) throw new Failure('destination-refused', `intent ${digest} pays ${address}, which belongs to the wallet system`);
+  if (isOwn)
+    throw new Failure('destination-refused', `intent ${digest} pays ${address}, which belongs to the wallet system`);
   return { digest, asset: intent.asset, amount, destination: address, expiresAtMs: Date.parse(intent.expires_at) };
 }

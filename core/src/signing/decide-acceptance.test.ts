@@ -13,7 +13,7 @@ function intent(name: string, amount = 100n, expiresAtMs = nowMs + 1): CheckedIn
 }
 
 function transaction(txid: string, conflictKeys: string[], intents: CheckedIntent[]): ReviewedTransaction {
-  return { network: 'n', txid: txid.repeat(32), conflictKeys, intents };
+  return { network: 'n', txid: txid.repeat(32), height: 1, conflictKeys, intents };
 }
 
 function accept(state: JournalState, reviewed: ReviewedTransaction, atMs = nowMs): number {
@@ -47,6 +47,18 @@ describe('at most one payment', () => {
     expect(accept(state, transaction('04', ['x'], [intent('aa')]))).toBe(0);
   });
 
+  test('accepts one that does not conflict once the earlier one is buried, and not before', () => {
+    const state = emptyState();
+    accept(state, transaction('01', ['x'], [intent('aa')]));
+    accept(state, transaction('02', ['y'], [intent('bb')]));
+    const again = transaction('03', ['y'], [intent('aa')]);
+    expect(() => accept(state, again)).toThrow(refusal('already-paid-by', /0101/));
+    const buried = { kind: 'buried', body: { network: 'n', txid: '01'.repeat(32) } } as const;
+    applyRecord(state, encodeRecord(emptyHead, buried, nowMs).record);
+    expect(accept(state, again)).toBe(0);
+    expect(() => accept(state, transaction('04', ['z'], [intent('aa')]))).toThrow(refusal('already-paid-by', /0303/));
+  });
+
   test('takes the same bytes again without a charge, also after expiry', () => {
     const state = emptyState();
     const reviewed = transaction('01', ['x'], [intent('aa')]);
@@ -58,7 +70,9 @@ describe('at most one payment', () => {
     const state = emptyState();
     accept(state, transaction('01', ['x'], [intent('aa')]));
     expect(() => accept(state, transaction('01', ['x'], [intent('bb')]))).toThrow(refusal('payment-mismatch'));
-    expect(() => accept(state, transaction('01', ['x'], [intent('aa'), intent('bb')]))).toThrow(refusal('payment-mismatch'));
+    expect(() => accept(state, transaction('01', ['x'], [intent('aa'), intent('bb')]))).toThrow(
+      refusal('payment-mismatch'),
+    );
   });
 });
 

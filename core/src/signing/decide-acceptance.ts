@@ -1,7 +1,7 @@
 import { Failure } from '../failure.ts';
 import type { CheckedIntent } from './check-intents.ts';
 import type { EntryOf } from './journal-record.ts';
-import { chargedInWindow, type JournalState } from './journal-state.ts';
+import { chargedInWindow, obstacles, type JournalState } from './journal-state.ts';
 
 /** A reviewed transaction: its bytes are known to pay exactly these intents. */
 export interface ReviewedTransaction {
@@ -10,13 +10,16 @@ export interface ReviewedTransaction {
   readonly txid: string;
   /** Of two transactions that share a key, the chain confirms at most one. */
   readonly conflictKeys: readonly string[];
+  /** Tip of this signer's own nodes when it was reviewed. */
+  readonly height: number;
   readonly intents: readonly CheckedIntent[];
 }
 
 /**
  * The rules that depend on time and history: expiry, at most one payment, rolling limits.
  *
- * A second transaction for an intent must conflict with every earlier one, so at most one of them ever confirms. The very
+ * A second transaction for an intent must conflict with every earlier one that could still confirm, so at most one of them
+ * ever does. The very
  * same bytes again are no second payment: they pass without a charge, even when the intent has expired meanwhile.
  * @param perDayMax by CAIP-19, base units over any 24 hours.
  * @returns the entry to journal before signing, or null for the same bytes again.
@@ -37,18 +40,20 @@ export function decideAcceptance(
   for (const intent of reviewed.intents) {
     // Written so that an unreadable time (NaN) counts as expired.
     if (!(nowMs < intent.expiresAtMs)) throw new Failure('intent-expired', `intent ${intent.digest} has expired`);
-    for (const earlier of state.transactionsOf.get(intent.digest) ?? []) {
-      if (!reviewed.conflictKeys.some((key) => earlier.conflictKeys.has(key))) {
-        throw new Failure('already-paid-by', `intent ${intent.digest} is paid by ${earlier.txid}, which this transaction does not exclude`);
-      }
+    const [earlier] = obstacles(state, [intent.digest], reviewed.conflictKeys);
+    if (earlier) {
+      throw new Failure(
+        'already-paid-by',
+        `intent ${intent.digest} is paid by ${earlier.txid}, which this transaction does not exclude`,
+      );
     }
   }
   const charges = reviewed.intents
     .filter((intent) => !state.transactionsOf.has(intent.digest))
     .map((intent) => ({ asset: intent.asset, amount: intent.amount.toString() }));
   refuseAboveLimit(state, charges, perDayMax, nowMs);
-  const { network, txid } = reviewed;
-  return { kind: 'accepted', body: { network, txid, conflict_keys: [...reviewed.conflictKeys], digests, charges } };
+  const { network, txid, height } = reviewed;
+  return { kind: 'accepted', body: { network, txid, height, conflict_keys: [...reviewed.conflictKeys], digests, charges } };
 }
 
 function refuseAboveLimit(

@@ -31,9 +31,13 @@ const entries = {
     /** Of two transactions that share one of these, the chain confirms at most one: outpoints, or the Safe's nonce. */
     conflict_keys: Type.Array(Type.String(), { minItems: 1 }),
     digests: Type.Array(hex(32), { minItems: 1 }),
+    /** Tip of this signer's own nodes at the review: the transaction is in no block up to it. */
+    height: Type.Integer({ minimum: 0 }),
     /** What counts towards the rolling limits; a digest is charged once, however often it is replaced. */
     charges: Type.Array(Type.Object({ asset: Type.String(), amount: Amount }, strict)),
   }),
+  /** An accepted transaction that can never confirm: one that conflicts with it is final on this signer's own nodes. */
+  buried: entry('buried', { network: Type.String(), txid: hex(32) }),
   refused: entry('refused', { network: Type.String(), code: Type.String(), digests: Type.Array(hex(32)) }),
   /** Key generation has finished for good. */
   key: entry('key', { network: Type.String(), epoch: Type.Integer(), session: hex(16), group_key: hex(33) }),
@@ -64,7 +68,11 @@ export const emptyHead: JournalHead = { seq: 0, hash: '00'.repeat(32), atMs: 0 }
 const Entry = Compile(Type.Union(Object.values(entries)));
 
 /** Line (without its newline) of the record after `head`, and the head that it makes. */
-export function encodeRecord(head: JournalHead, entry: JournalEntry, atMs: number): { line: string; record: JournalRecord; head: JournalHead } {
+export function encodeRecord(
+  head: JournalHead,
+  entry: JournalEntry,
+  atMs: number,
+): { line: string; record: JournalRecord; head: JournalHead } {
   const record: JournalRecord = { seq: head.seq + 1, prev: head.hash, at_ms: Math.max(atMs, head.atMs), ...entry };
   const line = canonicalJson(record);
   return { line, record, head: { seq: record.seq, hash: lineHash(line), atMs: record.at_ms } };
@@ -83,7 +91,8 @@ export function decodeRecord(head: JournalHead, line: string): { record: Journal
     throw new Failure('journal-broken', `record ${seq} is not JSON`, { cause });
   }
   const { seq: ownSeq, prev, at_ms: atMs, ...rest } = (value ?? {}) as Record<string, unknown>;
-  if (ownSeq !== seq || prev !== head.hash) throw new Failure('journal-broken', `record ${seq} does not follow the one before it`);
+  if (ownSeq !== seq || prev !== head.hash)
+    throw new Failure('journal-broken', `record ${seq} does not follow the one before it`);
   if (!Number.isSafeInteger(atMs) || (atMs as number) < head.atMs || !Entry.Check(rest)) {
     throw new Failure('journal-broken', `record ${seq} does not fit its schema`);
   }

@@ -7,6 +7,8 @@ export interface JournalState {
   readonly transactions: Map<string, SignedTransaction>;
   /** Every transaction ever accepted for an intent, by digest. */
   readonly transactionsOf: Map<string, SignedTransaction[]>;
+  /** `<network> <txid>` of accepted transactions that can never confirm. */
+  readonly buried: Set<string>;
   /** By asset (CAIP-19): what was charged in each minute (of the epoch) of the last 24 hours, base units. */
   readonly charges: Map<string, Map<number, bigint>>;
   /** By `<network> <index>`. */
@@ -18,6 +20,9 @@ export interface JournalState {
 }
 
 export interface SignedTransaction {
+  readonly network: string;
+  /** It is in no block up to this one. */
+  readonly height: number;
   readonly txid: string;
   readonly conflictKeys: ReadonlySet<string>;
   readonly digests: ReadonlySet<string>;
@@ -36,6 +41,7 @@ export function emptyState(): JournalState {
   return {
     transactions: new Map(),
     transactionsOf: new Map(),
+    buried: new Set(),
     charges: new Map(),
     addresses: new Map(),
     ownAddresses: new Set(),
@@ -46,6 +52,7 @@ export function emptyState(): JournalState {
 /** Adds one record to the state, in place: a journal of millions of records is replayed through this. */
 export function applyRecord(state: JournalState, record: JournalRecord): void {
   if (record.kind === 'accepted') applyAccepted(state, record.body, record.at_ms);
+  if (record.kind === 'buried') state.buried.add(`${record.body.network} ${record.body.txid}`);
   if (record.kind === 'key') state.keys.set(record.body.network, record.body);
   if (record.kind === 'address') {
     const { network, index, customer, address } = record.body;
@@ -62,10 +69,26 @@ export function chargedInWindow(state: JournalState, asset: string, nowMs: numbe
   return sum;
 }
 
+/**
+ * Accepted transactions of these intents that a new one, with these conflict keys, would not exclude and that are not
+ * known to be dead: each of them forbids the new one, unless the chain proves that it can never confirm.
+ */
+export function obstacles(
+  state: JournalState,
+  digests: readonly string[],
+  conflictKeys: readonly string[],
+): SignedTransaction[] {
+  const earlier = new Set(digests.flatMap((digest) => state.transactionsOf.get(digest) ?? []));
+  return [...earlier].filter(
+    (one) =>
+      !conflictKeys.some((key) => one.conflictKeys.has(key)) && !state.buried.has(`${one.network} ${one.txid}`),
+  );
+}
+
 function applyAccepted(state: JournalState, body: EntryOf<'accepted'>['body'], atMs: number): void {
   const key = `${body.network} ${body.txid}`;
   invariant(!state.transactions.has(key), `transaction ${body.txid} is accepted twice`);
-  const transaction = { txid: body.txid, conflictKeys: new Set(body.conflict_keys), digests: new Set(body.digests) };
+  const transaction = { network: body.network, height: body.height, txid: body.txid, conflictKeys: new Set(body.conflict_keys), digests: new Set(body.digests) };
   state.transactions.set(key, transaction);
   for (const digest of body.digests) {
     state.transactionsOf.set(digest, [...(state.transactionsOf.get(digest) ?? []), transaction]);

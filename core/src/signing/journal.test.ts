@@ -7,7 +7,14 @@ const started: JournalEntry = { kind: 'started', body: { boot_id: 'b', build: '0
 function accepted(digest: string, amount: string, txid = '11'): JournalEntry {
   return {
     kind: 'accepted',
-    body: { network: 'n', txid: txid.repeat(32), conflict_keys: ['k'], digests: [digest.repeat(32)], charges: [{ asset: 'a', amount }] },
+    body: {
+      network: 'n',
+      txid: txid.repeat(32),
+      conflict_keys: ['k'],
+      digests: [digest.repeat(32)],
+      height: 1,
+      charges: [{ asset: 'a', amount }],
+    },
   };
 }
 

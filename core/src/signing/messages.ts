@@ -80,9 +80,18 @@ export const SignBitcoinRequest = Type.Object(
     /** The unsigned transaction, consensus encoding without witnesses. */
     raw_tx: Type.String({ pattern: '^([0-9a-f]{2})+$', maxLength: 400_000 }),
     /** Derivation path of each input's coin below the group key: [branch, index]; branch 0 deposits, 1 change. */
-    input_paths: Type.Array(Type.Tuple([Type.Integer({ minimum: 0, maximum: 1 }), Type.Integer({ minimum: 0, maximum: 0x7fffffff })]), { minItems: 1, maxItems: inputsMax }),
+    input_paths: Type.Array(
+      Type.Tuple([Type.Integer({ minimum: 0, maximum: 1 }), Type.Integer({ minimum: 0, maximum: 0x7fffffff })]),
+      { minItems: 1, maxItems: inputsMax },
+    ),
     /** Outputs that are own change, with their index on branch 1. */
-    change: Type.Array(Type.Object({ output: Type.Integer({ minimum: 0 }), index: Type.Integer({ minimum: 0, maximum: 0x7fffffff }) }, strict), { maxItems: 4 }),
+    change: Type.Array(
+      Type.Object(
+        { output: Type.Integer({ minimum: 0 }), index: Type.Integer({ minimum: 0, maximum: 0x7fffffff }) },
+        strict,
+      ),
+      { maxItems: 4 },
+    ),
     intents: Type.Array(AuthorizedIntent, { minItems: 1, maxItems: intentsMax }),
   },
   strict,
@@ -96,7 +105,14 @@ export type NonceCommitment = Static<typeof NonceCommitment>;
 export const signerMessages = {
   '/v1/status': { request: Empty, response: SignerStatus },
   '/v1/address': {
-    request: Type.Object({ network: Network, customer: Type.String({ pattern: '^cus_[0-9a-f-]{36}$' }), index: Type.Integer({ minimum: 0, maximum: 0x7fffffff }) }, strict),
+    request: Type.Object(
+      {
+        network: Network,
+        customer: Type.String({ pattern: '^cus_[0-9a-f-]{36}$' }),
+        index: Type.Integer({ minimum: 0, maximum: 0x7fffffff }),
+      },
+      strict,
+    ),
     response: Type.Object({ address: Type.String() }, strict),
   },
   '/v1/sign/evm': {
@@ -106,11 +122,20 @@ export const signerMessages = {
   },
   '/v1/sign/bitcoin/commit': {
     request: SignBitcoinRequest,
-    response: Type.Object({ session: Type.String({ maxLength: 64 }), commitments: Type.Array(NonceCommitment) }, strict),
+    response: Type.Object(
+      { session: Type.String({ maxLength: 64 }), commitments: Type.Array(NonceCommitment) },
+      strict,
+    ),
   },
   '/v1/sign/bitcoin/share': {
     request: Type.Object(
-      { session: Type.String({ maxLength: 64 }), commitments: Type.Array(Type.Array(NonceCommitment, { minItems: 2, maxItems: 9 }), { minItems: 1, maxItems: inputsMax }) },
+      {
+        session: Type.String({ maxLength: 64 }),
+        commitments: Type.Array(Type.Array(NonceCommitment, { minItems: 2, maxItems: 9 }), {
+          minItems: 1,
+          maxItems: inputsMax,
+        }),
+      },
       strict,
     ),
     /** One signature share an input, 32-byte scalars, RFC 9591 section 5.2. */
@@ -136,7 +161,10 @@ export type DkgStep = Static<typeof DkgStep>;
 
 /** What signers say to each other, without the server in between. Only a peer's pinned certificate may call. */
 export const meshMessages = {
-  '/v1/mesh/hello': { request: Empty, response: Type.Object({ signer: Type.String(), boot_id: Type.String() }, strict) },
+  '/v1/mesh/hello': {
+    request: Empty,
+    response: Type.Object({ signer: Type.String(), boot_id: Type.String() }, strict),
+  },
   /** From the peer with the lowest identifier only: do this step of the session. */
   '/v1/mesh/dkg/step': {
     request: Type.Object({ network: Network, session: hex(16), step: DkgStep }, strict),

@@ -106,7 +106,13 @@ function readSignature(headers: SignedRequest['headers']): { input: InnerList; s
   }
   const [label, input] = [...inputs][0] ?? [];
   const value = label === undefined ? undefined : signatures.get(label)?.[0];
-  if (inputs.size !== 1 || signatures.size !== 1 || input === undefined || !isInnerList(input) || !(value instanceof ArrayBuffer)) {
+  if (
+    inputs.size !== 1 ||
+    signatures.size !== 1 ||
+    input === undefined ||
+    !isInnerList(input) ||
+    !(value instanceof ArrayBuffer)
+  ) {
     throw refusal('there must be one signature, with its Signature-Input');
   }
   return { input, signature: new Uint8Array(value) };
@@ -151,7 +157,12 @@ function readParameters(input: InnerList): { created: number; keyId: string; non
 }
 
 /** RFC 9421, section 2.5. */
-function signatureBase(request: SignedRequest, covered: ReadonlySet<string>, input: InnerList, origin: string | undefined): string {
+function signatureBase(
+  request: SignedRequest,
+  covered: ReadonlySet<string>,
+  input: InnerList,
+  origin: string | undefined,
+): string {
   const headers: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(request.headers)) if (value !== undefined) headers[name] = value;
   const url = `${origin ?? `http://${header(request.headers, 'host') ?? ''}`}${request.target}`;

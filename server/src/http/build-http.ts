@@ -3,7 +3,12 @@ import { bodyBytesMax } from '@holdfast/core/signing/messages.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify';
+import Fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+} from 'fastify';
 import { type ApiKey, authenticator } from './authenticate.ts';
 import { checkContentDigest } from './content-digest.ts';
 import { registerEventStream, type EventStreamOptions } from './event-stream.ts';
@@ -108,7 +113,8 @@ function takeJsonOnly(app: FastifyInstance): void {
     }
     let text: string;
     try {
-      if (request.contentDigest === null) throw new Failure('unauthenticated', 'the signature must cover content-digest');
+      if (request.contentDigest === null)
+        throw new Failure('unauthenticated', 'the signature must cover content-digest');
       checkContentDigest(request.contentDigest, bytes);
       text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     } catch (error) {

@@ -39,7 +39,7 @@ export function registerEventStream(app: FastifyInstance, operations: Operations
       querystring: StreamEventsQuery,
       headers: { type: 'object', properties: { 'last-event-id': { type: 'string' } } },
       produces: ['text/event-stream'],
-    } as object,
+    },
     handler: async (request, reply) => {
       const query = checkQuery(request.query) as { after?: string };
       if (open.size >= options.streamsMax) throw new Failure('rate-limited', `${open.size} event streams are open`);

@@ -32,7 +32,11 @@ export interface IdempotentRunner {
    * Runs `operation` once for a key and remembers its response.
    * @throws Failure idempotency-key-reused, idempotency-in-flight, or what the operation throws.
    */
-  run(key: IdempotencyKey, fingerprint: string, operation: () => Promise<StoredResponse>): Promise<StoredResponse & { replayed: boolean }>;
+  run(
+    key: IdempotencyKey,
+    fingerprint: string,
+    operation: () => Promise<StoredResponse>,
+  ): Promise<StoredResponse & { replayed: boolean }>;
 }
 
 /** SHA-256 over method, path with query, and body: what makes two requests the same. */

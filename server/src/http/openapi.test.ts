@@ -5,7 +5,10 @@ import { generateOpenapi } from './generate-openapi.ts';
 
 interface Document {
   readonly openapi: string;
-  readonly paths: Record<string, Record<string, { operationId: string; security: unknown; responses: Record<string, unknown> }>>;
+  readonly paths: Record<
+    string,
+    Record<string, { operationId: string; security: unknown; responses: Record<string, unknown> }>
+  >;
 }
 
 test('the committed description is the generated one; npm run openapi writes it', async () => {

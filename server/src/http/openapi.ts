@@ -14,7 +14,9 @@ export function openapiOptions(): FastifyDynamicSwaggerOptions {
           'Amounts are decimal strings of base units, times RFC 3339 UTC, networks CAIP-2, assets our codes with their CAIP-19 ids.',
           'Lists take `limit` (1 to 200) and `cursor`. Every POST takes an Idempotency-Key.',
           'Errors are RFC 9457 problem details with a stable `code`:',
-          Object.keys(errorCodes).map((code) => `\`${code}\``).join(', '),
+          Object.keys(errorCodes)
+            .map((code) => `\`${code}\``)
+            .join(', '),
         ].join('\n\n'),
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
@@ -51,7 +53,9 @@ export function tidyOpenapi(document: unknown): { [key: string]: Json } {
 function hoist(value: Json, schemas: { [key: string]: Json }, key: string | undefined): Json {
   if (Array.isArray(value)) return value.map((item) => hoist(item, schemas, undefined));
   if (typeof value !== 'object' || value === null) return value;
-  const walked = Object.fromEntries(Object.entries(value).map(([name, member]) => [name, hoist(member, schemas, name)]));
+  const walked = Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [name, hoist(member, schemas, name)]),
+  );
   // `properties` maps names to schemas and is itself none.
   const name = key === 'properties' ? undefined : nameOf(value);
   if (name === undefined) return walked;
@@ -68,5 +72,8 @@ function nameOf(schema: { [key: string]: Json }): string | undefined {
   // The generator writes a constant as an enumeration of one.
   const kind = properties?.['object']?.enum?.[0];
   if (kind === undefined || kind === 'list') return undefined;
-  return kind.split('_').map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
+  return kind
+    .split('_')
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join('');
 }

@@ -29,7 +29,13 @@ export function registerRoutes(app: FastifyInstance, operations: Operations, run
   for (const name of Object.keys(routes) as RouteName[]) register(app, name, routes[name], operations, runner);
 }
 
-function register(app: FastifyInstance, name: RouteName, route: Route, operations: Operations, runner: IdempotentRunner): void {
+function register(
+  app: FastifyInstance,
+  name: RouteName,
+  route: Route,
+  operations: Operations,
+  runner: IdempotentRunner,
+): void {
   const checkParams = route.params && validator(route.params, 'params');
   const checkQuery = validator(route.query ?? noQuery, 'query');
   const checkBody = route.body && validator(route.body, 'body');
@@ -100,7 +106,10 @@ function documentation(name: RouteName, route: Route): FastifySchema {
     ...(route.method === 'POST' && { headers: idempotency }),
     response: {
       [route.status]: { 'x-response-description': route.summary, ...success },
-      default: { description: 'RFC 9457 problem details', content: { 'application/problem+json': { schema: Problem } } },
+      default: {
+        description: 'RFC 9457 problem details',
+        content: { 'application/problem+json': { schema: Problem } },
+      },
     },
-  } as FastifySchema;
+  };
 }

@@ -18,11 +18,15 @@ export class ValidationFailure extends Failure {
   readonly findings: readonly Finding[];
 
   constructor(findings: readonly Finding[]) {
-    const amountsOnly = findings.every(({ pointer, detail }) => /\/(amount|fee_max)$/.test(pointer) && detail !== required);
+    const amountsOnly = findings.every(
+      ({ pointer, detail }) => /\/(amount|fee_max)$/.test(pointer) && detail !== required,
+    );
     const first = findings[0];
     super(
       amountsOnly && findings.length > 0 ? 'invalid-amount' : 'invalid-request',
-      first === undefined ? 'the request does not fit its schema' : `${first.pointer === '' ? 'the body' : first.pointer} ${first.detail}`,
+      first === undefined
+        ? 'the request does not fit its schema'
+        : `${first.pointer === '' ? 'the body' : first.pointer} ${first.detail}`,
     );
     this.findings = findings;
   }
@@ -49,7 +53,7 @@ export function validator(schema: TObject, place: Place): (value: unknown) => Re
     const value = place === 'body' ? given : withIntegers({ ...(given as object) }, integers);
     if (check.Check(value)) {
       const stray = unstorable(value);
-      if (stray === undefined) return value as Record<string, unknown>;
+      if (stray === undefined) return value;
       throw new ValidationFailure([{ pointer: stray, detail: 'holds a NUL or an unpaired surrogate' }]);
     }
     throw new ValidationFailure(findings(check.Errors(value), place));

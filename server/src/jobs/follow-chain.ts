@@ -1,4 +1,4 @@
-import { decideBlock } from '@holdfast/core/deposits/decide-block.ts';
+import { decideBlock, type Inclusion } from '@holdfast/core/deposits/decide-block.ts';
 import { confirmationsRequired } from '@holdfast/core/deposits/confirmations.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import type { Context } from '../context.ts';
@@ -81,12 +81,11 @@ async function applyTransactions(ctx: Context, sql: Sql, network: Network, loade
   for (const inclusion of changes.inclusions) {
     if (inclusion.succeeded) {
       await markIncluded(sql, inclusion, { id: blockId, height: block.height });
-      for (const deposit of await sweptDeposits(sql, inclusion.transactionId)) {
-        if (inclusion.emptied.has(`${deposit.address} ${deposit.asset}`)) continue;
+      for (const left of await leftBehind(sql, loaded, inclusion)) {
         changes.alarms.push({
           code: 'sweep-moved-nothing',
-          subject: `${deposit.address} ${deposit.asset}`,
-          message: `sweep ${inclusion.txid} left ${deposit.asset} on ${deposit.address}; it is not tried again by itself`,
+          subject: `${left.address} ${left.asset}`,
+          message: `sweep ${inclusion.txid} left ${left.asset} on ${left.address}; it is not tried again by itself`,
         });
       }
       for (const id of await markPaidBy(sql, inclusion.transactionId, nowMs)) {
@@ -103,4 +102,15 @@ async function applyTransactions(ctx: Context, sql: Sql, network: Network, loade
   }
   await insertEvents(sql, events, nowMs);
   await mustPost(sql, changes.postings, nowMs);
+}
+
+/**
+ * Addresses that a sweep was to empty and that still hold coins. One that it did not move may be empty all the same: an
+ * earlier sweep took this deposit along, or a stranger flushed it.
+ */
+async function leftBehind(sql: Sql, loaded: LoadedBlock, inclusion: Inclusion): Promise<{ address: string; asset: string }[]> {
+  const unmoved = (await sweptDeposits(sql, inclusion.transactionId)).filter(({ address, asset }) => !inclusion.emptied.has(`${address} ${asset}`));
+  if (unmoved.length === 0 || !loaded.holdings) return [];
+  const held = await loaded.holdings(unmoved);
+  return unmoved.filter((_, i) => held[i]! > 0n);
 }

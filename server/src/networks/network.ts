@@ -13,6 +13,8 @@ export interface LoadedBlock {
   readonly ownerOf: (address: string) => AddressOwner | undefined;
   /** The family's own bookkeeping (coins), inside the transaction that applies the block. */
   readonly record: (sql: Sql, blockId: bigint) => Promise<void>;
+  /** What addresses hold at this block, base units in the order asked; a family whose deposits are swept has it. */
+  readonly holdings?: (asked: readonly { address: string; asset: AssetCode }[]) => Promise<bigint[]>;
 }
 
 /** A queued withdrawal as a batch plan sees it. */

@@ -7,7 +7,8 @@ import type { Sql } from './database.ts';
 import type { DepositAddressRow } from './deposit-addresses.ts';
 import { readPage } from './read-page.ts';
 
-const select = 'select id, customer_id, network, derivation_index, address, watch_key, state, created_at_ms from deposit_address';
+const select =
+  'select id, customer_id, network, derivation_index, address, watch_key, state, created_at_ms from deposit_address';
 /** A pending address was not yet derived by a signer too: nobody may be told of it. */
 const issued = `state <> 'pending'`;
 

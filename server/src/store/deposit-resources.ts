@@ -64,7 +64,12 @@ export async function getDeposit(sql: Sql, traits: AssetTraits, id: string): Pro
 export async function listDeposits(
   sql: Sql,
   traits: AssetTraits,
-  filter: { customer?: string | undefined; network?: string | undefined; asset?: string | undefined; state?: string | undefined },
+  filter: {
+    customer?: string | undefined;
+    network?: string | undefined;
+    asset?: string | undefined;
+    state?: string | undefined;
+  },
   query: PageQuery,
 ): Promise<Page<DepositResource>> {
   const customer = filter.customer && parseId('cus', filter.customer, '/query/customer');

@@ -11,7 +11,9 @@ export async function readGauges(sql: Sql): Promise<StoreGauges> {
   const heights = await sql.query<{ network: string; height: bigint }>(
     `select network, max(height) as height from block where state = 'applied' group by network`,
   );
-  const [alarms] = await sql.query<{ count: number }>('select count(*)::int as count from alarm where closed_at_ms is null');
+  const [alarms] = await sql.query<{ count: number }>(
+    'select count(*)::int as count from alarm where closed_at_ms is null',
+  );
   const withdrawals = await sql.query<{ state: string; count: number }>(
     `select s.state, count(w.id)::int as count
        from unnest(array['queued', 'signing', 'broadcast', 'included']) as s (state)

@@ -19,15 +19,20 @@ export function idempotencyStore(sql: Sql, now: () => number): IdempotencyStore 
       );
     },
     release: async (key) => {
-      await sql.query(
-        'delete from api_idempotency where key_id = $1 and idempotency_key = $2 and status is null',
-        [key.keyId, key.key],
-      );
+      await sql.query('delete from api_idempotency where key_id = $1 and idempotency_key = $2 and status is null', [
+        key.keyId,
+        key.key,
+      ]);
     },
   };
 }
 
-async function begin(sql: Sql, key: IdempotencyKey, fingerprint: string, nowMs: number): Promise<RememberedRequest | null> {
+async function begin(
+  sql: Sql,
+  key: IdempotencyKey,
+  fingerprint: string,
+  nowMs: number,
+): Promise<RememberedRequest | null> {
   // A second round only when the row was released between the insert that met it and the select.
   for (let round = 0; round < 3; round += 1) {
     const inserted = await sql.query(

@@ -75,7 +75,12 @@ interface Behind {
  * transaction.
  * @returns the endpoint's id, or null when no enabled endpoint is behind.
  */
-export async function fanOutOne(sql: Sql, newId: () => string, nowMs: number, eventsMax: number): Promise<string | null> {
+export async function fanOutOne(
+  sql: Sql,
+  newId: () => string,
+  nowMs: number,
+  eventsMax: number,
+): Promise<string | null> {
   const [endpoint] = await sql.query<Behind>(
     `select id, event_types, fanned_out_seq from webhook_endpoint
       where state = 'enabled' and fanned_out_seq < (select max(seq) from event)

@@ -52,15 +52,21 @@ export async function createWebhookEndpoint(
   );
   const row = created ?? (await byReference(sql, body.client_reference));
   if (row.url !== body.url || row.event_types.join() !== eventTypes.join()) {
-    throw new Failure('client-reference-taken', `client_reference ${body.client_reference} names another webhook endpoint`, {
-      pointer: '/client_reference',
-    });
+    throw new Failure(
+      'client-reference-taken',
+      `client_reference ${body.client_reference} names another webhook endpoint`,
+      {
+        pointer: '/client_reference',
+      },
+    );
   }
   return { ...resource(row), hmac_secret: row.hmac_secret, public_key: made.publicKey };
 }
 
 async function byReference(sql: Sql, reference: string): Promise<Row> {
-  const [row] = await sql.query<Row>(`select ${columns} from webhook_endpoint where client_reference = $1`, [reference]);
+  const [row] = await sql.query<Row>(`select ${columns} from webhook_endpoint where client_reference = $1`, [
+    reference,
+  ]);
   invariant(row, 'a webhook endpoint was deleted while it was created again');
   return row;
 }

@@ -16,7 +16,9 @@ test('the gauges show what is read at the time of asking', async () => {
   expect(text).toContain('holdfast_open_alarms 2');
   expect(text).toContain('holdfast_withdrawals{state="queued"} 3');
   expect(text).toContain('holdfast_reconcile_difference{network="eip155:31337",asset="ETH"} -1');
-  expect(text).toContain('holdfast_http_request_duration_seconds_count{method="GET",route="/v1/assets",status="200"} 1');
+  expect(text).toContain(
+    'holdfast_http_request_duration_seconds_count{method="GET",route="/v1/assets",status="200"} 1',
+  );
   expect(text).toContain('process_resident_memory_bytes');
 });
 

@@ -28,16 +28,30 @@ export function createMetrics(read: () => Promise<Readings>): Metrics {
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
-  const heights = new Gauge({ name: 'holdfast_scanned_height', help: 'Height of the applied chain', labelNames: ['network'] as const, registers });
+  const heights = new Gauge({
+    name: 'holdfast_scanned_height',
+    help: 'Height of the applied chain',
+    labelNames: ['network'] as const,
+    registers,
+  });
   const alarms = new Gauge({ name: 'holdfast_open_alarms', help: 'Alarms that are open', registers });
-  const withdrawals = new Gauge({ name: 'holdfast_withdrawals', help: 'Withdrawals by state', labelNames: ['state'] as const, registers });
+  const withdrawals = new Gauge({
+    name: 'holdfast_withdrawals',
+    help: 'Withdrawals by state',
+    labelNames: ['state'] as const,
+    registers,
+  });
   const differences = new Gauge({
     name: 'holdfast_reconcile_difference',
     help: 'Ledger minus chain in base units; anything but 0 is an incident',
     labelNames: ['network', 'asset'] as const,
     registers,
   });
-  const gaugesFailed = new Gauge({ name: 'holdfast_gauges_failed', help: '1 when the other gauges could not be read: they are missing or old', registers });
+  const gaugesFailed = new Gauge({
+    name: 'holdfast_gauges_failed',
+    help: '1 when the other gauges could not be read: they are missing or old',
+    registers,
+  });
 
   async function refresh(): Promise<void> {
     for (const gauge of [heights, withdrawals, differences]) gauge.reset();
@@ -45,7 +59,8 @@ export function createMetrics(read: () => Promise<Readings>): Metrics {
       const readings = await read();
       for (const [network, height] of Object.entries(readings.scannedHeights)) heights.set({ network }, height);
       for (const [state, count] of Object.entries(readings.withdrawals)) withdrawals.set({ state }, count);
-      for (const { network, asset, difference } of readings.differences) differences.set({ network, asset }, Number(difference));
+      for (const { network, asset, difference } of readings.differences)
+        differences.set({ network, asset }, Number(difference));
       alarms.set(readings.openAlarms);
       gaugesFailed.set(0);
     } catch {

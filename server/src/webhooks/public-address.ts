@@ -1,4 +1,4 @@
-import { lookup as resolve } from 'node:dns/promises';
+import { lookup } from 'node:dns';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { Failure } from '@holdfast/core/failure.ts';
 
@@ -68,18 +68,13 @@ export function hostOf(url: URL): string {
  * was checked, so a name that changes its address in between gains nothing.
  */
 export const publicLookup: LookupFunction = (hostname, options, callback) => {
-  resolve(hostname, { all: true, family: options.family ?? 0 }).then(
-    (addresses) => {
-      const inside = addresses.find(({ address }) => !isPublicAddress(address));
-      const first = addresses[0];
-      if (inside !== undefined || first === undefined) {
-        callback(new Error(`${hostname} leads to ${inside?.address ?? 'no address'}, which is not public`), '');
-      } else if (options.all === true) {
-        callback(null, addresses);
-      } else {
-        callback(null, first.address, first.family);
-      }
-    },
-    (error: NodeJS.ErrnoException) => callback(error, ''),
-  );
+  lookup(hostname, { all: true, family: options.family ?? 0 }, (error, addresses) => {
+    if (error !== null) return callback(error, '');
+    const inside = addresses.find(({ address }) => !isPublicAddress(address));
+    const first = addresses[0];
+    if (inside !== undefined || first === undefined) {
+      return callback(new Error(`${hostname} leads to ${inside?.address ?? 'no address'}, which is not public`), '');
+    }
+    return options.all === true ? callback(null, addresses) : callback(null, first.address, first.family);
+  });
 };

@@ -12,7 +12,11 @@ export interface WebhookMessage {
  * server's key, both over `id.timestamp.body`.
  * @param hmacSecret `whsec_` and base64.
  */
-export function webhookHeaders(message: WebhookMessage, hmacSecret: string, signingKey: KeyObject): Record<string, string> {
+export function webhookHeaders(
+  message: WebhookMessage,
+  hmacSecret: string,
+  signingKey: KeyObject,
+): Record<string, string> {
   const timestamp = String(Math.floor(message.timestampMs / 1000));
   const content = Buffer.from(`${message.id}.${timestamp}.${message.body}`, 'utf8');
   const secret = Buffer.from(hmacSecret.slice('whsec_'.length), 'base64');

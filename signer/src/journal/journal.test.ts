@@ -49,18 +49,33 @@ test('an entry counts at once, and is on the disk when append resolves', async (
   await journal.close();
 });
 
-test.each(['{"seq":4', '{"seq":4,"kind":"address"}', '\0\0\0\0'])('cuts the incomplete last record %j and goes on', async (torn) => {
-  const lines = await writeThree();
-  appendFileSync(path, torn);
+test('flushed waits for what others have appended, and fails when that failed', async () => {
   const journal = await openJournal(path, clock);
-  expect(journal.head().seq).toBe(3);
-  await journal.append(address(4));
+  let resolved = false;
+  void journal.append(address(1)).then(() => (resolved = true));
+  await journal.flushed();
+  expect(resolved).toBe(true);
   await journal.close();
-  expect(readFileSync(path, 'utf8').trimEnd().split('\n').slice(0, 3)).toEqual(lines);
-  const again = await openJournal(path, clock);
-  expect(again.head().seq).toBe(4);
-  await again.close();
+  const lost = journal.append(address(2));
+  await expect(journal.flushed()).rejects.toMatchObject({ code: 'journal-broken' });
+  await expect(lost).rejects.toMatchObject({ code: 'journal-broken' });
 });
+
+test.each(['{"seq":4', '{"seq":4,"kind":"address"}', '\0\0\0\0'])(
+  'cuts the incomplete last record %j and goes on',
+  async (torn) => {
+    const lines = await writeThree();
+    appendFileSync(path, torn);
+    const journal = await openJournal(path, clock);
+    expect(journal.head().seq).toBe(3);
+    await journal.append(address(4));
+    await journal.close();
+    expect(readFileSync(path, 'utf8').trimEnd().split('\n').slice(0, 3)).toEqual(lines);
+    const again = await openJournal(path, clock);
+    expect(again.head().seq).toBe(4);
+    await again.close();
+  },
+);
 
 test.each<[string, (lines: string[]) => string[]]>([
   ['a changed record', ([a, b, c]) => [a ?? '', (b ?? '').replace('"a2"', '"a9"'), c ?? '']],

@@ -1,7 +1,13 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Failure } from '@holdfast/core/failure.ts';
-import { decodeRecord, emptyHead, encodeRecord, type JournalEntry, type JournalHead } from '@holdfast/core/signing/journal-record.ts';
+import {
+  decodeRecord,
+  emptyHead,
+  encodeRecord,
+  type JournalEntry,
+  type JournalHead,
+} from '@holdfast/core/signing/journal-record.ts';
 import { applyRecord, emptyState, type JournalState } from '@holdfast/core/signing/journal-state.ts';
 import { syncFolder } from '../durable-file.ts';
 import { log } from '../log.ts';
@@ -18,6 +24,8 @@ export interface Journal {
    * @throws Failure clock-behind, journal-broken.
    */
   readonly append: (entry: JournalEntry) => Promise<void>;
+  /** Resolves when everything in `state` is on the disk: for an answer that rests on an entry of another request. @throws Failure journal-broken. */
+  readonly flushed: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -89,11 +97,16 @@ function createJournal(file: FileHandle, state: JournalState, start: JournalHead
     return done;
   };
 
+  const flushed = async (): Promise<void> => {
+    await flushing;
+    if (broken) throw broken;
+  };
+
   const close = async (): Promise<void> => {
     await flushing;
     await file.close();
   };
-  return { state, head: () => head, assertUsable, append: async (entry) => append(entry), close };
+  return { state, head: () => head, assertUsable, append: async (entry) => append(entry), flushed, close };
 }
 
 /** Feeds every whole line to the state. @returns where the last whole line ends. */
@@ -102,7 +115,7 @@ async function replay(file: FileHandle, state: JournalState): Promise<{ head: Jo
   let bytes = 0;
   let rest: Buffer = Buffer.alloc(0);
   const block = Buffer.alloc(blockBytes);
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     const { bytesRead } = await file.read(block, 0, block.length, at);
     if (bytesRead === 0) return { head, bytes };
     at += bytesRead;

@@ -19,7 +19,11 @@ export interface FrostKeyFiles {
 }
 
 /** @throws Failure key-missing when the journal knows a key whose file is gone; wrong-passphrase. */
-export function openFrostKeyFiles(network: string, store: KeyStore, journal: Pick<Journal, 'state' | 'append'>): FrostKeyFiles {
+export function openFrostKeyFiles(
+  network: string,
+  store: KeyStore,
+  journal: Pick<Journal, 'state' | 'append'>,
+): FrostKeyFiles {
   const folder = walletFolder(network);
   const finalName = `${folder}/${firstEpoch}.sealed`;
   const pendingName = (session: string): string => `${folder}/${firstEpoch}.${session}.pending`;

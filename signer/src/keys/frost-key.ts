@@ -71,14 +71,24 @@ export function encodeFrostKey(key: FrostKey): { header: SealedHeader; plaintext
 }
 
 /** @throws Failure wrong-passphrase when what was opened is not this network's share. */
-export function decodeFrostKey(network: string, { header, plaintext }: { header: SealedHeader; plaintext: Uint8Array }): FrostKey {
-  const stored = parseValue(Stored, JSON.parse(Buffer.from(plaintext).toString('utf8')), 'wrong-passphrase', 'sealed share');
+export function decodeFrostKey(
+  network: string,
+  { header, plaintext }: { header: SealedHeader; plaintext: Uint8Array },
+): FrostKey {
+  const stored = parseValue(
+    Stored,
+    JSON.parse(Buffer.from(plaintext).toString('utf8')),
+    'wrong-passphrase',
+    'sealed share',
+  );
   plaintext.fill(0);
   const key: Key = {
     public: {
       signers: { min: stored.quorum, max: stored.signers },
       commitments: stored.commitments.map(bytes),
-      verifyingShares: Object.fromEntries(stored.verifying_shares.map(({ identifier, point }) => [identifier, bytes(point)])),
+      verifyingShares: Object.fromEntries(
+        stored.verifying_shares.map(({ identifier, point }) => [identifier, bytes(point)]),
+      ),
     },
     secret: { identifier: stored.identifier, signingShare: bytes(stored.signing_share) },
   };
@@ -88,7 +98,14 @@ export function decodeFrostKey(network: string, { header, plaintext }: { header:
   }
   // RFC 9591, appendix C.2: the share lies on the group polynomial.
   secp256k1_FROST.validateSecret(key.secret, key.public);
-  return { network, epoch: firstEpoch, session: String(header['session']), ...key, groupKey, chainCode: bytes(stored.chain_code) };
+  return {
+    network,
+    epoch: firstEpoch,
+    session: String(header['session']),
+    ...key,
+    groupKey,
+    chainCode: bytes(stored.chain_code),
+  };
 }
 
 /** What the server may know of a key. */
@@ -105,7 +122,10 @@ export function publicWallet(key: FrostKey): SignerStatus['frost_wallets'][numbe
 
 /** In the order of the identifiers, so that all signers report the same text. */
 function verifyingShares(key: FrostKey): { identifier: string; point: string }[] {
-  const pairs = Object.entries(key.public.verifyingShares).map(([identifier, point]) => ({ identifier, point: bytesToHex(point) }));
+  const pairs = Object.entries(key.public.verifyingShares).map(([identifier, point]) => ({
+    identifier,
+    point: bytesToHex(point),
+  }));
   return pairs.sort((a, b) => (a.identifier < b.identifier ? -1 : 1));
 }
 

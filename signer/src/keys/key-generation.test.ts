@@ -32,7 +32,12 @@ function memoryFiles(disk: { held: Map<string, FrostKey>; confirmed: FrostKey | 
 }
 
 /** Three parties that talk directly. */
-function threeParties(): { parties: Party[]; peersOf: (at: number) => KeyPeer[]; reboot: (at: number) => void; run: (steps: readonly ('start' | 'collect' | 'verify' | 'hold')[], session?: string) => Promise<unknown> } {
+function threeParties(): {
+  parties: Party[];
+  peersOf: (at: number) => KeyPeer[];
+  reboot: (at: number) => void;
+  run: (steps: readonly ('start' | 'collect' | 'verify' | 'hold')[], session?: string) => Promise<unknown>;
+} {
   const parties: Party[] = [];
   const disks = [1, 2, 3].map(() => ({ held: new Map<string, FrostKey>(), confirmed: null as FrostKey | null }));
   const answerOf = (at: number, path: MeshPath, body: { session: string }, from: number): unknown => {
@@ -44,20 +49,22 @@ function threeParties(): { parties: Party[]; peersOf: (at: number) => KeyPeer[];
     return {};
   };
   const peersOf = (at: number): KeyPeer[] =>
-    [0, 1, 2].filter((other) => other !== at).map((other) => ({
-      identifier: other + 1,
-      signer: `signer-${other + 1}`,
-      call: async <P extends MeshPath>(path: P, body: MeshRequest<P>): Promise<MeshResponse<P>> => {
-        const party = parties[other] as Party;
-        if (path === '/v1/mesh/dkg/step') {
-          const step = body as MeshRequest<'/v1/mesh/dkg/step'>;
-          await party.generation.step(step.session, step.step);
-          return {} as MeshResponse<P>;
-        }
-        const asked = body as { session: string };
-        return party.answer(path, asked, at + 1, () => answerOf(other, path, asked, at + 1)) as MeshResponse<P>;
-      },
-    }));
+    [0, 1, 2]
+      .filter((other) => other !== at)
+      .map((other) => ({
+        identifier: other + 1,
+        signer: `signer-${other + 1}`,
+        call: async <P extends MeshPath>(path: P, body: MeshRequest<P>): Promise<MeshResponse<P>> => {
+          const party = parties[other] as Party;
+          if (path === '/v1/mesh/dkg/step') {
+            const step = body as MeshRequest<'/v1/mesh/dkg/step'>;
+            await party.generation.step(step.session, step.step);
+            return {} as MeshResponse<P>;
+          }
+          const asked = body as { session: string };
+          return party.answer(path, asked, at + 1, () => answerOf(other, path, asked, at + 1)) as MeshResponse<P>;
+        },
+      }));
   const reboot = (at: number): void => {
     const files = memoryFiles(disks[at] as (typeof disks)[number]);
     const generation = createKeyGeneration({ network, identifier: at + 1, quorum: 2, peers: peersOf(at), files });
@@ -93,17 +100,26 @@ describe('a signer that misbehaves is found before a share leaves or a key is he
       commitment: other.commitment.map((point) => bytesToHex(point)),
       proof: bytesToHex(other.proofOfKnowledge),
     };
-    (parties[2] as Party).answer = (path, _body, from, honest) => (path === '/v1/mesh/dkg/package' && from === 2 ? forged : honest());
+    (parties[2] as Party).answer = (path, _body, from, honest) =>
+      path === '/v1/mesh/dkg/package' && from === 2 ? forged : honest();
     await run(['start', 'collect']);
-    for (const at of [0, 1]) await expect((parties[at] as Party).generation.step(id, 'verify')).rejects.toEqual(failure);
-    for (const at of [0, 1]) expect(() => (parties[at] as Party).generation.showShare(id, 3)).toThrow(expect.objectContaining({ code: 'session-unknown' }));
+    for (const at of [0, 1])
+      await expect((parties[at] as Party).generation.step(id, 'verify')).rejects.toEqual(failure);
+    for (const at of [0, 1])
+      expect(() => (parties[at] as Party).generation.showShare(id, 3)).toThrow(
+        expect.objectContaining({ code: 'session-unknown' }),
+      );
     await expect((parties[0] as Party).generation.step(id, 'hold')).rejects.toMatchObject({ code: 'session-unknown' });
   });
 
   test('it cannot hide the equivocation by echoing what each peer expects to only one of them', async () => {
     const { parties, run } = threeParties();
     const other = secp256k1_FROST.DKG.round1(secp256k1_FROST.Identifier.fromNumber(3), { min: 2, max: 3 }).public;
-    const forged = { identifier: other.identifier, commitment: other.commitment.map((point) => bytesToHex(point)), proof: bytesToHex(other.proofOfKnowledge) };
+    const forged = {
+      identifier: other.identifier,
+      commitment: other.commitment.map((point) => bytesToHex(point)),
+      proof: bytesToHex(other.proofOfKnowledge),
+    };
     (parties[2] as Party).answer = (path, body, from, honest) => {
       if (path === '/v1/mesh/dkg/package' && from === 2) return forged;
       // Tells each of the honest two exactly what that one has.
@@ -111,7 +127,8 @@ describe('a signer that misbehaves is found before a share leaves or a key is he
       return honest();
     };
     await run(['start', 'collect']);
-    for (const at of [0, 1]) await expect((parties[at] as Party).generation.step(id, 'verify')).rejects.toEqual(failure);
+    for (const at of [0, 1])
+      await expect((parties[at] as Party).generation.step(id, 'verify')).rejects.toEqual(failure);
   });
 
   test('a package in the name of another', async () => {
@@ -136,7 +153,8 @@ describe('a signer that misbehaves is found before a share leaves or a key is he
 
   test('a share that does not fit the package', async () => {
     const { parties, run } = threeParties();
-    (parties[2] as Party).answer = (path, _body, _from, honest) => (path === '/v1/mesh/dkg/share' ? { share: `${'0'.repeat(63)}1` } : honest());
+    (parties[2] as Party).answer = (path, _body, _from, honest) =>
+      path === '/v1/mesh/dkg/share' ? { share: `${'0'.repeat(63)}1` } : honest();
     await run(['start', 'collect', 'verify']);
     await expect((parties[0] as Party).generation.step(id, 'hold')).rejects.toEqual(failure);
     expect((parties[0] as Party).files.held(id)).toBeNull();

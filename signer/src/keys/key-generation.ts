@@ -6,7 +6,7 @@ import { Failure } from '@holdfast/core/failure.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
 import { canonicalJson } from '@holdfast/core/signing/intent.ts';
 import type { DkgStep, MeshRequest, MeshResponse } from '@holdfast/core/signing/messages.ts';
-import type { CallPeer } from '../transport/pinned-client.ts';
+import type { CallPeer } from '../transport/peer-client.ts';
 import { frostKey, type FrostKey } from './frost-key.ts';
 import type { FrostKeyFiles } from './frost-key-files.ts';
 
@@ -84,7 +84,8 @@ export function createKeyGeneration(input: {
     if (running.packages) return;
     const others = await askPeers(async (peer) => {
       const { identifier, commitment, proof } = await peer.call('/v1/mesh/dkg/package', request(running.id));
-      if (identifier !== Identifier.fromNumber(peer.identifier)) throw failed(`${peer.signer} sent the package of another`);
+      if (identifier !== Identifier.fromNumber(peer.identifier))
+        throw failed(`${peer.signer} sent the package of another`);
       return { identifier, commitment: commitment.map(bytes), proofOfKnowledge: bytes(proof) };
     });
     running.transcript = transcriptOf({ network, session: running.id, quorum, packages: [running.own, ...others] });
@@ -97,7 +98,8 @@ export function createKeyGeneration(input: {
     if (!packages || !transcript) throw outOfOrder('verify');
     await askPeers(async (peer) => {
       const echo = await peer.call('/v1/mesh/dkg/echo', request(running.id));
-      if (echo.transcript !== bytesToHex(transcript)) throw failed(`${peer.signer} saw other packages: a signer equivocates`);
+      if (echo.transcript !== bytesToHex(transcript))
+        throw failed(`${peer.signer} saw other packages: a signer equivocates`);
     });
     // Checks every proof of knowledge.
     running.shares = misbehaviour('a package is invalid', () => DKG.round2(running.secret, packages));
@@ -113,14 +115,17 @@ export function createKeyGeneration(input: {
     });
     // A second call of this step may have overtaken this one.
     if (files.held(running.id)) return;
-    const key: Key = misbehaviour('a share does not fit its package', () => DKG.round3(running.secret, packages, shares));
+    const key: Key = misbehaviour('a share does not fit its package', () =>
+      DKG.round3(running.secret, packages, shares),
+    );
     files.hold(frostKey(network, running.id, key, transcript));
   };
 
   const confirm = async (id: string): Promise<void> => {
     if (files.confirmed()?.session === id) return;
     const held = files.held(id);
-    if (!held || (chosen !== null && chosen !== id)) throw failed(`${network}: no key of session ${id} can be confirmed here`);
+    if (!held || (chosen !== null && chosen !== id))
+      throw failed(`${network}: no key of session ${id} can be confirmed here`);
     chosen = id;
     try {
       await askPeers(async (peer) => {
@@ -151,7 +156,11 @@ export function createKeyGeneration(input: {
     step,
     showPackage: (id) => {
       const { identifier, commitment, proofOfKnowledge } = current(id).own;
-      return { identifier, commitment: commitment.map((point) => bytesToHex(point)), proof: bytesToHex(proofOfKnowledge) };
+      return {
+        identifier,
+        commitment: commitment.map((point) => bytesToHex(point)),
+        proof: bytesToHex(proofOfKnowledge),
+      };
     },
     showEcho: (id) => {
       const { transcript } = current(id);
@@ -171,7 +180,12 @@ export function createKeyGeneration(input: {
 }
 
 /** Everything on which the signers must agree, in one hash. */
-function transcriptOf(input: { network: string; session: string; quorum: number; packages: readonly DKG_Round1[] }): Uint8Array {
+function transcriptOf(input: {
+  network: string;
+  session: string;
+  quorum: number;
+  packages: readonly DKG_Round1[];
+}): Uint8Array {
   const packages = input.packages
     .map(({ identifier, commitment, proofOfKnowledge }) => ({
       identifier,

@@ -21,7 +21,10 @@ export interface SigningInput {
  * are bound to one sighash from the moment they are drawn, and are forgotten before the share that uses them is computed.
  */
 export interface SigningSessions {
-  readonly commit: (key: FrostKey, inputs: readonly SigningInput[]) => { session: string; commitments: NonceCommitment[] };
+  readonly commit: (
+    key: FrostKey,
+    inputs: readonly SigningInput[],
+  ) => { session: string; commitments: NonceCommitment[] };
   /** @throws Failure session-unknown (also on a second call), commitments-invalid (the session is spent all the same). */
   readonly share: (session: string, lists: readonly (readonly NonceCommitment[])[]) => string[];
 }
@@ -67,7 +70,10 @@ export function createSigningSessions(monotonicMs: () => number): SigningSession
     sessions.delete(id);
     try {
       if (lists.length !== session.inputs.length) {
-        throw new Failure('commitments-invalid', `${session.inputs.length} inputs, ${lists.length} lists of commitments`);
+        throw new Failure(
+          'commitments-invalid',
+          `${session.inputs.length} inputs, ${lists.length} lists of commitments`,
+        );
       }
       for (const [at, list] of lists.entries()) checkList(session, at, list);
       return session.inputs.map((input, at) => shareOf(session.key, input, lists[at] ?? []));
@@ -82,7 +88,10 @@ function checkList({ key, inputs }: Session, at: number, list: readonly NonceCom
   const own = inputs[at]?.commitment;
   const mine = list.filter(({ identifier }) => identifier === own?.identifier);
   if (mine.length !== 1 || mine[0]?.hiding !== own?.hiding || mine[0]?.binding !== own?.binding) {
-    throw new Failure('commitments-invalid', `input ${at}: this signer's own commitment is missing, doubled or changed`);
+    throw new Failure(
+      'commitments-invalid',
+      `input ${at}: this signer's own commitment is missing, doubled or changed`,
+    );
   }
   const identifiers = list.map(({ identifier }) => identifier);
   const unknown = identifiers.find((identifier) => !Object.hasOwn(key.public.verifyingShares, identifier));

@@ -8,7 +8,11 @@ import type { SendRpc } from './json-rpc.ts';
  * @param read what one endpoint says, as a JSON value.
  * @throws Failure node-unavailable, node-disagreement.
  */
-export async function askAll<T>(what: string, endpoints: readonly SendRpc[], read: (send: SendRpc) => Promise<T>): Promise<T> {
+export async function askAll<T>(
+  what: string,
+  endpoints: readonly SendRpc[],
+  read: (send: SendRpc) => Promise<T>,
+): Promise<T> {
   const answers = await Promise.all(endpoints.map(read));
   const [first] = answers;
   invariant(first !== undefined, 'a network has at least one endpoint');

@@ -39,7 +39,10 @@ const Height = Type.Integer({ minimum: 0 });
  * replacement can be reviewed.
  * @throws Failure node-unavailable, node-disagreement.
  */
-export async function readBitcoinFacts(endpoints: readonly SendRpc[], inputs: readonly InspectedInput[]): Promise<BitcoinFacts> {
+export async function readBitcoinFacts(
+  endpoints: readonly SendRpc[],
+  inputs: readonly InspectedInput[],
+): Promise<BitcoinFacts> {
   const calls = [
     { method: 'getblockcount', params: [] },
     ...inputs.map((input) => ({ method: 'gettxout', params: [input.txid, input.vout, false] })),
@@ -70,6 +73,7 @@ export async function readBitcoinFacts(endpoints: readonly SendRpc[], inputs: re
 /** JSON carries coins as a decimal fraction; with at most 2.1e15 sats a double still tells neighbours apart. */
 function satsOf(value: number): string {
   const sats = Math.round(value * 1e8);
-  if (Math.abs(sats - value * 1e8) > 0.4) throw new Failure('node-unavailable', 'gettxout gave a fraction of a satoshi');
+  if (Math.abs(sats - value * 1e8) > 0.4)
+    throw new Failure('node-unavailable', 'gettxout gave a fraction of a satoshi');
   return String(sats);
 }

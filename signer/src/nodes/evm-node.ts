@@ -10,13 +10,31 @@ const Words = Type.String({ pattern: '^0x([0-9a-f]{64})+$', maxLength: 10_000 })
 /** Safe.sol: nonce(), getThreshold(), getOwners(). */
 const selectors = { nonce: '0xaffed0e0', threshold: '0xe75235b8', owners: '0xa0e67e2b' } as const;
 
-/** The Safe's next nonce. @throws Failure node-unavailable, node-disagreement. */
-export async function readSafeNonce(endpoints: readonly SendRpc[], safe: string): Promise<bigint> {
-  const nonce = await askAll('the nonce of the Safe', endpoints, async (send) => {
-    const [word] = await send([ethCall(safe, selectors.nonce)]);
-    return parseValue(Word, word, 'node-unavailable', 'nonce of the Safe');
-  });
-  return BigInt(nonce);
+export interface SafeView {
+  /** The smallest tip of any endpoint. */
+  readonly height: number;
+  /** The Safe's next nonce at that block. */
+  readonly nonce: bigint;
+}
+
+/** @throws Failure node-unavailable, node-disagreement. */
+export async function readSafe(endpoints: readonly SendRpc[], safe: string): Promise<SafeView> {
+  const heights = await Promise.all(endpoints.map(readHeight));
+  const height = Math.min(...heights);
+  const nonce = await askAll('the nonce of the Safe', endpoints, async (send) => (await nonceAt(send, safe, height)).toString());
+  return { height, nonce: BigInt(nonce) };
+}
+
+export async function readHeight(send: SendRpc): Promise<number> {
+  const [tip] = await send([{ method: 'eth_blockNumber', params: [] }]);
+  return Number(parseValue(Quantity, tip, 'node-unavailable', 'eth_blockNumber'));
+}
+
+/** The Safe's next nonce after a block, by one endpoint. */
+export async function nonceAt(send: SendRpc, safe: string, height: number): Promise<bigint> {
+  const call = { to: safe, data: selectors.nonce };
+  const [word] = await send([{ method: 'eth_call', params: [call, `0x${height.toString(16)}`] }]);
+  return BigInt(parseValue(Word, word, 'node-unavailable', 'nonce of the Safe'));
 }
 
 /**
@@ -24,7 +42,12 @@ export async function readSafeNonce(endpoints: readonly SendRpc[], safe: string)
  * than half of the owners must sign.
  * @throws Failure chain-mismatch, node-unavailable, node-disagreement.
  */
-export async function assertSafeIsOurs(endpoints: readonly SendRpc[], safe: string, chainId: bigint, owner: string): Promise<void> {
+export async function assertSafeIsOurs(
+  endpoints: readonly SendRpc[],
+  safe: string,
+  chainId: bigint,
+  owner: string,
+): Promise<void> {
   const seen = await askAll('the Safe', endpoints, async (send) => {
     const [chain, threshold, owners] = await send([
       { method: 'eth_chainId', params: [] },
@@ -37,14 +60,18 @@ export async function assertSafeIsOurs(endpoints: readonly SendRpc[], safe: stri
       owners: parseValue(Words, owners, 'chain-mismatch', 'owners of the Safe'),
     };
   });
-  if (BigInt(seen.chain) !== chainId) throw new Failure('chain-mismatch', `the nodes serve chain ${BigInt(seen.chain)}, not ${chainId}`);
+  if (BigInt(seen.chain) !== chainId)
+    throw new Failure('chain-mismatch', `the nodes serve chain ${BigInt(seen.chain)}, not ${chainId}`);
   // ABI encoding of address[]: offset, length, one word an owner.
   const [, , ...owners] = seen.owners.slice(2).match(/.{64}/g) ?? [];
   if (!owners.includes(owner.slice(2).toLowerCase().padStart(64, '0'))) {
     throw new Failure('chain-mismatch', `this signer, ${owner}, is no owner of the Safe ${safe}`);
   }
   if (2n * BigInt(seen.threshold) <= BigInt(owners.length)) {
-    throw new Failure('chain-mismatch', `threshold ${BigInt(seen.threshold)} of ${owners.length}: two quorums need not share a signer`);
+    throw new Failure(
+      'chain-mismatch',
+      `threshold ${BigInt(seen.threshold)} of ${owners.length}: two quorums need not share a signer`,
+    );
   }
 }
 

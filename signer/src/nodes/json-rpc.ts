@@ -41,7 +41,8 @@ function resultOf(answers: unknown, id: number, call: RpcCall, host: string): un
   const error = fieldOf(found, 'error');
   const result = fieldOf(found, 'result');
   if (result === undefined || (error !== undefined && error !== null)) {
-    const message = String(fieldOf(error, 'message') ?? 'no result').slice(0, 200);
+    const said = fieldOf(error, 'message');
+    const message = typeof said === 'string' ? said.slice(0, 200) : 'no result';
     throw new Failure('node-unavailable', `the node at ${host} cannot answer ${call.method}: ${message}`);
   }
   return result;

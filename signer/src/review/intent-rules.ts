@@ -10,7 +10,9 @@ const keyObjects = new Map<string, KeyObject>();
 /** RFC 8032 verification by OpenSSL: ten times as fast as in JavaScript, and a batch has up to 200 intents. */
 export function verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: string): boolean {
   const name = Buffer.from(publicKey).toString('hex');
-  const key = keyObjects.get(name) ?? createPublicKey({ key: Buffer.concat([spkiPrefix, publicKey]), format: 'der', type: 'spki' });
+  const key =
+    keyObjects.get(name) ??
+    createPublicKey({ key: Buffer.concat([spkiPrefix, publicKey]), format: 'der', type: 'spki' });
   keyObjects.set(name, key);
   return verify(null, message, key, Buffer.from(signature, 'hex'));
 }

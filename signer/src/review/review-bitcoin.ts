@@ -41,7 +41,11 @@ const coinbaseMaturity = 100;
  * @param tx the request's `raw_tx`, decoded by `inspectBitcoinTransaction`.
  * @throws Failure with the reason of the refusal.
  */
-export function reviewBitcoin(request: SignBitcoinRequest, tx: InspectedTransaction, context: BitcoinReviewContext): BitcoinReview {
+export function reviewBitcoin(
+  request: SignBitcoinRequest,
+  tx: InspectedTransaction,
+  context: BitcoinReviewContext,
+): BitcoinReview {
   const { network } = context;
   const params = bitcoinParams(network.network);
   const intents = checkIntents(request.intents, {
@@ -58,24 +62,34 @@ export function reviewBitcoin(request: SignBitcoinRequest, tx: InspectedTransact
   const inputs = checkInputs(request, tx, context);
   const changeOutputs = checkChange(request, tx, context);
   matchPayments(
-    intents.map(({ asset, destination, amount }) => ({ asset, target: parseBitcoinAddress(destination, params).script, amount })),
+    intents.map(({ asset, destination, amount }) => ({
+      asset,
+      target: parseBitcoinAddress(destination, params).script,
+      amount,
+    })),
     tx.outputs.flatMap(({ script, amountSats }, at) =>
       changeOutputs.has(at) ? [] : [{ asset: network.asset, target: script, amount: amountSats }],
     ),
   );
   checkFee(request.raw_tx, tx, inputs.prevouts, network);
-  const conflictKeys = tx.inputs.map((input) => `${input.txid}:${input.vout}`);
+  const conflictKeys = tx.inputs.map(outpointKey);
   const sighashes = taprootSighashes(request.raw_tx, inputs.prevouts);
   return {
-    reviewed: { network: network.network, txid: tx.txid, conflictKeys, intents },
+    reviewed: { network: network.network, txid: tx.txid, conflictKeys, height: context.facts.height, intents },
     inputs: inputs.addresses.map((address, at) => ({ address, sighash: sighashes[at] as Uint8Array })),
   };
+}
+
+/** A coin is spent once: of two transactions that spend it, one confirms. */
+export function outpointKey(input: { readonly txid: string; readonly vout: number }): string {
+  return `${input.txid}:${input.vout}`;
 }
 
 function checkForm(tx: InspectedTransaction, height: number): void {
   if (tx.version !== 2) throw new Failure('transaction-malformed', `version ${tx.version}, not 2`);
   // Above the tip it would wait, and above 500,000,000 it would be a time.
-  if (tx.lockTime > height) throw new Failure('transaction-malformed', `lock time ${tx.lockTime} is above block ${height}`);
+  if (tx.lockTime > height)
+    throw new Failure('transaction-malformed', `lock time ${tx.lockTime} is above block ${height}`);
   if (tx.inputs.some((input) => input.sequence !== replaceableSequence)) {
     throw new Failure('transaction-malformed', 'every input must signal that it can be replaced (sequence 0xfffffffd)');
   }
@@ -95,7 +109,8 @@ function checkInputs(
     const coin = spendable(facts.coins[at] ?? null, network);
     if (!coin) throw new Failure('input-not-ours', `input ${at} is no confirmed, unspent coin on this signer's nodes`);
     const address = derive(path);
-    if (address.script !== coin.script) throw new Failure('input-not-ours', `input ${at} does not pay our address at ${path.join('/')}`);
+    if (address.script !== coin.script)
+      throw new Failure('input-not-ours', `input ${at} does not pay our address at ${path.join('/')}`);
     prevouts.push({ script: coin.script, amountSats: coin.amountSats });
     addresses.push(address);
   }
@@ -109,11 +124,16 @@ function spendable(coin: ChainCoin | null, network: BitcoinNetwork): ChainCoin |
 }
 
 /** @returns places of the outputs that are own change. */
-function checkChange(request: SignBitcoinRequest, tx: InspectedTransaction, { derive }: BitcoinReviewContext): ReadonlySet<number> {
+function checkChange(
+  request: SignBitcoinRequest,
+  tx: InspectedTransaction,
+  { derive }: BitcoinReviewContext,
+): ReadonlySet<number> {
   const places = new Set<number>();
   for (const { output, index } of request.change) {
     const found = tx.outputs[output];
-    if (!found || places.has(output)) throw new Failure('change-not-ours', `there is no output ${output}, or it is named twice`);
+    if (!found || places.has(output))
+      throw new Failure('change-not-ours', `there is no output ${output}, or it is named twice`);
     if (derive([1, index]).script !== found.script) {
       throw new Failure('change-not-ours', `output ${output} does not pay our change address ${index}`);
     }
@@ -122,7 +142,12 @@ function checkChange(request: SignBitcoinRequest, tx: InspectedTransaction, { de
   return places;
 }
 
-function checkFee(rawTx: string, tx: InspectedTransaction, prevouts: readonly Prevout[], network: BitcoinNetwork): void {
+function checkFee(
+  rawTx: string,
+  tx: InspectedTransaction,
+  prevouts: readonly Prevout[],
+  network: BitcoinNetwork,
+): void {
   const inSats = prevouts.reduce((sum, prevout) => sum + prevout.amountSats, 0n);
   const outSats = tx.outputs.reduce((sum, output) => sum + output.amountSats, 0n);
   const feeSats = inSats - outSats;
@@ -130,6 +155,9 @@ function checkFee(rawTx: string, tx: InspectedTransaction, prevouts: readonly Pr
   const vsize = vsizeOf(rawTx, tx.inputs.length);
   const feeSatsMax = BigInt(network.fee_rate_max_sat_vb) * BigInt(vsize);
   if (feeSats > BigInt(network.fee_max_sats) || feeSats > feeSatsMax) {
-    throw new Failure('fee-too-high', `a fee of ${feeSats} sats for ${vsize} vB is over ${network.fee_max_sats} sats or ${network.fee_rate_max_sat_vb} sat/vB`);
+    throw new Failure(
+      'fee-too-high',
+      `a fee of ${feeSats} sats for ${vsize} vB is over ${network.fee_max_sats} sats or ${network.fee_rate_max_sat_vb} sat/vB`,
+    );
   }
 }

@@ -9,13 +9,14 @@ import { matchPayments } from '@holdfast/core/signing/match-payments.ts';
 import type { SignEvmRequest } from '@holdfast/core/signing/messages.ts';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { EvmNetwork } from '../config.ts';
+import type { SafeView } from '../nodes/evm-node.ts';
 import { verifyEd25519, type PinnedKeys } from './intent-rules.ts';
 
 export interface EvmReviewContext {
   readonly network: EvmNetwork;
   readonly keys: PinnedKeys;
-  /** The Safe's next nonce on this signer's own nodes. */
-  readonly safeNonce: bigint;
+  /** The Safe on this signer's own nodes. */
+  readonly view: SafeView;
   /** Whether this signer handed the address (EIP-55) out as a deposit address. */
   readonly isDepositAddress: (address: string) => boolean;
 }
@@ -26,7 +27,10 @@ export interface EvmReviewContext {
  * @returns `hash`: the 32 bytes to sign, EIP-712.
  * @throws Failure with the reason of the refusal.
  */
-export function reviewEvm(request: SignEvmRequest, context: EvmReviewContext): { reviewed: ReviewedTransaction; hash: Uint8Array } {
+export function reviewEvm(
+  request: SignEvmRequest,
+  context: EvmReviewContext,
+): { reviewed: ReviewedTransaction; hash: Uint8Array } {
   const { network } = context;
   const tx = request.safe_transaction;
   const own = ownContracts(network);
@@ -45,15 +49,30 @@ export function reviewEvm(request: SignEvmRequest, context: EvmReviewContext): {
   const assetOf = new Map(network.assets.map(({ asset, contract }) => [contract && parseEvmAddress(contract), asset]));
   matchPayments(
     intents.map(({ asset, destination, amount }) => ({ asset, target: destination, amount })),
-    payments.map(({ contract, to, amount }) => ({ asset: assetOf.get(contract) ?? 'an asset not configured', target: to, amount })),
+    payments.map(({ contract, to, amount }) => ({
+      asset: assetOf.get(contract) ?? 'an asset not configured',
+      target: to,
+      amount,
+    })),
   );
-  if (BigInt(tx.nonce) !== context.safeNonce) {
-    throw new Failure('nonce-mismatch', `the transaction has nonce ${tx.nonce}, the Safe ${context.safeNonce}`);
+  const { height, nonce } = context.view;
+  if (BigInt(tx.nonce) !== nonce) {
+    throw new Failure('nonce-mismatch', `the transaction has nonce ${tx.nonce}, the Safe ${nonce} at block ${height}`);
   }
   const hash = safeTransactionHash({ chainId: evmChainId(parseNetworkId(network.network)), safe: network.safe, tx });
-  // Safe.sol raises the nonce with every execution: of two transactions with one nonce, one executes.
-  const conflictKeys = [`${network.safe.toLowerCase()} nonce ${tx.nonce}`];
-  return { reviewed: { network: network.network, txid: bytesToHex(hash), conflictKeys, intents }, hash };
+  const conflictKeys = [safeNonceKey(network.safe, tx.nonce)];
+  return { reviewed: { network: network.network, txid: bytesToHex(hash), conflictKeys, height, intents }, hash };
+}
+
+/** Safe.sol raises the nonce with every execution: of two transactions with one nonce, one executes. */
+export function safeNonceKey(safe: string, nonce: string): string {
+  return `${safe.toLowerCase()} nonce ${nonce}`;
+}
+
+/** The nonce in a key of this Safe; null when it is another's. */
+export function nonceOfKey(safe: string, key: string): bigint | null {
+  const prefix = safeNonceKey(safe, '');
+  return key.startsWith(prefix) ? BigInt(key.slice(prefix.length)) : null;
 }
 
 /** Contracts of the wallet system and the tokens, EIP-55: no customer is paid there. */

@@ -7,7 +7,7 @@ import { bodyBytesMax } from '@holdfast/core/signing/messages.ts';
 import type { TSchema } from 'typebox';
 import { log } from '../log.ts';
 import { parseValue } from '../parse.ts';
-import { fingerprintOf, sameFingerprint, type Identity } from './certificate.ts';
+import { fingerprintOf, sameFingerprint, type Identity } from '@holdfast/transport/certificate.ts';
 
 /** Who is at the other end, by the certificate that this signer's own config pins. */
 export interface Caller {
@@ -28,7 +28,11 @@ export interface Route {
  * HTTPS with mutual TLS 1.3. TLS proves that the caller holds its certificate's key; trust comes from the pinned
  * fingerprint alone, there is no CA. A stranger's connection is closed before a byte of HTTP is read.
  */
-export function createPinnedServer(identity: Identity, callers: readonly Caller[], routes: ReadonlyMap<string, Route>): Server {
+export function createPinnedServer(
+  identity: Identity,
+  callers: readonly Caller[],
+  routes: ReadonlyMap<string, Route>,
+): Server {
   const known = new WeakMap<TLSSocket, Caller>();
   const server = createServer(
     {

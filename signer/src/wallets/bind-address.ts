@@ -14,10 +14,15 @@ export async function bindAddress(
 ): Promise<{ address: string }> {
   const { network, customer, index } = request;
   const bound = journal.state.addresses.get(`${network} ${index}`);
-  if (bound && bound.customer !== customer) throw new Failure('address-index-taken', `index ${index} of ${network} is another customer's`);
+  if (bound && bound.customer !== customer)
+    throw new Failure('address-index-taken', `index ${index} of ${network} is another customer's`);
   if (bound && bound.address !== derived) {
-    throw new Failure('derivation-mismatch', `index ${index} of ${network} was ${bound.address}, now it derives to ${derived}`);
+    throw new Failure(
+      'derivation-mismatch',
+      `index ${index} of ${network} was ${bound.address}, now it derives to ${derived}`,
+    );
   }
-  if (!bound) await journal.append({ kind: 'address', body: { network, customer, index, address: derived } });
+  const body = { network, customer, index, address: derived };
+  await (bound ? journal.flushed() : journal.append({ kind: 'address', body }));
   return { address: derived };
 }

@@ -6,10 +6,11 @@ import type { FrostKey } from '../keys/frost-key.ts';
 import type { SigningSessions } from '../keys/signing-sessions.ts';
 import { walletChildren, type WalletChildren } from '../keys/wallet-children.ts';
 import { readBitcoinFacts } from '../nodes/bitcoin-node.ts';
+import { findDeadBitcoinTransactions } from '../nodes/dead-bitcoin-transactions.ts';
 import type { SendRpc } from '../nodes/json-rpc.ts';
-import { reviewBitcoin } from '../review/review-bitcoin.ts';
+import { outpointKey, reviewBitcoin } from '../review/review-bitcoin.ts';
 import { bindAddress } from './bind-address.ts';
-import { acceptReviewed, type WalletDeps } from './wallet.ts';
+import { acceptReviewed, buryDead, type WalletDeps } from './wallet.ts';
 
 export interface BitcoinWallet {
   readonly address: (request: SignerRequest<'/v1/address'>) => Promise<SignerResponse<'/v1/address'>>;
@@ -17,6 +18,8 @@ export interface BitcoinWallet {
 }
 
 const depositBranch = 0;
+/** The usual depth for amounts of any size. */
+const finalityBlocksDefault = 6;
 
 /** One Bitcoin network: P2TR children of a FROST key of which this signer has one share. */
 export function createBitcoinWallet(
@@ -43,13 +46,26 @@ export function createBitcoinWallet(
     const { key, children: own } = wallet();
     const tx = inspectBitcoinTransaction(request.raw_tx);
     const facts = await readBitcoinFacts(endpoints, tx.inputs);
-    const isDepositAddress = (text: string): boolean => deps.journal.state.ownAddresses.has(`${network.network} ${text}`);
+    await buryDead(deps, request.intents, tx.inputs.map(outpointKey), (earlier) =>
+      findDeadBitcoinTransactions(
+        endpoints,
+        deps.journal.state,
+        earlier,
+        network.finality_blocks ?? finalityBlocksDefault,
+      ),
+    );
+    const isDepositAddress = (text: string): boolean =>
+      deps.journal.state.ownAddresses.has(`${network.network} ${text}`);
     const { inputs } = await acceptReviewed(deps, new Map([[network.asset, BigInt(network.per_day_max)]]), () =>
       reviewBitcoin(request, tx, { network, keys: deps.keys, facts, derive: own.address, isDepositAddress }),
     );
     return sessions.commit(
       key,
-      inputs.map((input) => ({ sighash: input.sighash, tweak: input.address.tweak, public: own.signingPackage(input.address) })),
+      inputs.map((input) => ({
+        sighash: input.sighash,
+        tweak: input.address.tweak,
+        public: own.signingPackage(input.address),
+      })),
     );
   };
   return { address, commit };

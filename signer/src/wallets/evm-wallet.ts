@@ -5,19 +5,28 @@ import type { SignEvmRequest, SignerRequest, SignerResponse } from '@holdfast/co
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { EvmNetwork } from '../config.ts';
 import type { OwnerKey } from '../keys/owner-key.ts';
-import { assertSafeIsOurs, readSafeNonce } from '../nodes/evm-node.ts';
+import { assertSafeIsOurs, readSafe } from '../nodes/evm-node.ts';
+import { findDeadSafeTransactions } from '../nodes/dead-safe-transactions.ts';
 import type { SendRpc } from '../nodes/json-rpc.ts';
-import { reviewEvm } from '../review/review-evm.ts';
+import { reviewEvm, safeNonceKey } from '../review/review-evm.ts';
 import { bindAddress } from './bind-address.ts';
-import { acceptReviewed, type WalletDeps } from './wallet.ts';
+import { acceptReviewed, buryDead, type WalletDeps } from './wallet.ts';
 
 export interface EvmWallet {
   readonly address: (request: SignerRequest<'/v1/address'>) => Promise<SignerResponse<'/v1/address'>>;
   readonly sign: (request: SignEvmRequest) => Promise<SignerResponse<'/v1/sign/evm'>>;
 }
 
+/** Two epochs: when Ethereum calls a block finalised. */
+const finalityBlocksDefault = 64;
+
 /** One EVM network: a Safe of which this signer is one owner. */
-export function createEvmWallet(network: EvmNetwork, owner: OwnerKey, endpoints: readonly SendRpc[], deps: WalletDeps): EvmWallet {
+export function createEvmWallet(
+  network: EvmNetwork,
+  owner: OwnerKey,
+  endpoints: readonly SendRpc[],
+  deps: WalletDeps,
+): EvmWallet {
   const perDayMax = new Map(network.assets.map((asset) => [asset.asset, BigInt(asset.per_day_max)]));
   let safeIsOurs = false;
 
@@ -35,10 +44,15 @@ export function createEvmWallet(network: EvmNetwork, owner: OwnerKey, endpoints:
       await assertSafeIsOurs(endpoints, network.safe, evmChainId(parseNetworkId(network.network)), owner.address);
       safeIsOurs = true;
     }
-    const safeNonce = await readSafeNonce(endpoints, network.safe);
-    const isDepositAddress = (text: string): boolean => deps.journal.state.ownAddresses.has(`${network.network} ${text}`);
+    const view = await readSafe(endpoints, network.safe);
+    const key = safeNonceKey(network.safe, request.safe_transaction.nonce);
+    await buryDead(deps, request.intents, [key], (earlier) =>
+      findDeadSafeTransactions(endpoints, network.safe, earlier, network.finality_blocks ?? finalityBlocksDefault),
+    );
+    const isDepositAddress = (text: string): boolean =>
+      deps.journal.state.ownAddresses.has(`${network.network} ${text}`);
     const { hash } = await acceptReviewed(deps, perDayMax, () =>
-      reviewEvm(request, { network, keys: deps.keys, safeNonce, isDepositAddress }),
+      reviewEvm(request, { network, keys: deps.keys, view, isDepositAddress }),
     );
     return { owner: owner.address, safe_tx_hash: bytesToHex(hash), signature: owner.sign(hash) };
   };

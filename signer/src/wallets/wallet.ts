@@ -1,6 +1,7 @@
 import type { AuthorizedIntent } from '@holdfast/core/signing/intent.ts';
 import type { ReviewedTransaction } from '@holdfast/core/signing/decide-acceptance.ts';
 import { decideAcceptance } from '@holdfast/core/signing/decide-acceptance.ts';
+import { obstacles, type SignedTransaction } from '@holdfast/core/signing/journal-state.ts';
 import { intentDigestHex } from '@holdfast/core/signing/intent.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -28,8 +29,35 @@ export async function acceptReviewed<T extends { readonly reviewed: ReviewedTran
   deps.journal.assertUsable();
   const result = review();
   const entry = decideAcceptance(deps.journal.state, result.reviewed, perDayMax, deps.clock());
-  if (entry) await deps.journal.append(entry);
+  // The same bytes again: their entry may still be on its way to the disk.
+  await (entry ? deps.journal.append(entry) : deps.journal.flushed());
   return result;
+}
+
+/**
+ * Journals which earlier transactions of these intents can never confirm, so that they no longer forbid a new one. What
+ * the nodes cannot prove stays an obstacle.
+ * @param findDead asks this signer's own nodes; only what they all call final is proof.
+ */
+export async function buryDead(
+  deps: WalletDeps,
+  intents: readonly AuthorizedIntent[],
+  conflictKeys: readonly string[],
+  findDead: (earlier: readonly SignedTransaction[]) => Promise<readonly SignedTransaction[]>,
+): Promise<void> {
+  const digests = intents.map(({ intent }) => intentDigestHex(intent));
+  const inTheWay = obstacles(deps.journal.state, digests, conflictKeys);
+  if (inTheWay.length === 0) return;
+  const dead = await findDead(inTheWay).catch((error: unknown) => {
+    if (error instanceof Failure) return [];
+    throw error;
+  });
+  for (const { network, txid } of dead) {
+    // Another request may have buried it while the nodes were asked.
+    if (!deps.journal.state.buried.has(`${network} ${txid}`)) {
+      await deps.journal.append({ kind: 'buried', body: { network, txid } });
+    }
+  }
 }
 
 const refusalsPerHourMax = 500;
@@ -57,7 +85,12 @@ export function refusalRecorder(deps: WalletDeps) {
   };
 }
 
-async function recordRefusal(deps: WalletDeps, network: string, failure: Failure, intents: readonly AuthorizedIntent[]): Promise<void> {
+async function recordRefusal(
+  deps: WalletDeps,
+  network: string,
+  failure: Failure,
+  intents: readonly AuthorizedIntent[],
+): Promise<void> {
   const digests = intents.slice(0, digestsMax).map(({ intent }) => intentDigestHex(intent));
   await deps.journal.append({ kind: 'refused', body: { network, code: failure.code, digests } });
 }

@@ -75,6 +75,7 @@ async function loadEvmBlock(
   assets: { tokens: ReadonlyMap<string, AssetCode>; nativeAsset: AssetCode },
   lookUp: (keys: string[]) => Promise<Map<string, AddressOwner>>,
 ): Promise<LoadedBlock> {
+  const contractOf = new Map([...assets.tokens].map(([contract, asset]) => [asset, contract]));
   const content = await node.block(hash);
   // A first pass that knows nobody collects every address the block could be watched for.
   const asked = new Set<string>();
@@ -89,5 +90,6 @@ async function loadEvmBlock(
     block: scanEvmBlock({ ...content, balanceDeltas }, watch),
     ownerOf: (address) => owners.get(address.toLowerCase()),
     record: async () => undefined,
+    holdings: (asked) => node.balances(asked.map(({ address, asset }) => ({ contract: contractOf.get(asset) ?? null, address })), hash),
   };
 }
