@@ -6,10 +6,10 @@ export const bitcoinNetworkId = 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328';
 
 /** Rules of the devnet in whole coins; written into each process's config.json, where a user changes them. */
 const rules = {
-  BTC: { decimals: 8, name: 'Bitcoin', fee: '0.00002', minimum: '0.0001', max: '50', dayMax: '200', small: '0.5', confirmations: [1, 3] },
-  ETH: { decimals: 18, name: 'Ether', fee: '0.0004', minimum: '0.001', max: '500', dayMax: '2000', small: '5', confirmations: [2, 4] },
-  USDT: { decimals: 6, name: 'Tether USD', fee: '1', minimum: '5', max: '1000000', dayMax: '5000000', small: '10000', confirmations: [2, 4] },
-  USDC: { decimals: 6, name: 'USD Coin', fee: '1', minimum: '5', max: '1000000', dayMax: '5000000', small: '10000', confirmations: [2, 4] },
+  BTC: { decimals: 8, name: 'Bitcoin', fee: '0.00002', minimum: '0.0001', max: '50', dayMax: '200', sweepMin: '0', small: '0.5', confirmations: [1, 3] },
+  ETH: { decimals: 18, name: 'Ether', fee: '0.0004', minimum: '0.001', max: '500', dayMax: '2000', sweepMin: '0.001', small: '5', confirmations: [2, 4] },
+  USDT: { decimals: 6, name: 'Tether USD', fee: '1', minimum: '5', max: '1000000', dayMax: '5000000', sweepMin: '1', small: '10000', confirmations: [2, 4] },
+  USDC: { decimals: 6, name: 'USD Coin', fee: '1', minimum: '5', max: '1000000', dayMax: '5000000', sweepMin: '1', small: '10000', confirmations: [2, 4] },
 } as const;
 type Code = keyof typeof rules;
 
@@ -52,6 +52,7 @@ function serverAsset(code: Code, evm: EvmDeployment): object {
     withdrawal_fee: amount(code, rule.fee),
     withdrawal_minimum: amount(code, rule.minimum),
     per_withdrawal_max: amount(code, rule.max),
+    sweep_minimum: amount(code, rule.sweepMin),
     per_customer_day_max: amount(code, rule.dayMax),
     confirmations: [
       { below: amount(code, rule.small), confirmations: rule.confirmations[0] },

@@ -67,7 +67,10 @@ export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
   Object.assign(process.env, supervisor.mark);
   const stops: (() => Promise<void>)[] = [() => supervisor.stopAll()];
   const stop = async (): Promise<void> => {
-    for (const one of stops.splice(0).toReversed()) await one();
+    // What fails to stop must not keep the rest running.
+    const problems: unknown[] = [];
+    for (const one of stops.splice(0).toReversed()) await one().catch((problem: unknown) => problems.push(problem));
+    if (problems.length > 0) throw problems[0];
   };
   try {
     return await assemble(options, supervisor, stops, stop);

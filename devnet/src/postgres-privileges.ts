@@ -56,7 +56,7 @@ async function knownUsers(): Promise<number[]> {
 async function works(prefix: readonly string[], binaries: string, folder: string): Promise<boolean> {
   const [command, ...words] = [...prefix, 'sh', '-c', '"$1" --version && test -w "$2" && test -x "$2"', 'sh'];
   try {
-    await run(command as string, [...words, path.join(binaries, 'bin/postgres'), folder], { timeout: 20_000 });
+    await run(command, [...words, path.join(binaries, 'bin/postgres'), folder], { timeout: 20_000 });
     return true;
   } catch {
     return false;

@@ -19,6 +19,8 @@ const AssetRule = Type.Object(
     withdrawal_fee: Amount,
     withdrawal_minimum: Amount,
     per_withdrawal_max: Amount,
+    /** Least that is worth the gas of collecting it from a forwarder (EVM). */
+    sweep_minimum: Amount,
     /** A customer's withdrawals over the last 24 hours. */
     per_customer_day_max: Amount,
     /** A deposit waits for the confirmations of the first tier whose `below` exceeds its amount; the last has none. */

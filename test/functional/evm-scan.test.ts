@@ -91,9 +91,8 @@ test('a chain with its traces survives a restart of the node', async () => {
   try {
     const first = await startAnvil({ stateFile });
     const to = newAddress();
-    const receipt = await waitForReceipt(first.url, await sendEth({ rpcUrl: first.url, to, amountWei: 3n })).finally(
-      () => first.stop(),
-    );
+    const receipt = await waitForReceipt(first.url, await sendEth({ rpcUrl: first.url, to, amountWei: 3n }));
+    await first.stop();
     const second = await startAnvil({ stateFile });
     try {
       const traces = await rpcCall<unknown[]>(second.url, 'debug_traceBlockByHash', [

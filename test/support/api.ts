@@ -24,7 +24,12 @@ export interface TestApi {
   /** The server's clock; a test may move it. */
   readonly clock: { nowMs: number };
   /** Sends a request signed by the key with every scope. */
-  readonly request: (method: string, path: string, body?: unknown, headers?: Record<string, string | undefined>) => Promise<Response>;
+  readonly request: (
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string | undefined>,
+  ) => Promise<Response>;
   readonly close: () => Promise<void>;
 }
 
@@ -57,20 +62,33 @@ const notHere = async (): Promise<never> => {
 
 /** The API on a real socket over a real database; what needs chains or signers fails unless the test supplies it. */
 export async function testApi(options: TestApiOptions): Promise<TestApi> {
-  const clock = { nowMs: Date.now() };
+  // A whole second, as signatures state it: ages in tests are exact.
+  const clock = { nowMs: Math.floor(Date.now() / 1000) * 1000 };
   const now = (): number => clock.nowMs;
   let made = 0;
   // Ids must sort by time even within a test's one millisecond.
   const newId = (): string => uuidV7(clock.nowMs + made++);
   const seed = options.seed ?? randomBytes(32).toString('hex');
   const webhookKey = generateKeyPairSync('ed25519').privateKey;
-  const traits = { decimalsOf: (asset: string) => testAssets.find((a) => a.code === asset)?.decimals ?? 0, nativeAssetOf: () => 'ETH' };
+  const traits = {
+    decimalsOf: (asset: string) => testAssets.find((a) => a.code === asset)?.decimals ?? 0,
+    nativeAssetOf: () => 'ETH',
+  };
   const operations: Operations = {
     ...storeOperations({
-      db: options.db, now, newId, assets: testAssets, traits,
+      db: options.db,
+      now,
+      newId,
+      assets: testAssets,
+      traits,
       webhooks: { signingKey: webhookKey, allowPrivate: options.allowPrivate ?? true },
     }),
-    listAssets: notHere, listNetworks: notHere, issueDepositAddress: notHere, createWithdrawal: notHere, listSigners: notHere, reconcile: notHere,
+    listAssets: notHere,
+    listNetworks: notHere,
+    issueDepositAddress: notHere,
+    createWithdrawal: notHere,
+    listSigners: notHere,
+    reconcile: notHere,
     ...options.operations,
   };
   const app = await buildHttp(operations, {
@@ -85,7 +103,11 @@ export async function testApi(options: TestApiOptions): Promise<TestApi> {
   const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
   const signer = { keyId: 'all', key: ed25519PrivateKey(seed) };
   return {
-    url, seed, clock, newId, webhookKey,
+    url,
+    seed,
+    clock,
+    newId,
+    webhookKey,
     client: createClient({ baseUrl: url, keyId: 'all', privateKey: seed, now }),
     request: async (method, path, body, extra = {}) => {
       const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
@@ -107,7 +129,9 @@ export async function testApi(options: TestApiOptions): Promise<TestApi> {
 }
 
 function defined(headers: Record<string, string | undefined>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== undefined));
+  return Object.fromEntries(
+    Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
 }
 
 /** Content-Digest of a body, RFC 9530. */

@@ -6,6 +6,7 @@ import type { BalanceResource } from '@holdfast/core/contract/resources.ts';
 import { formatUnits } from '@holdfast/core/money/base-units.ts';
 import { bitcoinNetworkId, evmNetworkId } from '@holdfast/devnet/configure.ts';
 import { type Devnet, type DevnetOptions, startDevnet } from '@holdfast/devnet/devnet.ts';
+import { rpcCall } from '@holdfast/devnet/evm/json-rpc.ts';
 import { mine } from '@holdfast/devnet/evm/payments.ts';
 import { type AssetName, type Customer, decimalsOf, joinCustomer } from '@holdfast/devnet/story/actors.ts';
 import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
@@ -39,11 +40,11 @@ export async function startSystem(options: Partial<DevnetOptions> = {}): Promise
   const { miner } = devnet.chains.bitcoin;
   const mineEvm = (blocks = 1): Promise<void> => mine({ rpcUrl: devnet.chains.anvil.url, blocks });
   const mineBitcoin = async (blocks = 1): Promise<void> => void (await miner.mine(blocks));
-  const heights = async (): Promise<Map<string, number | null>> => new Map((await devnet.client.listNetworks()).data.map((network) => [network.id, network.height]));
-  const nodeHeights = async (): Promise<Map<string, number>> => {
-    const response = await fetch(devnet.chains.anvil.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}' });
-    const evm = Number(((await response.json()) as { result: string }).result);
-    return new Map([[evmNetworkId, evm], [bitcoinNetworkId, await miner.rpc<number>('getblockcount')]]);
+  const applied = async (): Promise<Map<string, string | null>> => new Map((await devnet.client.listNetworks()).data.map((network) => [network.id, network.block_hash]));
+  // By hash and not by height: a reorg may leave the height as it was.
+  const tips = async (): Promise<Map<string, string>> => {
+    const evm = await rpcCall<{ hash: string }>(devnet.chains.anvil.url, 'eth_getBlockByNumber', ['latest', false]);
+    return new Map([[evmNetworkId, evm.hash], [bitcoinNetworkId, await miner.rpc<string>('getbestblockhash')]]);
   };
   return {
     ...devnet,
@@ -51,8 +52,8 @@ export async function startSystem(options: Partial<DevnetOptions> = {}): Promise
     mineBitcoin,
     followed: async () => {
       await awaitCondition('the server following both chains', async () => {
-        const [mine_, theirs] = [await heights(), await nodeHeights()];
-        return [...theirs].every(([network, height]) => mine_.get(network) === height);
+        const [ours, theirs] = [await applied(), await tips()];
+        return [...theirs].every(([network, hash]) => ours.get(network) === hash);
       }, 20_000, 20);
     },
     mineUntil: async (what, probe, withinMs = 60_000) => {

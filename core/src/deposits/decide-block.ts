@@ -55,7 +55,7 @@ export interface Inclusion {
 }
 
 export interface BlockAlarm {
-  readonly code: 'unexplained-outflow' | 'payment-differs' | 'unattributed-arrival' | 'sweep-moved-nothing';
+  readonly code: 'unexplained-outflow' | 'payment-differs' | 'unattributed-arrival' | 'sweep-moved-nothing' | 'payment-reverted';
   readonly subject: string;
   readonly message: string;
 }

@@ -13,17 +13,24 @@ export interface Reorg {
  * the losing branch goes back to the mempool unless the winning branch spends its coins.
  * @param options.depth blocks mined on the losing side.
  * @param options.transactions raw transactions (hex) of the winning branch's first block; its other blocks are empty.
+ * @param options.whileParted runs when both branches are mined and neither node knows the other's.
  */
 export async function reorgByTwoNodes(
   losing: Miner,
   winning: Miner,
-  options: { depth: number; p2pPortOfLosing: number; transactions?: readonly string[] },
+  options: {
+    depth: number;
+    p2pPortOfLosing: number;
+    transactions?: readonly string[];
+    whileParted?: () => Promise<void>;
+  },
 ): Promise<Reorg> {
   await untilSameTip(losing, winning);
   await part(losing, winning);
   try {
     const orphaned = await losing.mine(options.depth);
     const adopted = await mineExactly(winning, options.depth + 1, options.transactions ?? []);
+    await options.whileParted?.();
     return { orphaned, adopted };
   } finally {
     await join(losing, winning, options.p2pPortOfLosing);

@@ -4,11 +4,28 @@ import { baseUnits } from '@holdfast/core/money/base-units.ts';
 import { choosePayouts } from '@holdfast/core/withdrawals/choose-payouts.ts';
 import type { Context } from '../context.ts';
 import type { BatchOutlook, Network } from '../networks/network.ts';
-import { hasOpenWithdrawalTransaction, insertTransaction, lockBatching } from '../store/chain-transactions.ts';
+import {
+  hasOpenWithdrawalTransaction,
+  holdsConflictKey,
+  insertTransaction,
+  lockBatching,
+} from '../store/chain-transactions.ts';
 import type { Sql } from '../store/database.ts';
 import { insertEvents } from '../store/events.ts';
 import { mustPost } from '../store/ledger/post-batch.ts';
-import { assignToTransaction, lockQueued, type QueuedWithdrawal, queuedWithdrawals, releaseUnattempted, type WithdrawalRow } from '../store/withdrawals.ts';
+import {
+  assignToTransaction,
+  lockQueued,
+  owingNow,
+  postpone,
+  type QueuedWithdrawal,
+  queuedWithdrawals,
+  releaseUnpayable,
+  type WithdrawalRow,
+} from '../store/withdrawals.ts';
+
+/** Pause of a withdrawal that cannot be paid now: the wallet is short of coins, fees are too high, ... */
+const waitingMs = 1_000;
 
 /**
  * Builds the next payment of a network out of queued withdrawals. One is under way at a time, so that every rebuild of
@@ -19,14 +36,42 @@ export async function batchWithdrawals(ctx: Context, network: Network): Promise<
   const nowMs = ctx.now();
   if (await hasOpenWithdrawalTransaction(ctx.db, network.id)) return null;
   const queued = await queuedWithdrawals(ctx.db, network.id, nowMs, network.config.batch_size_max);
-  const { expired, chosen } = choosePayouts(queued.map(candidate), { nowMs, waitMs: network.config.batch_wait_ms, sizeMax: network.config.batch_size_max });
-  for (const id of expired) await release(ctx, id, 'intent-expired');
-  if (chosen.length === 0) return null;
+  const { expired, groups } = choosePayouts(queued.map(candidate), {
+    nowMs,
+    waitMs: network.config.batch_wait_ms,
+    sizeMax: network.config.batch_size_max,
+  });
+  for (const id of expired) await release(ctx, id, { reason: 'intent-expired', expired: true });
   const byId = new Map(queued.map((row) => [row.id, row]));
-  const payouts = chosen.map((id) => byId.get(id)!).map((row) => ({ id: row.id, asset: row.asset, amount: baseUnits(row.amount), destination: row.destination }));
-  const outlook = await network.surveyBatch(payouts);
-  for (const { id, reason } of outlook.impossible) await release(ctx, id, reason);
+  for (const group of groups) {
+    const built = await batchGroup(
+      ctx,
+      network,
+      group.map((id) => byId.get(id)!),
+      nowMs,
+    );
+    if (built !== null) return built;
+  }
+  return null;
+}
+
+/** Builds a transaction for as many of these as can be paid now; the others step aside for a while. */
+async function batchGroup(
+  ctx: Context,
+  network: Network,
+  rows: readonly QueuedWithdrawal[],
+  nowMs: number,
+): Promise<string | null> {
+  const outlook = await network.surveyBatch(
+    rows.map((row) => ({ id: row.id, asset: row.asset, amount: baseUnits(row.amount), destination: row.destination })),
+  );
+  for (const { id, reason } of outlook.impossible) await release(ctx, id, { reason, expired: false });
   for (const { id, reason } of outlook.waiting) ctx.log('withdrawal-waits', { id, reason });
+  await postpone(
+    ctx.db,
+    [...outlook.impossible, ...outlook.waiting].map(({ id }) => id),
+    nowMs + waitingMs,
+  );
   if (outlook.payable.length === 0) return null;
 
   const transactionId = ctx.newId();
@@ -35,7 +80,14 @@ export async function batchWithdrawals(ctx: Context, network: Network): Promise<
     ctx.step('batch-before-commit');
     return done;
   });
-  if (!built) return null;
+  if (!built) {
+    await postpone(
+      ctx.db,
+      outlook.payable.map(({ id }) => id),
+      nowMs + waitingMs,
+    );
+    return null;
+  }
   ctx.step('batch-after-commit');
   ctx.log('batch-built', { network: network.id, transaction: transactionId, withdrawals: built });
   return transactionId;
@@ -45,33 +97,71 @@ const candidate = (row: QueuedWithdrawal) => ({
   id: row.id,
   createdAtMs: Number(row.created_at_ms),
   expiresAtMs: Number(row.expires_at_ms),
-  attempted: row.earlier_keys.length > 0,
+  attempted: row.attempted,
+  mayBeSigned: row.may_be_signed,
+  companyMax: row.company_max,
 });
 
-async function build(ctx: Context, sql: Sql, network: Network, outlook: BatchOutlook, transactionId: string, nowMs: number): Promise<number> {
+async function build(
+  ctx: Context,
+  sql: Sql,
+  network: Network,
+  outlook: BatchOutlook,
+  transactionId: string,
+  nowMs: number,
+): Promise<number> {
   // Under locks: another server may have built or taken some meanwhile.
   await lockBatching(sql, network.id);
-  const locked = new Set((await lockQueued(sql, outlook.payable.map((payout) => payout.id))).map((row) => row.id));
-  const payouts = outlook.payable.filter((payout) => locked.has(payout.id));
+  const locked = new Set(
+    (
+      await lockQueued(
+        sql,
+        outlook.payable.map((payout) => payout.id),
+      )
+    ).map((row) => row.id),
+  );
+  const owing = await owingNow(sql, [...locked]);
+  const payouts = outlook.payable.filter((payout) => locked.has(payout.id) && !owing.has(payout.id));
   if (payouts.length === 0 || (await hasOpenWithdrawalTransaction(sql, network.id))) return 0;
   const plan = await outlook.build(sql, transactionId, payouts);
-  if (!plan) return 0;
-  await insertTransaction(sql, { id: transactionId, network: network.id, kind: 'withdrawal', unsigned: plan.unsigned, conflictKeys: plan.conflictKeys, refs: plan.refs }, nowMs);
+  // During a reorg the nodes may offer a nonce that a payment of ours still uses in the applied chain.
+  if (!plan || (await holdsConflictKey(sql, network.id, plan.conflictKeys))) return 0;
+  await insertTransaction(
+    sql,
+    {
+      id: transactionId,
+      network: network.id,
+      kind: 'withdrawal',
+      unsigned: plan.unsigned,
+      conflictKeys: plan.conflictKeys,
+      refs: plan.refs,
+    },
+    nowMs,
+  );
   await assignToTransaction(sql, plan.pays, transactionId, nowMs);
-  await insertEvents(sql, plan.pays.map((id) => ({ id: ctx.newId(), type: 'withdrawal.signing', resource: 'withdrawal', resourceId: id })), nowMs);
+  await insertEvents(
+    sql,
+    plan.pays.map((id) => ({ id: ctx.newId(), type: 'withdrawal.signing', resource: 'withdrawal', resourceId: id })),
+    nowMs,
+  );
   return plan.pays.length;
 }
 
-/** Gives a withdrawal back that was never part of a transaction; one that was keeps its hold. */
-async function release(ctx: Context, id: string, reason: string): Promise<void> {
+/** Gives a withdrawal back that no transaction can pay; one that may be paid keeps its hold. */
+async function release(ctx: Context, id: string, how: { reason: string; expired: boolean }): Promise<void> {
   const nowMs = ctx.now();
-  await ctx.db.transaction(async (sql) => {
+  const released = await ctx.db.transaction(async (sql) => {
     const [row] = await lockQueued(sql, [id]);
-    if (!row || !(await releaseUnattempted(sql, id, reason, nowMs))) return;
-    await insertEvents(sql, [{ id: ctx.newId(), type: 'withdrawal.released', resource: 'withdrawal', resourceId: id }], nowMs);
+    if (!row || !(await releaseUnpayable(sql, id, how, nowMs))) return false;
+    await insertEvents(
+      sql,
+      [{ id: ctx.newId(), type: 'withdrawal.released', resource: 'withdrawal', resourceId: id }],
+      nowMs,
+    );
     await mustPost(sql, [releasePosting(row)], nowMs);
+    return true;
   });
-  ctx.log('withdrawal-released', { id, reason });
+  if (released) ctx.log('withdrawal-released', { id, reason: how.reason });
 }
 
 /** The whole hold, fee included, back to the customer. */

@@ -1,12 +1,37 @@
 import { invariant } from '@holdfast/core/invariant.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
+import { closeAlarms, raiseAlarm } from '../store/alarms.ts';
+import type { Sql } from '../store/database.ts';
 import { markBroadcast, noteProblem, transactionsIn } from '../store/chain-transactions.ts';
 import { insertEvents } from '../store/events.ts';
 import { withdrawalsOf } from '../store/withdrawals.ts';
 
 /** Bytes that no block shows are offered again, always the same bytes. */
 const rebroadcastMs = 5_000;
+
+/** No node takes the bytes: it may know them already, or they cannot be mined as they are, which a person has to see. */
+async function noteRefusal(
+  ctx: Context,
+  sql: Sql,
+  network: string,
+  id: string,
+  objections: string,
+  nowMs: number,
+): Promise<void> {
+  await noteProblem(sql, id, objections, nowMs + rebroadcastMs);
+  if (/already (?:known|imported|in (?:mempool|block chain|utxo set))|txn-already/i.test(objections)) return;
+  await raiseAlarm(
+    sql,
+    {
+      id: ctx.newId(),
+      code: 'broadcast-refused',
+      subject: `${id} broadcast`,
+      message: `${network}: no node takes ${id}: ${objections}`,
+    },
+    nowMs,
+  );
+}
 
 /**
  * Offers stored bytes to every endpoint. An objection proves nothing (the node may know the transaction already, or be
@@ -21,13 +46,24 @@ export async function broadcastTransactions(ctx: Context, network: Network): Pro
     const nowMs = ctx.now();
     await ctx.db.transaction(async (sql) => {
       await markBroadcast(sql, transaction.id, nowMs + rebroadcastMs, nowMs);
-      if (!outcome.accepted) await noteProblem(sql, transaction.id, outcome.objections.join('; '), nowMs + rebroadcastMs);
+      if (outcome.accepted) await closeAlarms(sql, `${transaction.id} broadcast`, nowMs);
+      else await noteRefusal(ctx, sql, network.id, transaction.id, outcome.objections.join('; '), nowMs);
       if (transaction.state !== 'signed') return;
       const paid = await withdrawalsOf(sql, transaction.id);
-      await insertEvents(sql, paid.map((row) => ({ id: ctx.newId(), type: 'withdrawal.broadcast', resource: 'withdrawal', resourceId: row.id })), nowMs);
+      await insertEvents(
+        sql,
+        paid.map((row) => ({
+          id: ctx.newId(),
+          type: 'withdrawal.broadcast',
+          resource: 'withdrawal',
+          resourceId: row.id,
+        })),
+        nowMs,
+      );
     });
     ctx.step('broadcast-after-commit');
-    if (transaction.state === 'signed') ctx.log('broadcast', { network: network.id, transaction: transaction.id, txid: transaction.txid, ...outcome });
+    if (transaction.state === 'signed')
+      ctx.log('broadcast', { network: network.id, transaction: transaction.id, txid: transaction.txid, ...outcome });
   }
   return due.length;
 }

@@ -19,15 +19,34 @@ export async function creditDeposits(ctx: Context, network: Network): Promise<nu
     if (!tip) return 0;
     const deposits = await lockCreditable(sql, network.id, tip.height, depositsPerBatch);
     if (deposits.length === 0) return 0;
-    const due = deposits.map((deposit) => ({ id: deposit.id, customerId: formatId('cus', deposit.customer_id), asset: deposit.asset, amount: deposit.amount, credits: deposit.credits + 1 }));
+    const due = deposits.map((deposit) => ({
+      id: deposit.id,
+      customerId: formatId('cus', deposit.customer_id),
+      asset: deposit.asset,
+      amount: deposit.amount,
+      credits: deposit.credits + 1,
+    }));
     const accounts = due.flatMap(({ customerId, asset }) => [
       accountCodes.receivable(customerId, asset),
       accountCodes.customer(customerId, asset),
       accountCodes.unconfirmed(network.id, asset),
     ]);
     const postings = decideCredit(network.id, due, await lockBalances(sql, accounts));
-    await markCredited(sql, deposits.map((deposit) => deposit.id), nowMs);
-    await insertEvents(sql, deposits.map((deposit) => ({ id: ctx.newId(), type: 'deposit.credited', resource: 'deposit', resourceId: deposit.id })), nowMs);
+    await markCredited(
+      sql,
+      deposits.map((deposit) => deposit.id),
+      nowMs,
+    );
+    await insertEvents(
+      sql,
+      deposits.map((deposit) => ({
+        id: ctx.newId(),
+        type: 'deposit.credited',
+        resource: 'deposit',
+        resourceId: deposit.id,
+      })),
+      nowMs,
+    );
     await mustPost(sql, postings, nowMs);
     ctx.step('credit-before-commit');
     return deposits.length;

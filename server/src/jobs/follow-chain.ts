@@ -1,16 +1,18 @@
+import { commonHeight, describeLag } from '@holdfast/core/chains/endpoint-heights.ts';
 import { decideBlock, type Inclusion } from '@holdfast/core/deposits/decide-block.ts';
 import { confirmationsRequired } from '@holdfast/core/deposits/confirmations.ts';
+import { refusedPauseMs } from '@holdfast/core/withdrawals/refused-pause.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import type { Context } from '../context.ts';
 import type { LoadedBlock, Network } from '../networks/network.ts';
 import { raiseAlarm } from '../store/alarms.ts';
 import { insertBlock, tipBlock } from '../store/blocks.ts';
-import { markIncluded, ownByRefs, reopenReverted } from '../store/chain-transactions.ts';
+import { abandonReverted, markIncluded, ownByRefs } from '../store/chain-transactions.ts';
 import { sweptDeposits, upsertSeenDeposits } from '../store/deposits.ts';
 import type { Sql } from '../store/database.ts';
 import { insertEvents, type NewEvent } from '../store/events.ts';
 import { mustPost } from '../store/ledger/post-batch.ts';
-import { markPaidBy, moveWithdrawals } from '../store/withdrawals.ts';
+import { markPaidBy, requeue } from '../store/withdrawals.ts';
 import { rollBackTip } from './roll-back-tip.ts';
 
 /** Blocks applied in one pass at the most, so that other jobs get their turn during a long catch-up. */
@@ -21,10 +23,12 @@ const blocksPerPass = 200;
  * applies new ones in order, each in one transaction. A lagging or shorter chain is waited for; only a different block
  * undoes one.
  * @returns how many blocks were applied or rolled back.
- * @throws Failure node-unavailable or node-disagreement: nothing was applied that the endpoints do not agree on.
+ * @throws Failure node-unavailable or node-disagreement: nothing was applied that the endpoints do not agree on. An
+ * endpoint that stays behind the others or behind what is applied is node-unavailable too, once what it has is applied.
  */
 export async function followChain(ctx: Context, network: Network): Promise<number> {
-  const height = await network.height();
+  const heights = await network.heights();
+  const height = commonHeight(heights);
   let changed = 0;
   let tip = await tipBlock(ctx.db, network.id);
   while (tip && tip.height <= height && (await network.hashAt(tip.height)) !== tip.hash) {
@@ -41,6 +45,9 @@ export async function followChain(ctx: Context, network: Network): Promise<numbe
     tip = await tipBlock(ctx.db, network.id);
     changed++;
   }
+  const ours = tip ? [{ endpoint: 'the applied chain', height: tip.height }] : [];
+  const lag = changed === 0 ? describeLag([...heights, ...ours]) : null;
+  if (lag !== null) throw new Failure('node-unavailable', lag);
   return changed;
 }
 
@@ -55,10 +62,18 @@ async function applyBlock(ctx: Context, network: Network, loaded: LoadedBlock): 
     ctx.step('block-before-commit');
   });
   ctx.step('block-after-commit');
-  if (block.transactions.length > 0) ctx.log('block-applied', { network: network.id, height: block.height, transactions: block.transactions.length });
+  if (block.transactions.length > 0)
+    ctx.log('block-applied', { network: network.id, height: block.height, transactions: block.transactions.length });
 }
 
-async function applyTransactions(ctx: Context, sql: Sql, network: Network, loaded: LoadedBlock, blockId: bigint, nowMs: number): Promise<void> {
+async function applyTransactions(
+  ctx: Context,
+  sql: Sql,
+  network: Network,
+  loaded: LoadedBlock,
+  blockId: bigint,
+  nowMs: number,
+): Promise<void> {
   const { block } = loaded;
   const changes = decideBlock(block, {
     network: network.id,
@@ -66,21 +81,43 @@ async function applyTransactions(ctx: Context, sql: Sql, network: Network, loade
     nativeAsset: network.nativeAsset,
     blockId,
     ownerOf: loaded.ownerOf,
-    ownByRef: await ownByRefs(sql, network.id, block.transactions.flatMap((transaction) => transaction.refs)),
+    ownByRef: await ownByRefs(
+      sql,
+      network.id,
+      block.transactions.flatMap((transaction) => transaction.refs),
+    ),
     confirmationsFor: (asset, amount) => {
       const rule = network.config.assets.find((one) => one.asset === asset);
       if (!rule) throw new Failure('unknown-asset', `${asset} has no rule on ${network.id}`);
-      return confirmationsRequired(rule.confirmations.map(({ below, confirmations }) => ({ below: below === null ? null : BigInt(below), confirmations })), amount);
+      return confirmationsRequired(
+        rule.confirmations.map(({ below, confirmations }) => ({
+          below: below === null ? null : BigInt(below),
+          confirmations,
+        })),
+        amount,
+      );
     },
   });
   const events: NewEvent[] = [];
-  const ids = await upsertSeenDeposits(sql, network.id, { id: blockId, height: block.height }, changes.deposits, ctx.newId, nowMs);
+  const ids = await upsertSeenDeposits(
+    sql,
+    network.id,
+    { id: blockId, height: block.height },
+    changes.deposits,
+    ctx.newId,
+    nowMs,
+  );
   for (const [i, deposit] of changes.deposits.entries()) {
-    events.push({ id: ctx.newId(), type: deposit.doubt === null ? 'deposit.seen' : 'deposit.quarantined', resource: 'deposit', resourceId: ids[i]! });
+    events.push({
+      id: ctx.newId(),
+      type: deposit.doubt === null ? 'deposit.seen' : 'deposit.quarantined',
+      resource: 'deposit',
+      resourceId: ids[i]!,
+    });
   }
   for (const inclusion of changes.inclusions) {
     if (inclusion.succeeded) {
-      await markIncluded(sql, inclusion, { id: blockId, height: block.height });
+      if (!(await markIncluded(sql, inclusion, { id: blockId, height: block.height }))) continue;
       for (const left of await leftBehind(sql, loaded, inclusion)) {
         changes.alarms.push({
           code: 'sweep-moved-nothing',
@@ -91,9 +128,20 @@ async function applyTransactions(ctx: Context, sql: Sql, network: Network, loade
       for (const id of await markPaidBy(sql, inclusion.transactionId, nowMs)) {
         events.push({ id: ctx.newId(), type: 'withdrawal.included', resource: 'withdrawal', resourceId: id });
       }
-    } else {
-      await reopenReverted(sql, inclusion.transactionId, `${inclusion.txid} was mined and reverted`);
-      await moveWithdrawals(sql, inclusion.transactionId, 'signing', nowMs);
+    } else if (await abandonReverted(sql, inclusion.transactionId, `${inclusion.txid} was mined and reverted`)) {
+      await network.abandon(sql, inclusion.transactionId);
+      await requeue(
+        sql,
+        inclusion.transactionId,
+        `${inclusion.txid} reverted`,
+        { pauseMs: refusedPauseMs, split: true },
+        nowMs,
+      );
+      changes.alarms.push({
+        code: 'payment-reverted',
+        subject: inclusion.transactionId,
+        message: `${inclusion.txid} was mined and reverted; its withdrawals are tried in smaller batches`,
+      });
     }
   }
   for (const alarm of changes.alarms) {
@@ -108,8 +156,14 @@ async function applyTransactions(ctx: Context, sql: Sql, network: Network, loade
  * Addresses that a sweep was to empty and that still hold coins. One that it did not move may be empty all the same: an
  * earlier sweep took this deposit along, or a stranger flushed it.
  */
-async function leftBehind(sql: Sql, loaded: LoadedBlock, inclusion: Inclusion): Promise<{ address: string; asset: string }[]> {
-  const unmoved = (await sweptDeposits(sql, inclusion.transactionId)).filter(({ address, asset }) => !inclusion.emptied.has(`${address} ${asset}`));
+async function leftBehind(
+  sql: Sql,
+  loaded: LoadedBlock,
+  inclusion: Inclusion,
+): Promise<{ address: string; asset: string }[]> {
+  const unmoved = (await sweptDeposits(sql, inclusion.transactionId)).filter(
+    ({ address, asset }) => !inclusion.emptied.has(`${address} ${asset}`),
+  );
   if (unmoved.length === 0 || !loaded.holdings) return [];
   const held = await loaded.holdings(unmoved);
   return unmoved.filter((_, i) => held[i]! > 0n);

@@ -17,7 +17,13 @@ export interface Loop {
  * `subject` that closes when a pass succeeds, and the pause grows. State is in the database, so a failed pass leaves
  * nothing half done.
  */
-export function startLoop(ctx: Context, name: string, subject: string, pauseMs: number, pass: () => Promise<number>): Loop {
+export function startLoop(
+  ctx: Context,
+  name: string,
+  subject: string,
+  pauseMs: number,
+  pass: () => Promise<number>,
+): Loop {
   let stopping = false;
   let failures = 0;
   let logged: string | undefined;
@@ -29,7 +35,13 @@ export function startLoop(ctx: Context, name: string, subject: string, pauseMs: 
     const code = error instanceof Failure ? error.code : 'job-failed';
     const message = error instanceof Error ? error.message : String(error);
     failures++;
-    if (logged !== code) ctx.log('job-failed', { job: name, code, message, ...(code === 'job-failed' && error instanceof Error ? { stack: error.stack } : {}) });
+    if (logged !== code)
+      ctx.log('job-failed', {
+        job: name,
+        code,
+        message,
+        ...(code === 'job-failed' && error instanceof Error ? { stack: error.stack } : {}),
+      });
     logged = code;
     const alarm = { id: ctx.newId(), code, subject: `${subject} ${name}`, message };
     alarmed = true;

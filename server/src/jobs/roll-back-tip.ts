@@ -26,21 +26,45 @@ export async function rollBackTip(ctx: Context, network: Network, tip: AppliedBl
     const events: NewEvent[] = [];
     const deposits = await lockDepositsOfBlock(sql, tip.id);
     const credited = deposits.filter((deposit) => deposit.state === 'credited');
-    const undone = credited.map((deposit) => ({ id: deposit.id, customerId: formatId('cus', deposit.customer_id), asset: deposit.asset, amount: deposit.amount, credits: deposit.credits }));
+    const undone = credited.map((deposit) => ({
+      id: deposit.id,
+      customerId: formatId('cus', deposit.customer_id),
+      asset: deposit.asset,
+      amount: deposit.amount,
+      credits: deposit.credits,
+    }));
     const blockPostings = (await transfersOf(sql, `block:${tip.id}`)).toReversed();
     const accounts = [
-      ...undone.flatMap(({ customerId, asset }) => [accountCodes.customer(customerId, asset), accountCodes.receivable(customerId, asset), accountCodes.unconfirmed(network.id, asset)]),
+      ...undone.flatMap(({ customerId, asset }) => [
+        accountCodes.customer(customerId, asset),
+        accountCodes.receivable(customerId, asset),
+        accountCodes.unconfirmed(network.id, asset),
+      ]),
       ...blockPostings.flatMap((posting) => [posting.debit, posting.credit]),
     ];
     const postings: Posting[] = decideUncredit(network.id, undone, await lockBalances(sql, accounts));
-    for (const deposit of deposits) events.push({ id: ctx.newId(), type: 'deposit.reversed', resource: 'deposit', resourceId: deposit.id });
-    await markOrphaned(sql, deposits.map((deposit) => deposit.id));
+    for (const deposit of deposits)
+      events.push({ id: ctx.newId(), type: 'deposit.reversed', resource: 'deposit', resourceId: deposit.id });
+    await markOrphaned(
+      sql,
+      deposits.map((deposit) => deposit.id),
+    );
 
     for (const transaction of await unincludeBlock(sql, tip.id)) {
-      const moved = await moveWithdrawals(sql, transaction.id, 'broadcast', nowMs);
-      for (const id of moved) events.push({ id: ctx.newId(), type: 'withdrawal.reorged', resource: 'withdrawal', resourceId: id });
+      const moved = await moveWithdrawals(sql, transaction.id, transaction.state, nowMs);
+      for (const id of moved)
+        events.push({ id: ctx.newId(), type: 'withdrawal.reorged', resource: 'withdrawal', resourceId: id });
       if (!transaction.wasFinal) continue;
-      await raiseAlarm(sql, { id: ctx.newId(), code: 'reorg-below-finality', subject: transaction.id, message: `block ${tip.height} of ${network.id} left the chain after its transaction ${transaction.id} counted as final` }, nowMs);
+      await raiseAlarm(
+        sql,
+        {
+          id: ctx.newId(),
+          code: 'reorg-below-finality',
+          subject: transaction.id,
+          message: `block ${tip.height} of ${network.id} left the chain after its transaction ${transaction.id} counted as final`,
+        },
+        nowMs,
+      );
       for (const settled of (await transfersOf(sql, `settle:${transaction.id}:${tip.id}`)).toReversed()) {
         postings.push(reverse(settled, { idem: `unsettle/${settled.idem}`, cause: `unsettle:${transaction.id}` }));
       }

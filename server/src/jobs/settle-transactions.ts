@@ -4,11 +4,12 @@ import type { Posting } from '@holdfast/core/ledger/posting.ts';
 import { baseUnits } from '@holdfast/core/money/base-units.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
+import { closeAlarms } from '../store/alarms.ts';
 import { tipBlock } from '../store/blocks.ts';
 import { lockFinal, markReplaced, setTransactionState } from '../store/chain-transactions.ts';
 import { insertEvents, type NewEvent } from '../store/events.ts';
 import { mustPost } from '../store/ledger/post-batch.ts';
-import { moveWithdrawals, withdrawalsOf } from '../store/withdrawals.ts';
+import { moveWithdrawals, requeue, withdrawalsOf } from '../store/withdrawals.ts';
 
 /** Consumes the holds of withdrawals whose transaction is final: the amount has left, the fee is earned. */
 export async function settleTransactions(ctx: Context, network: Network): Promise<number> {
@@ -20,18 +21,41 @@ export async function settleTransactions(ctx: Context, network: Network): Promis
     const postings: Posting[] = [];
     const events: NewEvent[] = [];
     for (const transaction of final) {
+      await closeAlarms(sql, `${transaction.id} broadcast`, nowMs);
       await setTransactionState(sql, transaction.id, ['included'], 'final');
       // The application of the block names the settlement, so that a reorg below finality undoes this one.
       const cause = `settle:${transaction.id}:${transaction.block_id}`;
       for (const row of await withdrawalsOf(sql, transaction.id)) {
         const hold = accountCodes.hold(formatId('cus', row.customer_id), row.asset);
         const idem = `settle/${row.id}/${transaction.block_id}`;
-        postings.push({ idem: `${idem}/amount`, cause, debit: hold, credit: accountCodes.inFlight(network.id, row.asset), amount: baseUnits(row.amount) });
-        if (row.fee > 0n) postings.push({ idem: `${idem}/fee`, cause, debit: hold, credit: accountCodes.feeRevenue(row.asset), amount: baseUnits(row.fee) });
+        postings.push({
+          idem: `${idem}/amount`,
+          cause,
+          debit: hold,
+          credit: accountCodes.inFlight(network.id, row.asset),
+          amount: baseUnits(row.amount),
+        });
+        if (row.fee > 0n)
+          postings.push({
+            idem: `${idem}/fee`,
+            cause,
+            debit: hold,
+            credit: accountCodes.feeRevenue(row.asset),
+            amount: baseUnits(row.fee),
+          });
         events.push({ id: ctx.newId(), type: 'withdrawal.settled', resource: 'withdrawal', resourceId: row.id });
       }
       await moveWithdrawals(sql, transaction.id, 'settled', nowMs);
-      await markReplaced(sql, transaction.id);
+      for (const id of await markReplaced(sql, transaction.id)) {
+        await network.abandon(sql, id);
+        await requeue(
+          sql,
+          id,
+          'its transaction was excluded by a final one',
+          { pauseMs: () => 0, split: false },
+          nowMs,
+        );
+      }
     }
     await insertEvents(sql, events, nowMs);
     await mustPost(sql, postings, nowMs);

@@ -1,16 +1,24 @@
 import { errorRow } from '@holdfast/core/contract/error-codes.ts';
 import { Failure } from '@holdfast/core/failure.ts';
+import { QuorumRefusal } from '@holdfast/core/withdrawals/quorum-refusal.ts';
+import { refusedPauseMs } from '@holdfast/core/withdrawals/refused-pause.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
 import { closeAlarms, raiseAlarm } from '../store/alarms.ts';
-import { type ChainTransactionRow, noteProblem, setTransactionState, storeSigned, transactionsIn } from '../store/chain-transactions.ts';
+import {
+  type ChainTransactionRow,
+  markRefused,
+  noteOffer,
+  noteProblem,
+  setTransactionState,
+  storeSigned,
+  transactionsIn,
+} from '../store/chain-transactions.ts';
 import { insertEvents } from '../store/events.ts';
-import { authorizedIntent, moveWithdrawals, requeue, withdrawalsOf } from '../store/withdrawals.ts';
+import { authorizedIntent, moveWithdrawals, owingNow, requeue, withdrawalsOf } from '../store/withdrawals.ts';
 
 /** Pause before a transaction that lacked signers is offered again; grows with each attempt. */
-const retryMs = (attempts: number): number => Math.min(30_000, 500 * 2 ** Math.min(attempts, 6));
-/** Pause of a withdrawal whose transaction was refused. */
-const refusedMs = 2_000;
+const retryMs = (attempts: number): number => Math.min(5_000, 500 * 2 ** Math.min(attempts, 6));
 
 /**
  * Has built payments signed and stores the bytes. Too few signers: the same content is offered again later. Refused:
@@ -27,8 +35,18 @@ export async function signTransactions(ctx: Context, network: Network): Promise<
 
 async function signOne(ctx: Context, network: Network, transaction: ChainTransactionRow): Promise<boolean> {
   const withdrawals = await withdrawalsOf(ctx.db, transaction.id);
-  ctx.step('sign-before-request');
   try {
+    const owing = await owingNow(
+      ctx.db,
+      withdrawals.map((row) => row.id),
+    );
+    if (owing.size > 0)
+      throw new Failure(
+        'withdrawals-blocked',
+        `a reversed deposit left the customers of ${[...owing].join(', ')} owing`,
+      );
+    await noteOffer(ctx.db, transaction.id);
+    ctx.step('sign-before-request');
     const batch = await network.sign(transaction.unsigned, withdrawals.map(authorizedIntent));
     ctx.step('sign-after-quorum');
     await ctx.db.transaction(async (sql) => {
@@ -42,28 +60,67 @@ async function signOne(ctx: Context, network: Network, transaction: ChainTransac
     return true;
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    await (errorRow(error.code).retryable ? wait(ctx, network, transaction, error) : abandon(ctx, network, transaction, error));
+    await (errorRow(error.code).retryable
+      ? wait(ctx, network, transaction, error)
+      : abandon(ctx, network, transaction, error));
     return false;
   }
 }
 
 async function wait(ctx: Context, network: Network, transaction: ChainTransactionRow, failure: Failure): Promise<void> {
   const nowMs = ctx.now();
-  await noteProblem(ctx.db, transaction.id, `${failure.code}: ${failure.message}`, nowMs + retryMs(transaction.attempts));
+  await noteProblem(
+    ctx.db,
+    transaction.id,
+    `${failure.code}: ${failure.message}`,
+    nowMs + retryMs(transaction.attempts),
+  );
   if (failure.code === 'signers-unavailable') {
-    await raiseAlarm(ctx.db, { id: ctx.newId(), code: failure.code, subject: `${network.id} signers`, message: failure.message }, nowMs);
+    await raiseAlarm(
+      ctx.db,
+      { id: ctx.newId(), code: failure.code, subject: `${network.id} signers`, message: failure.message },
+      nowMs,
+    );
   }
   ctx.log('sign-waits', { transaction: transaction.id, code: failure.code, problem: failure.message });
 }
 
-async function abandon(ctx: Context, network: Network, transaction: ChainTransactionRow, failure: Failure): Promise<void> {
+async function abandon(
+  ctx: Context,
+  network: Network,
+  transaction: ChainTransactionRow,
+  failure: Failure,
+): Promise<void> {
   const nowMs = ctx.now();
   await ctx.db.transaction(async (sql) => {
-    if (!(await setTransactionState(sql, transaction.id, ['built'], 'abandoned', `${failure.code}: ${failure.message}`))) return;
+    if (
+      !(await setTransactionState(sql, transaction.id, ['built'], 'abandoned', `${failure.code}: ${failure.message}`))
+    )
+      return;
+    if (failure instanceof QuorumRefusal && transaction.attempts === 0) await markRefused(sql, transaction.id);
     await network.abandon(sql, transaction.id);
-    const ids = await requeue(sql, transaction.id, `${failure.code}: ${failure.message}`, nowMs + refusedMs * (transaction.attempts + 1), nowMs);
-    await insertEvents(sql, ids.map((id) => ({ id: ctx.newId(), type: 'withdrawal.refused', resource: 'withdrawal', resourceId: id })), nowMs);
-    await raiseAlarm(sql, { id: ctx.newId(), code: 'signing-refused', subject: transaction.id, message: `${failure.code}: ${failure.message}` }, nowMs);
+    const ids = await requeue(
+      sql,
+      transaction.id,
+      `${failure.code}: ${failure.message}`,
+      { pauseMs: refusedPauseMs, split: true },
+      nowMs,
+    );
+    await insertEvents(
+      sql,
+      ids.map((id) => ({ id: ctx.newId(), type: 'withdrawal.refused', resource: 'withdrawal', resourceId: id })),
+      nowMs,
+    );
+    await raiseAlarm(
+      sql,
+      {
+        id: ctx.newId(),
+        code: 'signing-refused',
+        subject: transaction.id,
+        message: `${failure.code}: ${failure.message}`,
+      },
+      nowMs,
+    );
   });
   ctx.log('sign-refused', { transaction: transaction.id, code: failure.code, problem: failure.message });
 }

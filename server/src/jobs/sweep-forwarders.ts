@@ -15,9 +15,14 @@ export async function sweepForwarders(ctx: Context, network: Network): Promise<n
   if (!network.sweep) return 0;
   const waitMs = network.config.family === 'evm' ? network.config.sweep_wait_ms : 0;
   const nowMs = ctx.now();
-  const ready = await unsweptDeposits(ctx.db, network.id, nowMs - waitMs, itemsPerSweep);
+  const minimums = new Map(network.config.assets.map((rule) => [rule.asset, BigInt(rule.sweep_minimum)]));
+  const ready = await unsweptDeposits(ctx.db, network.id, nowMs - waitMs, minimums, itemsPerSweep);
   if (ready.length === 0) return 0;
-  const items = ready.map((row) => ({ customerId: formatId('cus', row.customer_id), index: Number(row.derivation_index), asset: row.asset }));
+  const items = ready.map((row) => ({
+    customerId: formatId('cus', row.customer_id),
+    index: Number(row.derivation_index),
+    asset: row.asset,
+  }));
   let prepared;
   try {
     prepared = await network.sweep.prepare(items);
@@ -30,8 +35,12 @@ export async function sweepForwarders(ctx: Context, network: Network): Promise<n
   const swept = await ctx.db.transaction(async (sql) => {
     const id = ctx.newId();
     const deposits = ready.flatMap((row) => row.deposit_ids);
-    if ((await markSwept(sql, deposits, id)) !== deposits.length) return 0;
-    await insertTransaction(sql, { id, network: network.id, kind: 'sweep', unsigned, conflictKeys: [], refs: [] }, nowMs);
+    if (!(await markSwept(sql, deposits, id))) return 0;
+    await insertTransaction(
+      sql,
+      { id, network: network.id, kind: 'sweep', unsigned, conflictKeys: [], refs: [] },
+      nowMs,
+    );
     await storeSigned(sql, id, await signed.seal(sql), nowMs);
     ctx.step('sweep-before-commit');
     return deposits.length;

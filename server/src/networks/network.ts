@@ -1,4 +1,5 @@
 import type { ScannedBlock } from '@holdfast/core/chains/chain.ts';
+import type { EndpointHeight } from '@holdfast/core/chains/endpoint-heights.ts';
 import type { AddressOwner } from '@holdfast/core/deposits/decide-block.ts';
 import type { AssetCode } from '@holdfast/core/money/asset.ts';
 import type { BaseUnits } from '@holdfast/core/money/base-units.ts';
@@ -77,14 +78,14 @@ export interface Network {
   /** @throws Failure invalid-address or network-mismatch. */
   parseAddress(text: string, pointer?: string): string;
   /** Whether an address is one of the system's own wallets or contracts (deposit addresses are looked up apart). */
-  isOwnWallet(address: string): boolean;
+  isOwnWallet(address: string): Promise<boolean>;
   /** Key under which scans look an address up: lower-case address or script in hex. */
   watchKey(address: string): string;
   /** The server's own derivation; a signer derives it too. @throws Failure key-missing before key generation. */
   depositAddress(customerId: string, index: number): Promise<string>;
 
-  /** Height that every endpoint has reached. */
-  height(): Promise<number>;
+  /** The highest block of each endpoint. */
+  heights(): Promise<readonly EndpointHeight[]>;
   hashAt(height: number): Promise<string>;
   loadBlock(height: number, hash: string): Promise<LoadedBlock>;
   /** Undoes `record` of a block. */

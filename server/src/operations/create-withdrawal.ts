@@ -10,6 +10,7 @@ import type { AssetRule } from '../config.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
 import { lockCustomer } from '../store/lock-customer.ts';
+import { changeByScript } from '../store/change-addresses.ts';
 import { ownersOfKeys } from '../store/deposit-addresses.ts';
 import { insertEvents } from '../store/events.ts';
 import { balancesWithPrefix } from '../store/ledger/balances.ts';
@@ -35,6 +36,7 @@ export async function createWithdrawal(ctx: Context, networks: ReadonlyMap<strin
   verifyAuthorization(intent, authorization, keys);
   const digest = intentDigestHex(intent);
   const nowMs = ctx.now();
+  const ownWallet = await network.isOwnWallet(destination);
 
   const id = await ctx.db.transaction(async (sql) => {
     if (!(await lockCustomer(sql, customerId))) throw new Failure('not-found', `no customer ${intent.customer}`, { pointer: '/intent/customer' });
@@ -56,11 +58,11 @@ export async function createWithdrawal(ctx: Context, networks: ReadonlyMap<strin
       rules,
       withdrawnToday: () => today,
       destination,
-      destinationIsOurs: network.isOwnWallet(destination) || (await ownersOfKeys(sql, network.id, [network.watchKey(destination)])).size > 0,
+      destinationIsOurs: ownWallet || (await ownersOfKeys(sql, network.id, [network.watchKey(destination)])).size > 0 || (await changeByScript(sql, network.id, [network.watchKey(destination)])).size > 0,
       owes: [...owed.values()].some((balance) => balance > 0n),
     });
     const withdrawalId = ctx.newId();
-    await insertWithdrawal(sql, {
+    const inserted = await insertWithdrawal(sql, {
       id: withdrawalId,
       customer_id: customerId,
       client_reference: body.client_reference,
@@ -77,6 +79,7 @@ export async function createWithdrawal(ctx: Context, networks: ReadonlyMap<strin
       expires_at_ms: BigInt(accepted.expiresAtMs),
       created_at_ms: BigInt(nowMs),
     });
+    if (!inserted) throw new Failure('client-reference-taken', `client_reference ${body.client_reference} names another customer’s withdrawal`, { pointer: '/client_reference' });
     await insertEvents(sql, [{ id: ctx.newId(), type: 'withdrawal.queued', resource: 'withdrawal', resourceId: withdrawalId }], nowMs);
     const [status] = await postBatch(sql, [{
       idem: `withdrawal/${withdrawalId}/hold`,

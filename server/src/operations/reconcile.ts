@@ -27,7 +27,7 @@ export async function reconcile(ctx: Context, networks: Iterable<Network>): Prom
 }
 
 async function reconcileNetwork(ctx: Context, network: Network): Promise<ReconciliationResource['rows']> {
-  let problem: unknown;
+  let problem = new Failure('node-unavailable', `the tip of ${network.id} moved ${tries} times during the reading`);
   for (let attempt = 0; attempt < tries; attempt++) {
     const before = await tipBlock(ctx.db, network.id);
     if (!before) return [];
@@ -55,7 +55,7 @@ async function reconcileNetwork(ctx: Context, network: Network): Promise<Reconci
       return { network: network.id, asset: rule.asset, decimals, height: before.height, ledger: mine.toString(), chain: theirs.toString(), difference: (mine - theirs).toString() };
     });
   }
-  throw problem ?? new Failure('node-unavailable', `the tip of ${network.id} moved ${tries} times during the reading`);
+  throw problem;
 }
 
 async function ledgerBalances(sql: Parameters<typeof balances>[0], network: Network): Promise<Map<string, bigint>> {

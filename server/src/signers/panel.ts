@@ -3,6 +3,10 @@ import { errorRow } from '@holdfast/core/contract/error-codes.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { canonicalJson } from '@holdfast/core/signing/intent.ts';
 import type { SignBitcoinRequest, SignEvmRequest, SignerPath, SignerRequest, SignerResponse, SignerStatus } from '@holdfast/core/signing/messages.ts';
+import { QuorumRefusal } from '@holdfast/core/withdrawals/quorum-refusal.ts';
+import { secp256k1 } from '@noble/curves/secp256k1.js';
+import { hexToBytes } from '@noble/hashes/utils.js';
+import { addr } from 'micro-eth-signer';
 import type { WalletKey } from '../store/wallet-keys.ts';
 import { aggregateInputs, type FrostInput } from './aggregate.ts';
 
@@ -22,7 +26,7 @@ export interface SignerPanel {
   /** Public key of the threshold wallet, the same from every signer. @throws Failure key-missing, signers-unavailable. */
   frostWallet(network: string): Promise<WalletKey>;
   /** A quorum of owner signatures over a Safe transaction. */
-  signEvm(request: SignEvmRequest, safeTxHash: string): Promise<OwnerSignature[]>;
+  signEvm(request: SignEvmRequest, expected: { readonly safeTxHash: string; readonly owners: readonly string[] }): Promise<OwnerSignature[]>;
   /** One BIP-340 signature an input. */
   signBitcoin(request: SignBitcoinRequest, wallet: { key: WalletKey; inputs: readonly FrostInput[] }): Promise<Uint8Array[]>;
 }
@@ -76,62 +80,113 @@ export function signerPanel(clients: readonly SignerClient[], quorum: number): S
       return first;
     },
 
-    signEvm: async (request, safeTxHash) =>
-      (await quorumOf(inTurn(), quorum, async (client) => {
+    async signEvm(request, { safeTxHash, owners }) {
+      const { results, problems } = await askInTurn(inTurn(), quorum, async (client) => {
         const answer = await client.call('/v1/sign/evm', request);
-        if (answer.safe_tx_hash !== safeTxHash) throw new Failure('payment-mismatch', `${client.id} signed ${answer.safe_tx_hash}, not ${safeTxHash}`);
+        if (answer.safe_tx_hash !== safeTxHash) throw unavailable(`${client.id} answers for ${answer.safe_tx_hash}, not ${safeTxHash}`, []);
+        const signed = recoverOwner(safeTxHash, answer.signature);
+        if (signed !== answer.owner.toLowerCase() || !owners.includes(signed)) {
+          throw unavailable(`${client.id} answers with a signature of ${signed}, which is not its owner key in the Safe`, []);
+        }
         return { owner: answer.owner, signature: answer.signature };
-      })),
+      });
+      if (results.length < quorum) throw verdict(problems, clients.length, quorum);
+      return results;
+    },
 
     async signBitcoin(request, wallet) {
-      // A share is worth nothing without the others of its session, so a signer that fails sends the whole round again
-      // with the ones left.
-      let panel = inTurn();
-      for (;;) {
-        const sessions = await quorumOf(panel, quorum, async (client) => ({ client, ...(await client.call('/v1/sign/bitcoin/commit', request)) }));
-        const lists = request.input_paths.map((_, i) => sessions.map((session) => session.commitments[i]!));
-        const answers = await Promise.allSettled(sessions.map(({ client, session }) => client.call('/v1/sign/bitcoin/share', { session, commitments: lists })));
-        const failed = answers.flatMap((answer, i) => (answer.status === 'rejected' ? [{ client: sessions[i]!.client, reason: answer.reason as unknown }] : []));
-        if (failed.length === 0) {
-          const shares = answers.map((answer, i) => ({
-            identifier: sessions[i]!.commitments[0]!.identifier,
-            shares: (answer as PromiseFulfilledResult<SignerResponse<'/v1/sign/bitcoin/share'>>).value.shares,
-          }));
-          return aggregateInputs(wallet.key, wallet.inputs, lists, shares, quorum, clients.length);
+      type Commitment = SignerResponse<'/v1/sign/bitcoin/commit'>;
+      const order = inTurn();
+      const committed = new Map<SignerClient, Commitment>();
+      const out = new Map<SignerClient, unknown>();
+      const problems: unknown[] = [];
+      // A share is worth nothing without the others of its session, and a bad one does not show whose fault it is: where
+      // a round fails, another set of signers is asked.
+      for (const panel of subsets(order, quorum)) {
+        await Promise.all(
+          panel.filter((client) => !committed.has(client) && !out.has(client)).map(async (client) => {
+            try {
+              committed.set(client, await client.call('/v1/sign/bitcoin/commit', request));
+            } catch (error) {
+              out.set(client, error);
+            }
+          }),
+        );
+        if (panel.some((client) => !committed.has(client))) continue;
+        try {
+          return await shareRound(panel.map((client) => ({ client, ...committed.get(client)! })), request, wallet, clients.length);
+        } catch (error) {
+          problems.push(error);
         }
-        panel = panel.filter((client) => !failed.some((one) => one.client === client));
-        if (panel.length < quorum) throw verdict(failed.map((one) => one.reason), panel.length, quorum);
+        // Its nonces are spent, whatever came of it.
+        for (const client of panel) committed.delete(client);
       }
+      // What failed after a quorum had accepted is no refusal: the same bytes are asked for again.
+      throw verdict([...out.values(), ...problems.map((problem) => unavailable('a signing round failed', [problem]))], clients.length, quorum);
     },
   };
 }
 
-/** Asks signers until `quorum` have agreed, others standing in for those that fail. */
-async function quorumOf<T>(clients: readonly SignerClient[], quorum: number, ask: (client: SignerClient) => Promise<T>): Promise<T[]> {
+/** Address (lower case) whose key made an r s v signature over 32 bytes; `nobody` for what is no signature. */
+function recoverOwner(hash: string, signature: string): string {
+  const bytes = hexToBytes(signature);
+  const recovered = new Uint8Array(65);
+  recovered[0] = bytes[64]! - 27;
+  recovered.set(bytes.subarray(0, 64), 1);
+  try {
+    return addr.fromPublicKey(secp256k1.recoverPublicKey(recovered, hexToBytes(hash), { prehash: false })).toLowerCase();
+  } catch {
+    return 'nobody';
+  }
+}
+
+type Session = { readonly client: SignerClient } & SignerResponse<'/v1/sign/bitcoin/commit'>;
+
+/** Round two of FROST with exactly these signers (RFC 9591, 5.2 and 5.3). */
+async function shareRound(sessions: readonly Session[], request: SignBitcoinRequest, wallet: { key: WalletKey; inputs: readonly FrostInput[] }, total: number): Promise<Uint8Array[]> {
+  const lists = request.input_paths.map((_, i) => sessions.map((session) => session.commitments[i]!));
+  // All are awaited, so that no request of this round is under way in the next.
+  const answers = await Promise.allSettled(sessions.map(({ client, session }) => client.call('/v1/sign/bitcoin/share', { session, commitments: lists })));
+  const shares = answers.map((answer, i) => {
+    if (answer.status === 'rejected') throw answer.reason;
+    return { identifier: sessions[i]!.commitments[0]!.identifier, shares: answer.value.shares };
+  });
+  return aggregateInputs(wallet.key, wallet.inputs, lists, shares, sessions.length, total);
+}
+
+/** Sets of `size` members, those of the first members first. */
+function* subsets<T>(members: readonly T[], size: number): Generator<T[]> {
+  if (size === 0) return yield [];
+  for (const [at, first] of members.entries()) {
+    for (const rest of subsets(members.slice(at + 1), size - 1)) yield [first, ...rest];
+  }
+}
+
+/** Asks as many at once as are still needed, others standing in for those that fail. */
+async function askInTurn<T>(clients: readonly SignerClient[], needed: number, ask: (client: SignerClient) => Promise<T>): Promise<{ results: T[]; problems: unknown[] }> {
   const waiting = [...clients];
   const results: T[] = [];
   const problems: unknown[] = [];
-  while (results.length < quorum && waiting.length > 0) {
-    const round = waiting.splice(0, quorum - results.length);
+  while (results.length < needed && waiting.length > 0) {
+    const round = waiting.splice(0, needed - results.length);
     for (const outcome of await Promise.allSettled(round.map(ask))) {
       if (outcome.status === 'fulfilled') results.push(outcome.value);
       else problems.push(outcome.reason);
     }
   }
-  if (results.length < quorum) throw verdict(problems, results.length, quorum);
-  return results;
+  return { results, problems };
 }
 
 const isAway = (error: unknown): boolean => error instanceof Failure && errorRow(error.code).retryable;
 
-/** Refused when so many refused for good that a quorum cannot come; otherwise unavailable, to try again. */
-function verdict(problems: readonly unknown[], willing: number, quorum: number): Error {
-  const away = problems.filter(isAway).length;
-  const refusal = problems.find((problem) => problem instanceof Failure && !isAway(problem));
-  if (refusal instanceof Failure && willing + away < quorum) return refusal;
+/** Refused when so many refused for good that those left are no quorum; otherwise unavailable, to try again. */
+function verdict(problems: readonly unknown[], total: number, quorum: number): Error {
+  const refusals = problems.filter((problem) => problem instanceof Failure && !isAway(problem));
+  const [refusal] = refusals;
+  if (refusal instanceof Failure && refusals.length > total - quorum) return new QuorumRefusal(refusal);
   const bug = problems.find((problem) => !(problem instanceof Failure));
   if (bug instanceof Error) return bug;
-  return unavailable(`${willing} of ${quorum} signers signed`, problems);
+  return unavailable(`fewer than ${quorum} of ${total} signers signed`, problems);
 }
 
 function unavailable(what: string, problems: readonly unknown[]): Failure {

@@ -26,7 +26,14 @@ const columns =
 
 export async function insertTransaction(
   sql: Sql,
-  row: { id: string; network: string; kind: 'withdrawal' | 'sweep'; unsigned: object; conflictKeys: readonly string[]; refs: readonly string[] },
+  row: {
+    id: string;
+    network: string;
+    kind: 'withdrawal' | 'sweep';
+    unsigned: object;
+    conflictKeys: readonly string[];
+    refs: readonly string[];
+  },
   nowMs: number,
 ): Promise<void> {
   await sql.query(
@@ -50,7 +57,12 @@ export async function hasOpenWithdrawalTransaction(sql: Sql, network: string): P
   return rows.length > 0;
 }
 
-export async function transactionsIn(sql: Sql, network: string, states: readonly TransactionState[], dueBeforeMs: number): Promise<ChainTransactionRow[]> {
+export async function transactionsIn(
+  sql: Sql,
+  network: string,
+  states: readonly TransactionState[],
+  dueBeforeMs: number,
+): Promise<ChainTransactionRow[]> {
   return sql.query<ChainTransactionRow>(
     `select ${columns} from chain_transaction where network = $1 and state = any ($2) and next_attempt_at_ms <= $3 order by id limit 100`,
     [network, states, dueBeforeMs],
@@ -67,6 +79,11 @@ export async function storeSigned(sql: Sql, id: string, signed: StoredTransactio
   return rows.length > 0;
 }
 
+/** Counts an offer to the signers before it is made: only a first offer that a quorum refuses was certainly never signed. */
+export async function noteOffer(sql: Sql, id: string): Promise<void> {
+  await sql.query('update chain_transaction set attempts = attempts + 1 where id = $1', [id]);
+}
+
 export async function markBroadcast(sql: Sql, id: string, nextAttemptAtMs: number, nowMs: number): Promise<void> {
   await sql.query(
     `update chain_transaction set state = case state when 'signed' then 'broadcast' else state end,
@@ -77,13 +94,20 @@ export async function markBroadcast(sql: Sql, id: string, nextAttemptAtMs: numbe
 }
 
 export async function noteProblem(sql: Sql, id: string, problem: string, nextAttemptAtMs: number): Promise<void> {
-  await sql.query(
-    'update chain_transaction set attempts = attempts + 1, last_problem = $2, next_attempt_at_ms = $3 where id = $1',
-    [id, problem.slice(0, 1000), nextAttemptAtMs],
-  );
+  await sql.query('update chain_transaction set last_problem = $2, next_attempt_at_ms = $3 where id = $1', [
+    id,
+    problem.slice(0, 1000),
+    nextAttemptAtMs,
+  ]);
 }
 
-export async function setTransactionState(sql: Sql, id: string, from: readonly TransactionState[], to: TransactionState, problem?: string): Promise<boolean> {
+export async function setTransactionState(
+  sql: Sql,
+  id: string,
+  from: readonly TransactionState[],
+  to: TransactionState,
+  problem?: string,
+): Promise<boolean> {
   const rows = await sql.query(
     'update chain_transaction set state = $3, last_problem = coalesce($4, last_problem) where id = $1 and state = any ($2) returning id',
     [id, from, to, problem?.slice(0, 1000) ?? null],
@@ -91,14 +115,24 @@ export async function setTransactionState(sql: Sql, id: string, from: readonly T
   return rows.length > 0;
 }
 
+/** Notes that no quorum of signers ever accepted an abandoned transaction. */
+export async function markRefused(sql: Sql, id: string): Promise<void> {
+  await sql.query(`update chain_transaction set refused = true where id = $1 and state = 'abandoned'`, [id]);
+}
+
 /**
- * Our transactions of a network that a block may show, by each of their names, with what they pay. Abandoned ones count:
- * whoever got hold of enough signatures may still send them.
+ * Our transactions of a network that a block shows, by each of their names, with what they pay. Every state counts:
+ * whoever got hold of enough signatures may send an abandoned one, and an envelope whose content a stranger sent first is
+ * mined all the same and costs gas.
  */
-export async function ownByRefs(sql: Sql, network: string, refs: readonly string[]): Promise<Map<string, OwnTransaction>> {
+export async function ownByRefs(
+  sql: Sql,
+  network: string,
+  refs: readonly string[],
+): Promise<Map<string, OwnTransaction>> {
   if (refs.length === 0) return new Map();
   const rows = await sql.query<{ id: string; kind: 'withdrawal' | 'sweep'; refs: string[] }>(
-    `select id, kind, refs from chain_transaction where network = $1 and refs && $2::text[] and state not in ('final', 'replaced')`,
+    `select id, kind, refs from chain_transaction where network = $1 and refs && $2::text[]`,
     [network, refs],
   );
   const payments = await sql.query<{ transaction_id: string; asset: string; amount: bigint }>(
@@ -114,15 +148,30 @@ export async function ownByRefs(sql: Sql, network: string, refs: readonly string
   return own;
 }
 
+/** @returns false when another block holds it already. */
 export async function markIncluded(
   sql: Sql,
   inclusion: { transactionId: string; txid: string; fee: bigint },
   block: { id: bigint; height: number },
-): Promise<void> {
-  await sql.query(
-    `update chain_transaction set state = 'included', txid = $2, fee = $3, block_id = $4, height = $5 where id = $1`,
+): Promise<boolean> {
+  const rows = await sql.query(
+    `update chain_transaction set txid = $2, fee = $3, block_id = $4, height = $5, state = 'included',
+            -- The nonce of one that had been given up may have been used again.
+            relayer_nonce = case when state in ('abandoned', 'replaced') then null else relayer_nonce end
+      where id = $1 and state not in ('included', 'final') returning id`,
     [inclusion.transactionId, inclusion.txid, inclusion.fee, block.id, block.height],
   );
+  return rows.length > 0;
+}
+
+/** Whether a transaction that may confirm or has confirmed holds one of the keys: whatever shares one can never be paid. */
+export async function holdsConflictKey(sql: Sql, network: string, keys: readonly string[]): Promise<boolean> {
+  const rows = await sql.query(
+    `select 1 from chain_transaction where network = $1 and conflict_keys && $2::text[]
+        and state in ('built', 'signed', 'broadcast', 'included', 'final') limit 1`,
+    [network, keys],
+  );
+  return rows.length > 0;
 }
 
 /**
@@ -140,33 +189,42 @@ export async function markReplaced(sql: Sql, finalId: string): Promise<string[]>
 }
 
 /**
- * A transaction that was mined and did nothing goes back to `built`: the Safe nonce is unused, so the same content is
- * signed again, in a fresh envelope.
+ * Gives up a transaction that was mined and did nothing. Its Safe nonce is unused, so its withdrawals are rebuilt at the
+ * same one and whatever is signed excludes it.
+ * @returns false when it was not in flight: a block holds its content already, in another envelope.
  */
-export async function reopenReverted(sql: Sql, id: string, problem: string): Promise<void> {
-  await sql.query(
-    `update chain_transaction set state = 'built', raw = null, relayer_nonce = null, broadcast_at_ms = null, attempts = attempts + 1, last_problem = $2 where id = $1`,
-    [id, problem],
-  );
+export async function abandonReverted(sql: Sql, id: string, problem: string): Promise<boolean> {
+  return setTransactionState(sql, id, ['signed', 'broadcast'], 'abandoned', problem);
 }
 
-/** Included transactions at the depth that counts as final, locked. */
+/**
+ * Included transactions at the depth that counts as final, locked. One that took something else than its payments waits
+ * for a person: its alarm is open.
+ */
 export async function lockFinal(sql: Sql, network: string, heightMax: number): Promise<ChainTransactionRow[]> {
   return sql.query<ChainTransactionRow>(
-    `select ${columns} from chain_transaction where network = $1 and state = 'included' and height <= $2 order by id limit 100 for update skip locked`,
+    `select ${columns} from chain_transaction where network = $1 and state = 'included' and height <= $2
+        and not exists (select from alarm where code = 'payment-differs' and subject = chain_transaction.id::text and closed_at_ms is null)
+      order by id limit 100 for update skip locked`,
     [network, heightMax],
   );
 }
 
-/** What a rolled-back block had included is back in flight. @returns those that were already final: deeper than finality. */
-export async function unincludeBlock(sql: Sql, blockId: bigint): Promise<{ id: string; wasFinal: boolean }[]> {
-  const rows = await sql.query<{ id: string; was_final: boolean }>(
+/**
+ * What a rolled-back block had included is back in flight; what others had sent, and we have no bytes of, is built again.
+ * @returns each with the state of its withdrawals, and whether it was final already: a reorg deeper than finality.
+ */
+export async function unincludeBlock(
+  sql: Sql,
+  blockId: bigint,
+): Promise<{ id: string; state: 'signing' | 'broadcast'; wasFinal: boolean }[]> {
+  const rows = await sql.query<{ id: string; state: 'signing' | 'broadcast'; was_final: boolean }>(
     `with hit as (select id, state = 'final' as was_final from chain_transaction where block_id = $1 and state in ('included', 'final') for update)
-     update chain_transaction t set state = 'broadcast', block_id = null, height = null, fee = null, next_attempt_at_ms = 0
-       from hit where t.id = hit.id returning t.id, hit.was_final`,
+     update chain_transaction t set state = case when raw is null then 'built' else 'broadcast' end, block_id = null, height = null, fee = null, next_attempt_at_ms = 0
+       from hit where t.id = hit.id returning t.id, case when raw is null then 'signing' else 'broadcast' end as state, hit.was_final`,
     [blockId],
   );
-  return rows.map((row) => ({ id: row.id, wasFinal: row.was_final }));
+  return rows.map((row) => ({ id: row.id, state: row.state, wasFinal: row.was_final }));
 }
 
 /** The next nonce of the relayer, in the transaction that stores the bytes: never one that stored bytes carry. */

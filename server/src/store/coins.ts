@@ -61,12 +61,17 @@ export async function rollBackCoins(sql: Sql, blockId: bigint): Promise<void> {
   await sql.query('update coin set block_id = null, height = null where block_id = $1', [blockId]);
 }
 
-/** Confirmed coins that nothing spends or reserves, largest first, locked; a coinbase needs 100 confirmations (maturity). */
+/**
+ * Confirmed coins that nothing spends or reserves, largest first, locked. A coinbase needs 100 confirmations (maturity).
+ * The coin of a deposit is spent when the deposit is credited: before, a reorg may take it away, and with it the
+ * withdrawal that spends it.
+ */
 export async function lockFreeCoins(sql: Sql, network: string, tipHeight: number, limit: number): Promise<CoinRow[]> {
   return sql.query<CoinRow>(
     `select txid, vout, address, script, branch, derivation_index, amount from coin
       where network = $1 and spent_by is null and reserved_by is null and block_id is not null
         and (not coinbase or height <= $2 - 100)
+        and not exists (select from deposit d where d.network = coin.network and d.txid = coin.txid and d.idx = 'vout:' || coin.vout and d.state <> 'credited')
       order by amount desc, txid, vout limit $3 for update skip locked`,
     [network, tipHeight, limit],
   );

@@ -32,7 +32,7 @@ export async function upsertSeenDeposits(
                             confirmations_required, seen_at_ms)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
        on conflict (network, txid, idx, asset) do update
-         set state = excluded.state, reason = excluded.reason, block_id = excluded.block_id, height = excluded.height,
+         set state = excluded.state, reason = excluded.reason, address_id = excluded.address_id, customer_id = excluded.customer_id, block_id = excluded.block_id, height = excluded.height,
              amount = excluded.amount, confirmations_required = excluded.confirmations_required
          where deposit.state = 'orphaned'
        returning id`,
@@ -85,20 +85,30 @@ export interface Unswept {
 }
 
 /** Forwarders that hold credited deposits nothing collects yet, oldest first, with those deposits. */
-export async function unsweptDeposits(sql: Sql, network: string, creditedBeforeMs: number, limit: number): Promise<Unswept[]> {
+export async function unsweptDeposits(
+  sql: Sql,
+  network: string,
+  creditedBeforeMs: number,
+  minimums: ReadonlyMap<string, bigint>,
+  limit: number,
+): Promise<Unswept[]> {
   return sql.query<Unswept>(
     `select a.customer_id, a.derivation_index, d.asset, array_agg(d.id order by d.id) as deposit_ids
        from deposit d join deposit_address a on a.id = d.address_id
       where d.network = $1 and d.state = 'credited' and d.sweep_id is null and d.credited_at_ms <= $2
-      group by a.customer_id, a.derivation_index, d.asset order by min(d.credited_at_ms), 2, 3 limit $3`,
-    [network, creditedBeforeMs, limit],
+      group by a.customer_id, a.derivation_index, d.asset
+     having sum(d.amount) >= coalesce((select m.minimum from unnest($4::text[], $5::numeric[]) as m (asset, minimum) where m.asset = d.asset), 0)
+      order by min(d.credited_at_ms), 2, 3 limit $3`,
+    [network, creditedBeforeMs, limit, [...minimums.keys()], [...minimums.values()]],
   );
 }
 
-/** @returns how many of the deposits were still unswept. */
-export async function markSwept(sql: Sql, ids: readonly string[], sweepId: string): Promise<number> {
-  const rows = await sql.query(`update deposit set sweep_id = $2 where id = any ($1) and sweep_id is null and state = 'credited' returning id`, [ids, sweepId]);
-  return rows.length;
+/** Gives deposits to a sweep, all of them or none. @returns false when one was swept or orphaned meanwhile. */
+export async function markSwept(sql: Sql, ids: readonly string[], sweepId: string): Promise<boolean> {
+  const locked = await sql.query(`select id from deposit where id = any ($1) and sweep_id is null and state = 'credited' order by id for update`, [ids]);
+  if (locked.length !== ids.length) return false;
+  await sql.query('update deposit set sweep_id = $2 where id = any ($1)', [ids, sweepId]);
+  return true;
 }
 
 /** Addresses and assets that a sweep was to empty. */

@@ -29,20 +29,41 @@ export interface WithdrawalRow {
 const columns = `w.id, w.customer_id, w.client_reference, w.network, w.asset, w.amount, w.fee, w.destination, w.memo, w.intent, w.digest,
   w.auth_key_id, w.auth_signature, w.expires_at_ms, w.state, w.reason, w.transaction_id, w.not_before_ms, w.created_at_ms, w.updated_at_ms`;
 
-export async function insertWithdrawal(sql: Sql, row: Omit<WithdrawalRow, 'state' | 'reason' | 'transaction_id' | 'updated_at_ms' | 'not_before_ms'>): Promise<void> {
-  await sql.query(
+/** @returns false when the client_reference is taken, also by a request of another customer that commits meanwhile. */
+export async function insertWithdrawal(
+  sql: Sql,
+  row: Omit<WithdrawalRow, 'state' | 'reason' | 'transaction_id' | 'updated_at_ms' | 'not_before_ms'>,
+): Promise<boolean> {
+  const inserted = await sql.query(
     `insert into withdrawal (id, customer_id, client_reference, network, asset, amount, fee, destination, memo, intent, digest,
                              auth_key_id, auth_signature, expires_at_ms, state, not_before_ms, created_at_ms, updated_at_ms)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12, $13, $14, 'queued', $15, $15, $15)`,
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12, $13, $14, 'queued', $15, $15, $15)
+     on conflict (client_reference) do nothing returning id`,
     [
-      row.id, row.customer_id, row.client_reference, row.network, row.asset, row.amount, row.fee, row.destination, row.memo,
-      JSON.stringify(row.intent), row.digest, row.auth_key_id, row.auth_signature, row.expires_at_ms, row.created_at_ms,
+      row.id,
+      row.customer_id,
+      row.client_reference,
+      row.network,
+      row.asset,
+      row.amount,
+      row.fee,
+      row.destination,
+      row.memo,
+      JSON.stringify(row.intent),
+      row.digest,
+      row.auth_key_id,
+      row.auth_signature,
+      row.expires_at_ms,
+      row.created_at_ms,
     ],
   );
+  return inserted.length > 0;
 }
 
 export async function withdrawalByReference(sql: Sql, clientReference: string): Promise<WithdrawalRow | null> {
-  const [row] = await sql.query<WithdrawalRow>(`select ${columns} from withdrawal w where client_reference = $1`, [clientReference]);
+  const [row] = await sql.query<WithdrawalRow>(`select ${columns} from withdrawal w where client_reference = $1`, [
+    clientReference,
+  ]);
   return row ?? null;
 }
 
@@ -52,7 +73,13 @@ export async function withdrawalByDigest(sql: Sql, digest: string): Promise<With
 }
 
 /** Base units that a customer asked for since a time and that were not given back; for the rolling limit. */
-export async function withdrawnSince(sql: Sql, customerId: string, network: string, asset: string, sinceMs: number): Promise<bigint> {
+export async function withdrawnSince(
+  sql: Sql,
+  customerId: string,
+  network: string,
+  asset: string,
+  sinceMs: number,
+): Promise<bigint> {
   const [row] = await sql.query<{ sum: bigint | null }>(
     `select sum(amount) as sum from withdrawal where customer_id = $1 and network = $2 and asset = $3 and created_at_ms > $4 and state <> 'released'`,
     [customerId, network, asset, sinceMs],
@@ -61,36 +88,79 @@ export async function withdrawnSince(sql: Sql, customerId: string, network: stri
 }
 
 export interface QueuedWithdrawal extends WithdrawalRow {
-  /** Conflict keys of earlier transactions that could still pay it. */
-  readonly earlier_keys: string[];
+  /** It was in a transaction; signers take that for excluded later than we do. */
+  readonly attempted: boolean;
+  /** No final transaction excludes that one, and a quorum of signers may have accepted it. */
+  readonly may_be_signed: boolean;
+  /** Payouts that may share its next transaction, itself included; null for any number. */
+  readonly company_max: number | null;
 }
 
-/** Queued withdrawals of a network whose time has come, oldest first; not those of customers who owe a receivable. */
-export async function queuedWithdrawals(sql: Sql, network: string, nowMs: number, limit: number): Promise<QueuedWithdrawal[]> {
+/** Transactions of withdrawal `w` that no final one excludes. */
+const openAttempts = `select from withdrawal_attempt a join chain_transaction t on t.id = a.transaction_id
+  where a.withdrawal_id = w.id and t.state <> 'replaced'`;
+
+/** Whether the customer of withdrawal `w` owes a receivable. Code units sort bytewise, so the unique index serves. */
+const owes = `exists (select from account r where r.balance > 0
+  and r.code >= 'receivable:cus_' || w.customer_id || ':' and r.code < 'receivable:cus_' || w.customer_id || ';')`;
+
+/**
+ * Queued withdrawals of a network whose time has come, oldest first. Those of customers who owe a receivable are left out
+ * until they expire.
+ */
+export async function queuedWithdrawals(
+  sql: Sql,
+  network: string,
+  nowMs: number,
+  limit: number,
+): Promise<QueuedWithdrawal[]> {
   return sql.query<QueuedWithdrawal>(
-    `select ${columns},
-            array(select unnest(t.conflict_keys) from withdrawal_attempt a join chain_transaction t on t.id = a.transaction_id
-                   where a.withdrawal_id = w.id and t.state <> 'replaced') as earlier_keys
+    `select ${columns}, w.company_max,
+            exists (select from withdrawal_attempt a where a.withdrawal_id = w.id) as attempted,
+            exists (${openAttempts} and not t.refused) as may_be_signed
        from withdrawal w
-      where w.network = $1 and w.state = 'queued' and w.not_before_ms <= $2
-        and not exists (select from account r where r.code like 'receivable:cus_' || w.customer_id || ':%' and r.balance > 0)
+      where w.network = $1 and w.state = 'queued' and w.not_before_ms <= $2 and (w.expires_at_ms <= $2 or not ${owes})
       order by w.id limit $3`,
     [network, nowMs, limit],
   );
 }
 
-/** Of these, the ones that are still queued, locked in id order. */
-export async function lockQueued(sql: Sql, ids: readonly string[]): Promise<WithdrawalRow[]> {
-  return sql.query<WithdrawalRow>(`select ${columns} from withdrawal w where id = any ($1) and state = 'queued' order by id for update`, [ids]);
+/** Of these withdrawals, those whose customers owe a receivable by now. */
+export async function owingNow(sql: Sql, ids: readonly string[]): Promise<Set<string>> {
+  const rows = await sql.query<{ id: string }>(`select w.id from withdrawal w where w.id = any ($1) and ${owes}`, [
+    ids,
+  ]);
+  return new Set(rows.map((row) => row.id));
 }
 
-export async function assignToTransaction(sql: Sql, ids: readonly string[], transactionId: string, nowMs: number): Promise<void> {
-  await sql.query(`update withdrawal set state = 'signing', transaction_id = $2, reason = null, updated_at_ms = $3 where id = any ($1)`, [ids, transactionId, nowMs]);
-  await sql.query('insert into withdrawal_attempt (withdrawal_id, transaction_id) select unnest($1::uuid[]), $2', [ids, transactionId]);
+/** Of these, the ones that are still queued, locked in id order. */
+export async function lockQueued(sql: Sql, ids: readonly string[]): Promise<WithdrawalRow[]> {
+  return sql.query<WithdrawalRow>(
+    `select ${columns} from withdrawal w where id = any ($1) and state = 'queued' order by id for update`,
+    [ids],
+  );
+}
+
+export async function assignToTransaction(
+  sql: Sql,
+  ids: readonly string[],
+  transactionId: string,
+  nowMs: number,
+): Promise<void> {
+  await sql.query(
+    `update withdrawal set state = 'signing', transaction_id = $2, reason = null, updated_at_ms = $3 where id = any ($1)`,
+    [ids, transactionId, nowMs],
+  );
+  await sql.query('insert into withdrawal_attempt (withdrawal_id, transaction_id) select unnest($1::uuid[]), $2', [
+    ids,
+    transactionId,
+  ]);
 }
 
 export async function withdrawalsOf(sql: Sql, transactionId: string): Promise<WithdrawalRow[]> {
-  return sql.query<WithdrawalRow>(`select ${columns} from withdrawal w where transaction_id = $1 order by id`, [transactionId]);
+  return sql.query<WithdrawalRow>(`select ${columns} from withdrawal w where transaction_id = $1 order by id`, [
+    transactionId,
+  ]);
 }
 
 /**
@@ -107,7 +177,12 @@ export async function markPaidBy(sql: Sql, transactionId: string, nowMs: number)
 }
 
 /** Moves every withdrawal of a transaction; returns their ids. */
-export async function moveWithdrawals(sql: Sql, transactionId: string, to: WithdrawalRowState, nowMs: number): Promise<string[]> {
+export async function moveWithdrawals(
+  sql: Sql,
+  transactionId: string,
+  to: WithdrawalRowState,
+  nowMs: number,
+): Promise<string[]> {
   const rows = await sql.query<{ id: string }>(
     'update withdrawal set state = $2, updated_at_ms = $3 where transaction_id = $1 and state <> $2 returning id',
     [transactionId, to, nowMs],
@@ -115,25 +190,61 @@ export async function moveWithdrawals(sql: Sql, transactionId: string, to: Withd
   return rows.map((row) => row.id).toSorted();
 }
 
-/** Back to the queue after a refusal: alone and later, so that one bad payout does not hold up the others. */
-export async function requeue(sql: Sql, transactionId: string, reason: string, notBeforeMs: number, nowMs: number): Promise<string[]> {
-  const rows = await sql.query<{ id: string }>(
-    `update withdrawal set state = 'queued', transaction_id = null, reason = $2, not_before_ms = $3, updated_at_ms = $4
-      where transaction_id = $1 and state = 'signing' returning id`,
-    [transactionId, reason.slice(0, 500), notBeforeMs, nowMs],
+/**
+ * Back to the queue, later.
+ * @param how `pauseMs` by the number of transactions that the withdrawal was in; `split` after a refusal: in transactions
+ * of half the size, so that the one bad payout is found in a few rounds and the others are paid on the way.
+ */
+export async function requeue(
+  sql: Sql,
+  transactionId: string,
+  reason: string,
+  how: { readonly pauseMs: (attempts: number) => number; readonly split: boolean },
+  nowMs: number,
+): Promise<string[]> {
+  const rows = await sql.query<{ id: string; attempts: number }>(
+    `select w.id, (select count(*)::int from withdrawal_attempt a where a.withdrawal_id = w.id) as attempts
+       from withdrawal w where w.transaction_id = $1 and w.state in ('signing', 'broadcast') order by w.id for update`,
+    [transactionId],
+  );
+  await sql.query(
+    `update withdrawal w set state = 'queued', transaction_id = null, reason = $1, not_before_ms = u.not_before_ms, updated_at_ms = $2,
+            company_max = coalesce($5, company_max)
+       from unnest($3::uuid[], $4::bigint[]) as u (id, not_before_ms) where w.id = u.id`,
+    [
+      reason.slice(0, 500),
+      nowMs,
+      rows.map((row) => row.id),
+      rows.map((row) => nowMs + how.pauseMs(row.attempts)),
+      how.split ? Math.max(1, Math.floor(rows.length / 2)) : null,
+    ],
   );
   return rows.map((row) => row.id);
 }
 
+/** Leaves queued withdrawals out of the next batches until a time, so that the ones behind them get their turn. */
+export async function postpone(sql: Sql, ids: readonly string[], notBeforeMs: number): Promise<void> {
+  await sql.query(`update withdrawal set not_before_ms = $2 where id = any ($1) and state = 'queued'`, [
+    ids,
+    notBeforeMs,
+  ]);
+}
+
 /**
- * Ends a queued withdrawal that no transaction was ever built for.
- * @returns false when it is not queued any more or was attempted: then it may still be paid and keeps its hold.
+ * Ends a queued withdrawal that nothing can pay any more.
+ * @param expired the intent has expired by every clock: what signers refused then stays unsigned.
+ * @returns false when it is not queued any more or may still be paid: then it keeps its hold.
  */
-export async function releaseUnattempted(sql: Sql, id: string, reason: string, nowMs: number): Promise<boolean> {
+export async function releaseUnpayable(
+  sql: Sql,
+  id: string,
+  how: { reason: string; expired: boolean },
+  nowMs: number,
+): Promise<boolean> {
   const rows = await sql.query(
-    `update withdrawal set state = 'released', reason = $2, updated_at_ms = $3
-      where id = $1 and state = 'queued' and not exists (select from withdrawal_attempt where withdrawal_id = $1) returning id`,
-    [id, reason.slice(0, 500), nowMs],
+    `update withdrawal w set state = 'released', reason = $2, updated_at_ms = $3
+      where id = $1 and state = 'queued' and not exists (${openAttempts} and not (t.refused and $4)) returning id`,
+    [id, how.reason.slice(0, 500), nowMs, how.expired],
   );
   return rows.length > 0;
 }

@@ -45,6 +45,7 @@ const abi = createContract([
     ],
     outputs: [],
   },
+  { type: 'function', name: 'simulateAndRevert', inputs: [address('target'), bytes('calldata')], outputs: [] },
   {
     type: 'function',
     name: 'flush',
@@ -76,8 +77,29 @@ export function buildWithdrawalBatch(input: {
   if (calls.length === 1) {
     return { to: first.to, value: first.value.toString(), data: hex(first.data), operation: 0, nonce };
   }
-  const data = hex(abi.multiSend.encodeInput(concatBytes(...calls.map(packCall))));
-  return { to: input.multiSend, value: '0', data, operation: 1, nonce };
+  return { to: input.multiSend, value: '0', data: encodeMultiSend(input.legs), operation: 1, nonce };
+}
+
+/** Calldata (0x hex) of MultiSendCallOnly.multiSend for these legs. */
+export function encodeMultiSend(legs: readonly WithdrawalLeg[]): string {
+  return hex(abi.multiSend.encodeInput(concatBytes(...legs.map((leg) => packCall(callOf(leg))))));
+}
+
+/**
+ * Calldata (0x hex) of Safe.simulateAndRevert: runs a DELEGATECALL in the Safe's place and reverts with what came of it, so
+ * that payouts can be tried with the sender and origin that they will have, without a signature.
+ */
+export function encodeSimulation(target: string, calldata: string): string {
+  return hex(abi.simulateAndRevert.encodeInput({ target, calldata: hexToBytes(calldata.slice(2)) }));
+}
+
+/**
+ * Whether a simulation succeeded, from the revert data (0x hex) of simulateAndRevert: success (32 bytes), length (32),
+ * returned bytes. Null when the data is not of that form.
+ */
+export function decodeSimulation(revertData: string): boolean | null {
+  const match = /^0x([0-9a-f]{64})[0-9a-f]{64}/i.exec(revertData);
+  return match?.[1] === undefined ? null : BigInt(`0x${match[1]}`) === 1n;
 }
 
 interface Call {

@@ -96,11 +96,13 @@ export function bitcoinNetwork(config: BitcoinNetwork, deps: { db: Database; pan
     config,
     nativeAsset,
     parseAddress: (text, pointer) => parseBitcoinAddress(text, params, pointer).address,
-    // Every address of this wallet is a deposit or change address, and those are looked up in the database.
-    isOwnWallet: () => false,
+    async isOwnWallet(address) {
+      const { script } = parseBitcoinAddress(address, params);
+      return (await changeByScript(db, id, [script])).size > 0;
+    },
     watchKey: (address) => parseBitcoinAddress(address, params).script,
     depositAddress: async (_customerId, index) => deriveWalletAddress((await wallet()).group, [0, index], params).address,
-    height: () => node.height(),
+    heights: () => node.heights(),
     hashAt: (height) => node.hashAt(height),
     loadBlock,
     unrecord: rollBackCoins,

@@ -1,3 +1,4 @@
+import { commonHeight, type EndpointHeight } from '@holdfast/core/chains/endpoint-heights.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { agree } from '../../nodes/agree.ts';
 import type { RpcEndpoint } from '../../nodes/json-rpc.ts';
@@ -15,8 +16,13 @@ export function bitcoinNode(endpoints: readonly RpcEndpoint[]) {
   if (!primary) throw new Failure('config-invalid', 'a Bitcoin network needs an endpoint');
 
   return {
+    async heights(): Promise<EndpointHeight[]> {
+      return Promise.all(endpoints.map(async (endpoint) => ({ endpoint: endpoint.name, height: await endpoint.call<number>('getblockcount', []) })));
+    },
+
+    /** Height that every endpoint has reached. */
     async height(): Promise<number> {
-      return Math.min(...(await Promise.all(endpoints.map((endpoint) => endpoint.call<number>('getblockcount', [])))));
+      return commonHeight(await this.heights());
     },
 
     async hashAt(height: number): Promise<string> {

@@ -93,18 +93,19 @@ async function buildPlan(sql: Sql, transactionId: string, payouts: readonly Payo
   const change = deriveWalletAddress(group, [1, index], params);
   const coin = (row: CoinRow): Coin => ({ txid: row.txid, vout: row.vout, amountSats: row.amount });
   const outputs = payouts.map((payout) => ({ script: parseBitcoinAddress(payout.destination, params).script, amountSats: payout.amount }));
-  const chosen = longestAffordable(outputs.length, (count) =>
+  const chosen = longestAffordable(outputs.length, (from, to) =>
     selectCoins({
       coins: [...rowOf.values()].map(coin),
       requiredCoins: required.map(coin),
-      payouts: outputs.slice(0, count),
+      payouts: outputs.slice(from, to),
       changeScript: change.script,
       feeRateSatVb: input.feeRate,
       inputsMax,
     }),
   );
   if (!chosen) return null;
-  const built = buildBatch({ coins: chosen.coins, payouts: outputs.slice(0, chosen.count), changeScript: change.script, feeRateSatVb: input.feeRate });
+  const { from, to } = chosen;
+  const built = buildBatch({ coins: chosen.coins, payouts: outputs.slice(from, to), changeScript: change.script, feeRateSatVb: input.feeRate });
   if (built.changeOutput !== null) await insertChangeAddress(sql, { network: id, index, address: change.address, script: change.script });
   const names = built.inputs.map(nameOf);
   await reserveCoins(sql, id, names, transactionId);
@@ -120,23 +121,35 @@ async function buildPlan(sql: Sql, transactionId: string, payouts: readonly Payo
     prevouts: spent.map((row) => ({ script: row.script, amount: row.amount.toString() })),
   };
   const refs = [`tx:${inspectBitcoinTransaction(built.rawTx).txid}`];
-  return { unsigned, refs, conflictKeys: names.map((name) => `coin:${name}`), pays: payouts.slice(0, chosen.count).map((payout) => payout.id) };
+  return { unsigned, refs, conflictKeys: names.map((name) => `coin:${name}`), pays: payouts.slice(from, to).map((payout) => payout.id) };
 }
 
-/** The most payouts from the front of the queue that the coins cover, by halving; null when not even one fits. */
-function longestAffordable(count: number, select: (count: number) => Coin[]): { count: number; coins: Coin[] } | null {
-  let best: { count: number; coins: Coin[] } | null = null;
-  let low = 1;
+/**
+ * The most payouts in a row that the coins cover, from the first that they cover at all, so that one that is too large
+ * does not hold up those behind it; null when not even one fits.
+ */
+function longestAffordable(count: number, select: (from: number, to: number) => Coin[]): { from: number; to: number; coins: Coin[] } | null {
+  for (let from = 0; from < count; from++) {
+    const found = longestFrom(from, count, select);
+    if (found) return found;
+  }
+  return null;
+}
+
+/** By halving. */
+function longestFrom(from: number, count: number, select: (from: number, to: number) => Coin[]): { from: number; to: number; coins: Coin[] } | null {
+  let best: { from: number; to: number; coins: Coin[] } | null = null;
+  let low = from + 1;
   let high = count;
   // All of them fit as a rule, so that is tried first.
-  let middle = count;
-  for (; low <= high; middle = Math.floor((low + high) / 2)) {
+  let to = count;
+  for (; low <= high; to = Math.floor((low + high) / 2)) {
     try {
-      best = { count: middle, coins: select(middle) };
-      low = middle + 1;
+      best = { from, to, coins: select(from, to) };
+      low = to + 1;
     } catch (error) {
       if (!(error instanceof Failure) || error.code !== 'insufficient-funds') throw error;
-      high = middle - 1;
+      high = to - 1;
     }
   }
   return best;

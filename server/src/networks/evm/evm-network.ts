@@ -15,21 +15,33 @@ import { evmNode, type EvmNode, type Holding } from './evm-node.ts';
 import { evmPayments } from './evm-payments.ts';
 import { relayer } from './relayer.ts';
 
-/** Reads of one block asked in one request at most. */
-const holdingsPerRequest = 500;
-
 /** An EVM network from its configuration row. @param relayerKey 32 bytes: pays gas, moves no customer funds. */
-export function evmNetwork(config: EvmNetwork, deps: { db: Database; panel: SignerPanel; relayerKey: Uint8Array; nativeAsset: AssetCode }): Network {
+export function evmNetwork(
+  config: EvmNetwork,
+  deps: { db: Database; panel: SignerPanel; relayerKey: Uint8Array; nativeAsset: AssetCode },
+): Network {
   const id = parseNetworkId(config.id);
   const endpoints = config.endpoints.map((url) => rpcEndpoint(url));
   const node = evmNode(endpoints);
   const gas = relayer(id, deps.relayerKey, node, BigInt(config.max_fee_per_gas));
   const safe = config.safe.toLowerCase();
   const relayerAddress = gas.address.toLowerCase();
-  const tokens = new Map(config.assets.flatMap((rule) => (rule.contract === null ? [] : [[rule.contract.toLowerCase(), rule.asset] as const])));
-  const own = new Set([config.safe, config.multi_send, config.registry, config.forwarder_factory, gas.address, ...tokens.keys()].map((address) => address.toLowerCase()));
+  const tokens = new Map(
+    config.assets.flatMap((rule) =>
+      rule.contract === null ? [] : [[rule.contract.toLowerCase(), rule.asset] as const],
+    ),
+  );
+  const own = new Set(
+    [config.safe, config.multi_send, config.registry, config.forwarder_factory, gas.address, ...tokens.keys()].map(
+      (address) => address.toLowerCase(),
+    ),
+  );
   const depositAddress = (customerId: string, index: number): string =>
-    forwarderAddress({ factory: config.forwarder_factory, initCodeHash: `0x${config.forwarder_init_code_hash}`, salt: forwarderSalt(customerId, index) });
+    forwarderAddress({
+      factory: config.forwarder_factory,
+      initCodeHash: `0x${config.forwarder_init_code_hash}`,
+      salt: forwarderSalt(customerId, index),
+    });
 
   return {
     id,
@@ -37,10 +49,10 @@ export function evmNetwork(config: EvmNetwork, deps: { db: Database; panel: Sign
     config,
     nativeAsset: deps.nativeAsset,
     parseAddress: parseEvmAddress,
-    isOwnWallet: (address) => own.has(address.toLowerCase()),
+    isOwnWallet: async (address) => own.has(address.toLowerCase()),
     watchKey: (address) => address.toLowerCase(),
     depositAddress: async (customerId, index) => depositAddress(customerId, index),
-    height: () => node.height(),
+    heights: () => node.heights(),
     hashAt: (height) => node.hashAt(height),
     loadBlock: (_height, hash) =>
       loadEvmBlock(hash, node, { tokens, nativeAsset: deps.nativeAsset }, async (keys) => {
@@ -56,14 +68,14 @@ export function evmNetwork(config: EvmNetwork, deps: { db: Database; panel: Sign
         config.assets.map((rule) => ({ contract: rule.contract, address, asset: rule.asset })),
       );
       const totals = new Map<AssetCode, bigint>();
-      for (let at = 0; at < holdings.length; at += holdingsPerRequest) {
-        const slice = holdings.slice(at, at + holdingsPerRequest);
-        const amounts = await node.balances(slice, hash);
-        for (const [i, { asset }] of slice.entries()) totals.set(asset, (totals.get(asset) ?? 0n) + amounts[i]!);
-      }
+      const amounts = await node.balances(holdings, hash);
+      for (const [i, { asset }] of holdings.entries()) totals.set(asset, (totals.get(asset) ?? 0n) + amounts[i]!);
       return totals;
     },
-    broadcast: (raw) => offerToAll(endpoints, (endpoint) => endpoint.call('eth_sendRawTransaction', [`0x${Buffer.from(raw).toString('hex')}`])),
+    broadcast: (raw) =>
+      offerToAll(endpoints, (endpoint) =>
+        endpoint.call('eth_sendRawTransaction', [`0x${Buffer.from(raw).toString('hex')}`]),
+      ),
     abandon: async () => undefined,
     ...evmPayments(config, { node, gas, panel: deps.panel, nativeAsset: deps.nativeAsset }),
   };
@@ -84,12 +96,19 @@ async function loadEvmBlock(
   const owners = await lookUp([...asked]);
   const watch: EvmWatch = { ...assets, kindOf: (address) => owners.get(address)?.kind };
   const pairs = touchedTokenBalances(content.receipts, watch);
-  const [before, after] = await Promise.all([node.balances(pairs, content.header.parentHash), node.balances(pairs, hash)]);
+  const [before, after] = await Promise.all([
+    node.balances(pairs, content.header.parentHash),
+    node.balances(pairs, hash),
+  ]);
   const balanceDeltas = pairs.map((pair, i) => ({ ...pair, delta: after[i]! - before[i]! }));
   return {
     block: scanEvmBlock({ ...content, balanceDeltas }, watch),
     ownerOf: (address) => owners.get(address.toLowerCase()),
     record: async () => undefined,
-    holdings: (asked) => node.balances(asked.map(({ address, asset }) => ({ contract: contractOf.get(asset) ?? null, address })), hash),
+    holdings: (asked) =>
+      node.balances(
+        asked.map(({ address, asset }) => ({ contract: contractOf.get(asset) ?? null, address })),
+        hash,
+      ),
   };
 }

@@ -1,3 +1,4 @@
+import { commonHeight, type EndpointHeight } from '@holdfast/core/chains/endpoint-heights.ts';
 import type { EvmCallFrame, EvmHeader, EvmReceipt, EvmTrace } from '@holdfast/core/chains/evm/node-block.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { createContract } from 'micro-eth-signer/abi.js';
@@ -5,11 +6,21 @@ import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { agree } from '../../nodes/agree.ts';
 import { type RpcEndpoint, RpcError } from '../../nodes/json-rpc.ts';
 
+/** Addresses asked for in one request. */
+const holdingsPerRequest = 500;
+const larger = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+
 export const hexNumber = (value: number | bigint): string => `0x${value.toString(16)}`;
 const hex = (bytes: Uint8Array): string => `0x${bytesToHex(bytes)}`;
 
 const reads = createContract([
-  { type: 'function', name: 'balanceOf', inputs: [{ name: 'account', type: 'address' }], outputs: [{ name: 'balance', type: 'uint256' }] },
+  {
+    type: 'function',
+    name: 'balanceOf',
+    inputs: [{ name: 'account', type: 'address' }],
+    outputs: [{ name: 'balance', type: 'uint256' }],
+  },
+  { type: 'function', name: 'getOwners', inputs: [], outputs: [{ name: 'owners', type: 'address[]' }] },
   { type: 'function', name: 'nonce', inputs: [], outputs: [{ name: 'nonce', type: 'uint256' }] },
 ] as const);
 
@@ -28,7 +39,12 @@ export interface EvmCall {
 }
 
 // Endpoints may run different node software: only the fields that the scan reads have to agree.
-const slimHeader = ({ number, hash, parentHash, timestamp }: EvmHeader): EvmHeader => ({ number, hash, parentHash, timestamp });
+const slimHeader = ({ number, hash, parentHash, timestamp }: EvmHeader): EvmHeader => ({
+  number,
+  hash,
+  parentHash,
+  timestamp,
+});
 const slimReceipt = (receipt: EvmReceipt): EvmReceipt => ({
   transactionHash: receipt.transactionHash,
   blockHash: receipt.blockHash,
@@ -52,10 +68,33 @@ export function evmNode(endpoints: readonly RpcEndpoint[]) {
   const [primary] = endpoints;
   if (!primary) throw new Failure('config-invalid', 'an EVM network needs an endpoint');
 
+  const readBalances = async (holdings: readonly Holding[], at: { blockHash: string }): Promise<bigint[]> => {
+    const values = await agree(endpoints, `balances at block ${at.blockHash}`, async (endpoint) => {
+      const read = await endpoint.batch<string[]>(
+        holdings.map(({ contract, address }) =>
+          contract === null
+            ? { method: 'eth_getBalance', params: [address, at] }
+            : { method: 'eth_call', params: [{ to: contract, data: hex(reads.balanceOf.encodeInput(address)) }, at] },
+        ),
+      );
+      return read.map((value) => BigInt(value === '0x' ? '0x0' : value).toString());
+    });
+    return values.map(BigInt);
+  };
+
   return {
+    async heights(): Promise<EndpointHeight[]> {
+      return Promise.all(
+        endpoints.map(async (endpoint) => ({
+          endpoint: endpoint.name,
+          height: Number(await endpoint.call<string>('eth_blockNumber', [])),
+        })),
+      );
+    },
+
+    /** Height that every endpoint has reached. */
     async height(): Promise<number> {
-      const heights = await Promise.all(endpoints.map((endpoint) => endpoint.call<string>('eth_blockNumber', [])));
-      return Math.min(...heights.map(Number));
+      return commonHeight(await this.heights());
     },
 
     async hashAt(height: number): Promise<string> {
@@ -69,29 +108,33 @@ export function evmNode(endpoints: readonly RpcEndpoint[]) {
     /** Block content by hash: header, receipts and call traces, the same from every endpoint in all that a scan reads. */
     async block(hash: string): Promise<{ header: EvmHeader; receipts: EvmReceipt[]; traces: EvmTrace[] }> {
       return agree(endpoints, `content of block ${hash}`, async (endpoint) => {
-        const [header, receipts, traces] = await endpoint.batch<[EvmHeader | null, EvmReceipt[] | null, EvmTrace[] | null]>([
+        const [header, receipts, traces] = await endpoint.batch<
+          [EvmHeader | null, EvmReceipt[] | null, EvmTrace[] | null]
+        >([
           { method: 'eth_getBlockByHash', params: [hash, false] },
           { method: 'eth_getBlockReceipts', params: [hash] },
           { method: 'debug_traceBlockByHash', params: [hash, { tracer: 'callTracer' }] },
         ]);
-        if (!header || !receipts || !traces) throw new Failure('node-unavailable', `${endpoint.name} does not have block ${hash} whole`);
-        return { header: slimHeader(header), receipts: receipts.map(slimReceipt), traces: traces.map(({ txHash, result }) => ({ txHash, result: slimFrame(result) })) };
+        if (!header || !receipts || !traces)
+          throw new Failure('node-unavailable', `${endpoint.name} does not have block ${hash} whole`);
+        return {
+          header: slimHeader(header),
+          receipts: receipts.map(slimReceipt),
+          traces: traces.map(({ txHash, result }) => ({ txHash, result: slimFrame(result) })),
+        };
       });
     },
 
     /** Base units held at a block, by its hash (EIP-1898), in the order asked. */
     async balances(holdings: readonly Holding[], blockHash: string): Promise<bigint[]> {
       const at = { blockHash };
-      return agree(endpoints, `balances at block ${blockHash}`, async (endpoint) => {
-        const values = await endpoint.batch<string[]>(
-          holdings.map(({ contract, address }) =>
-            contract === null
-              ? { method: 'eth_getBalance', params: [address, at] }
-              : { method: 'eth_call', params: [{ to: contract, data: hex(reads.balanceOf.encodeInput(address)) }, at] },
-          ),
-        );
-        return values.map((value) => BigInt(value === '0x' ? '0x0' : value).toString());
-      }).then((values) => values.map(BigInt));
+      const found: bigint[] = [];
+      // Nodes bound the size of a batch.
+      for (let from = 0; from < holdings.length; from += holdingsPerRequest) {
+        const values = await readBalances(holdings.slice(from, from + holdingsPerRequest), at);
+        found.push(...values);
+      }
+      return found;
     },
 
     async safeNonce(safe: string): Promise<bigint> {
@@ -101,34 +144,71 @@ export function evmNode(endpoints: readonly RpcEndpoint[]) {
       return reads.nonce.decodeOutput(hexToBytes(nonce.slice(2)));
     },
 
-    /** Why a call would revert, null when it would not; by the first endpoint, since it is advice and not evidence. */
-    async revertReason(call: EvmCall, gasMax: bigint): Promise<string | null> {
-      try {
-        await primary.call('eth_call', [{ from: call.from, to: call.to, value: hexNumber(call.value), data: call.data, gas: hexNumber(gasMax) }, 'latest']);
-        return null;
-      } catch (error) {
-        if (error instanceof RpcError) return error.message.slice(0, 200);
-        throw error;
-      }
+    /**
+     * Runs a call that reverts by design and returns its revert data (0x hex), agreed by all endpoints.
+     * @throws Failure node-unavailable when a node gives no revert data.
+     */
+    async revertData(call: EvmCall, gasMax: bigint): Promise<string> {
+      return agree(endpoints, 'the outcome of a simulation', async (endpoint) => {
+        try {
+          await endpoint.call('eth_call', [
+            { from: call.from, to: call.to, value: hexNumber(call.value), data: call.data, gas: hexNumber(gasMax) },
+            'latest',
+          ]);
+        } catch (error) {
+          if (error instanceof RpcError && typeof error.data === 'string') return error.data;
+          throw error instanceof RpcError
+            ? new Failure('node-unavailable', `${endpoint.name}: ${error.message}`)
+            : error;
+        }
+        throw new Failure('node-unavailable', `${endpoint.name} ran a simulation that should have reverted`);
+      });
     },
 
-    /** Gas that a call takes. @throws RpcError when it would revert. */
+    /** Gas that a call takes: the most that any endpoint says. @throws RpcError when it would revert. */
     async estimateGas(call: EvmCall): Promise<bigint> {
-      return BigInt(await primary.call<string>('eth_estimateGas', [{ from: call.from, to: call.to, value: hexNumber(call.value), data: call.data }, 'latest']));
+      const estimates = await Promise.all(
+        endpoints.map((endpoint) =>
+          endpoint.call<string>('eth_estimateGas', [
+            { from: call.from, to: call.to, value: hexNumber(call.value), data: call.data },
+            'latest',
+          ]),
+        ),
+      );
+      return estimates.map(BigInt).reduce(larger);
     },
 
-    /** Wei per gas: base fee of the newest block and the node's suggested tip (EIP-1559). */
+    /** Wei per gas: base fee of the newest block and the suggested tip (EIP-1559), the highest of any endpoint. */
     async fees(): Promise<{ baseFee: bigint; tip: bigint }> {
-      const [block, tip] = await primary.batch<[{ baseFeePerGas?: string }, string]>([
-        { method: 'eth_getBlockByNumber', params: ['latest', false] },
-        { method: 'eth_maxPriorityFeePerGas', params: [] },
-      ]);
-      return { baseFee: BigInt(block.baseFeePerGas ?? '0x0'), tip: BigInt(tip) };
+      const seen = await Promise.all(
+        endpoints.map((endpoint) =>
+          endpoint.batch<[{ baseFeePerGas?: string }, string]>([
+            { method: 'eth_getBlockByNumber', params: ['latest', false] },
+            { method: 'eth_maxPriorityFeePerGas', params: [] },
+          ]),
+        ),
+      );
+      return {
+        baseFee: seen.map(([block]) => BigInt(block.baseFeePerGas ?? '0x0')).reduce(larger),
+        tip: seen.map(([, tip]) => BigInt(tip)).reduce(larger),
+      };
     },
 
-    /** Transactions of an account in the chain, by the first endpoint. */
+    /** Transactions of an account in the chain. */
     async accountNonce(address: string): Promise<bigint> {
-      return BigInt(await primary.call<string>('eth_getTransactionCount', [address, 'latest']));
+      return BigInt(
+        await agree(endpoints, `nonce of ${address}`, (endpoint) =>
+          endpoint.call<string>('eth_getTransactionCount', [address, 'latest']),
+        ),
+      );
+    },
+
+    /** Owners of a Safe, lower case. */
+    async safeOwners(safe: string): Promise<string[]> {
+      const owners = await agree(endpoints, `owners of Safe ${safe}`, (endpoint) =>
+        endpoint.call<string>('eth_call', [{ to: safe, data: hex(reads.getOwners.encodeInput()) }, 'latest']),
+      );
+      return reads.getOwners.decodeOutput(hexToBytes(owners.slice(2))).map((owner) => owner.toLowerCase());
     },
   };
 }

@@ -1,4 +1,13 @@
-import { buildWithdrawalBatch, encodeExecTransaction, encodeFlush, packSignatures, type WithdrawalLeg } from '@holdfast/core/chains/evm/build.ts';
+import {
+  buildWithdrawalBatch,
+  decodeSimulation,
+  encodeExecTransaction,
+  encodeFlush,
+  encodeMultiSend,
+  encodeSimulation,
+  packSignatures,
+  type WithdrawalLeg,
+} from '@holdfast/core/chains/evm/build.ts';
 import { forwarderSalt } from '@holdfast/core/chains/evm/forwarder.ts';
 import { safeTransactionHash } from '@holdfast/core/chains/evm/safe-transaction.ts';
 import { Failure } from '@holdfast/core/failure.ts';
@@ -15,9 +24,16 @@ import type { Relayer } from './relayer.ts';
 
 /** A recipient that needs more gas than this is set aside: it could burn the batch's gas. */
 const legGasMax = 200_000n;
+/** First flush of a forwarder, which deploys it; the factory asks for 400,000 gas to be left for each. */
+const sweepItemGasMax = 600_000n;
+/** What the Safe itself takes: signatures, nonce, the loop over the legs. */
+const batchGasMax = 200_000n;
 
 interface UnsignedEvm {
   readonly safe_transaction: SafeTransaction;
+  /** What it pays as MultiSendCallOnly calldata, for the simulation; one payout too. */
+  readonly simulation: string;
+  readonly legs: number;
 }
 
 /** Payouts through the Safe and sweeps of forwarders. */
@@ -31,15 +47,21 @@ export function evmPayments(
   const leg = ({ asset, amount, destination }: Payout): WithdrawalLeg => {
     const contract = contractOf.get(asset);
     invariant(contract !== undefined, `${asset} is not on ${id}`);
-    return contract === null ? { kind: 'native', to: destination, amount } : { kind: 'erc20', contract, to: destination, amount };
+    return contract === null
+      ? { kind: 'native', to: destination, amount }
+      : { kind: 'erc20', contract, to: destination, amount };
   };
 
-  const hashOf = (tx: SafeTransaction): string => bytesToHex(safeTransactionHash({ chainId: evmChainId(id), safe: config.safe, tx }));
+  const hashOf = (tx: SafeTransaction): string =>
+    bytesToHex(safeTransactionHash({ chainId: evmChainId(id), safe: config.safe, tx }));
 
   async function affordable(payouts: readonly Payout[]): Promise<{ fits: Payout[]; short: Payout[] }> {
     const assets = [...new Set(payouts.map((payout) => payout.asset))];
     const hash = await node.hashAt(await node.height());
-    const amounts = await node.balances(assets.map((asset) => ({ contract: contractOf.get(asset) ?? null, address: config.safe })), hash);
+    const amounts = await node.balances(
+      assets.map((asset) => ({ contract: contractOf.get(asset) ?? null, address: config.safe })),
+      hash,
+    );
     const left = new Map(assets.map((asset, i) => [asset, amounts[i]!]));
     const fits: Payout[] = [];
     const short: Payout[] = [];
@@ -55,23 +77,45 @@ export function evmPayments(
     return { fits, short };
   }
 
+  /** Tries payouts as the chain will run them: sent by the relayer, paid by the Safe. */
+  async function succeeds(multiSendCalldata: string, legs: number): Promise<boolean> {
+    const call = {
+      from: gas.address,
+      to: config.safe,
+      value: 0n,
+      data: encodeSimulation(config.multi_send, multiSendCalldata),
+    };
+    const outcome = decodeSimulation(await node.revertData(call, batchGasMax + BigInt(legs) * legGasMax));
+    if (outcome === null)
+      throw new Failure('node-unavailable', `the Safe ${config.safe} cannot simulate; is it of version 1.3 or later?`);
+    return outcome;
+  }
+
   return {
     async surveyBatch(payouts) {
       const { fits, short } = await affordable(payouts);
       // Simulated one by one, so that a reverting recipient is set aside instead of failing the batch.
-      const reasons = await Promise.all(
-        fits.map(async (payout) => {
-          const one = buildWithdrawalBatch({ legs: [leg(payout)], nonce: 0n, multiSend: config.multi_send });
-          return node.revertReason({ from: config.safe, to: one.to, value: BigInt(one.value), data: one.data }, legGasMax);
-        }),
-      );
+      const fine = await Promise.all(fits.map((payout) => succeeds(encodeMultiSend([leg(payout)]), 1)));
       const nonce = await node.safeNonce(config.safe);
       return {
-        payable: fits.filter((_, i) => reasons[i] === null),
-        impossible: fits.flatMap(({ id: payoutId }, i) => (reasons[i] == null ? [] : [{ id: payoutId, reason: `destination-reverts: ${reasons[i]}` }])),
-        waiting: short.map((payout) => ({ id: payout.id, reason: `the hot wallet holds less than ${payout.amount} of ${payout.asset}` })),
+        payable: fits.filter((_, i) => fine[i]),
+        impossible: fits
+          .filter((_, i) => !fine[i])
+          .map((payout) => ({
+            id: payout.id,
+            reason: `destination-reverts: ${payout.destination} does not take ${payout.asset} within ${legGasMax} gas`,
+          })),
+        waiting: short.map((payout) => ({
+          id: payout.id,
+          reason: `the hot wallet holds less than ${payout.amount} of ${payout.asset}`,
+        })),
         async build(_sql, _transactionId, chosen) {
-          const unsigned: UnsignedEvm = { safe_transaction: buildWithdrawalBatch({ legs: chosen.map(leg), nonce, multiSend: config.multi_send }) };
+          const legs = chosen.map(leg);
+          const unsigned: UnsignedEvm = {
+            safe_transaction: buildWithdrawalBatch({ legs, nonce, multiSend: config.multi_send }),
+            simulation: encodeMultiSend(legs),
+            legs: legs.length,
+          };
           return {
             unsigned,
             conflictKeys: [`safe:${config.safe.toLowerCase()}:${nonce}`],
@@ -83,22 +127,41 @@ export function evmPayments(
     },
 
     async sign(unsigned, intents) {
-      const { safe_transaction } = unsigned as UnsignedEvm;
+      const { safe_transaction, simulation, legs } = unsigned as UnsignedEvm;
       const hash = hashOf(safe_transaction);
       const nonce = await node.safeNonce(config.safe);
       if (nonce > BigInt(safe_transaction.nonce)) {
         throw new Failure('would-revert', `Safe nonce ${safe_transaction.nonce} is used; the next is ${nonce}`);
       }
-      const signatures = await panel.signEvm({ network: id, safe_transaction, intents: [...intents] }, hash);
+      // Before anybody signs: what is signed and then fails can only be replaced, payout by payout, at the same nonce.
+      if (!(await succeeds(simulation, legs)))
+        throw new Failure('would-revert', `the batch of ${legs} at Safe nonce ${nonce} would revert`);
+      const owners = await node.safeOwners(config.safe);
+      const signatures = await panel.signEvm(
+        { network: id, safe_transaction, intents: [...intents] },
+        { safeTxHash: hash, owners },
+      );
       const calldata = encodeExecTransaction(safe_transaction, packSignatures(signatures));
-      return gas.prepare(config.safe, calldata, [`safe:${hash}`]);
+      return gas.prepare(config.safe, calldata, {
+        refs: [`safe:${hash}`],
+        gasMax: batchGasMax + BigInt(legs) * legGasMax,
+      });
     },
 
     sweep: {
       async prepare(items) {
-        const flush = items.map(({ customerId, index, asset }) => ({ salt: forwarderSalt(customerId, index), token: contractOf.get(asset) ?? null }));
+        const flush = items.map(({ customerId, index, asset }) => ({
+          salt: forwarderSalt(customerId, index),
+          token: contractOf.get(asset) ?? null,
+        }));
         const unsigned = { to: config.forwarder_factory, data: encodeFlush(flush) };
-        return { unsigned, signed: await gas.prepare(unsigned.to, unsigned.data, []) };
+        return {
+          unsigned,
+          signed: await gas.prepare(unsigned.to, unsigned.data, {
+            refs: [],
+            gasMax: BigInt(items.length) * sweepItemGasMax + batchGasMax,
+          }),
+        };
       },
     },
   };

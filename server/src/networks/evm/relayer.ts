@@ -27,13 +27,21 @@ export function relayer(network: NetworkId, privateKey: Uint8Array, node: EvmNod
      * Prices and fixes a call; it is signed in the transaction that stores it, because only there is its nonce known.
      * @throws Failure would-revert when the chain would revert it now, node-unavailable when gas is above the ceiling.
      */
-    async prepare(to: string, data: string, refs: readonly string[]): Promise<SignedBatch> {
+    async prepare(
+      to: string,
+      data: string,
+      options: { readonly refs: readonly string[]; readonly gasMax: bigint },
+    ): Promise<SignedBatch> {
       const { baseFee, tip } = await node.fees();
       const feePerGas = 2n * baseFee + tip;
       if (baseFee + tip > maxFeePerGas) {
-        throw new Failure('node-unavailable', `gas costs ${baseFee + tip} wei, above the ceiling of ${maxFeePerGas}`, { fix: 'Wait for cheaper gas or raise max_fee_per_gas.' });
+        throw new Failure('node-unavailable', `gas costs ${baseFee + tip} wei, above the ceiling of ${maxFeePerGas}`, {
+          fix: 'Wait for cheaper gas or raise max_fee_per_gas.',
+        });
       }
       const gasLimit = await estimate(node, { from: address, to, value: 0n, data });
+      if (gasLimit > options.gasMax)
+        throw new Failure('would-revert', `${to} would take ${gasLimit} gas, more than ${options.gasMax}`);
       const chainNonce = await node.accountNonce(address);
       return {
         async seal(sql: Sql) {
@@ -50,7 +58,12 @@ export function relayer(network: NetworkId, privateKey: Uint8Array, node: EvmNod
             maxPriorityFeePerGas: tip,
           }).signBy(privateKey);
           const txid = `0x${signed.hash.replace(/^0x/, '')}`.toLowerCase();
-          return { raw: hexToBytes(signed.toHex().replace(/^0x/, '')), txid, refs: [`tx:${txid}`, ...refs], relayerNonce: nonce };
+          return {
+            raw: hexToBytes(signed.toHex().replace(/^0x/, '')),
+            txid,
+            refs: [`tx:${txid}`, ...options.refs],
+            relayerNonce: nonce,
+          };
         },
       };
     },
@@ -58,11 +71,15 @@ export function relayer(network: NetworkId, privateKey: Uint8Array, node: EvmNod
 }
 export type Relayer = ReturnType<typeof relayer>;
 
-async function estimate(node: EvmNode, call: { from: string; to: string; value: bigint; data: string }): Promise<bigint> {
+async function estimate(
+  node: EvmNode,
+  call: { from: string; to: string; value: bigint; data: string },
+): Promise<bigint> {
   try {
     return ((await node.estimateGas(call)) * (100n + gasMarginPercent)) / 100n;
   } catch (error) {
-    if (error instanceof RpcError) throw new Failure('would-revert', `${call.to}: ${error.message.slice(0, 300)}`, { cause: error });
+    if (error instanceof RpcError)
+      throw new Failure('would-revert', `${call.to}: ${error.message.slice(0, 300)}`, { cause: error });
     throw error;
   }
 }

@@ -3,6 +3,7 @@ import { checkPosting, type Posting, type PostingStatus } from '@holdfast/core/l
 import { invariant } from '@holdfast/core/invariant.ts';
 import type { Sql } from '../database.ts';
 import { ensureAccounts } from './accounts.ts';
+import { lockBalances } from './balances.ts';
 
 /** Postings of one call; bounds the memory and the time that its accounts are locked. */
 export const postingsMax = 10_000;
@@ -53,12 +54,17 @@ function idOf(ids: ReadonlyMap<AccountCode, bigint>, code: AccountCode): bigint 
 }
 
 /**
- * postBatch for postings that must all hold: each is posted, or was before.
+ * postBatch for postings that must all hold, however many: each is posted, or was before.
  * @throws InvariantError naming the first that was refused; the caller's transaction rolls back.
  */
 export async function mustPost(sql: Sql, postings: readonly Posting[], nowMs: number): Promise<void> {
-  const statuses = await postBatch(sql, postings, nowMs);
-  statuses.forEach((status, index) => {
-    invariant(status === 'posted' || status === 'duplicate', `posting ${postings[index]?.idem} refused: ${status}`);
-  });
+  // A crowded block may hold more than one batch takes; the accounts of all are locked first, in one order.
+  if (postings.length > postingsMax) await lockBalances(sql, accountsOf(postings));
+  for (let at = 0; at < postings.length; at += postingsMax) {
+    const slice = postings.slice(at, at + postingsMax);
+    const statuses = await postBatch(sql, slice, nowMs);
+    statuses.forEach((status, index) => {
+      invariant(status === 'posted' || status === 'duplicate', `posting ${slice[index]?.idem} refused: ${status}`);
+    });
+  }
 }

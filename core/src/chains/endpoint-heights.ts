@@ -1,0 +1,25 @@
+import { invariant } from '../invariant.ts';
+
+/** The highest block that one endpoint of a network reports. */
+export interface EndpointHeight {
+  /** Without credentials. */
+  readonly endpoint: string;
+  readonly height: number;
+}
+
+/** Blocks that an endpoint may be behind another without a word: new ones reach the nodes at different times. */
+const behindMax = 2;
+
+/** Height that every endpoint has reached. */
+export function commonHeight(heights: readonly EndpointHeight[]): number {
+  invariant(heights.length > 0, 'a network has an endpoint');
+  return Math.min(...heights.map(({ height }) => height));
+}
+
+/** What to say of an endpoint that is too far behind another (or behind what is applied); null when all are level. */
+export function describeLag(heights: readonly EndpointHeight[]): string | null {
+  const ordered = heights.toSorted((a, b) => a.height - b.height);
+  const [lowest, highest] = [ordered[0], ordered.at(-1)];
+  if (!lowest || !highest || highest.height - lowest.height <= behindMax) return null;
+  return `${lowest.endpoint} is at block ${lowest.height}, ${highest.height - lowest.height} behind ${highest.endpoint}`;
+}
