@@ -4,7 +4,7 @@ import type { WithdrawalResource } from '@holdfast/core/contract/resources.ts';
 import { formatUnits } from '@holdfast/core/money/base-units.ts';
 import type { Devnet } from '../devnet.ts';
 import { evmNetworkId } from '../configure.ts';
-import { reorg } from '../evm/payments.ts';
+import { mine, reorg } from '../evm/payments.ts';
 import { assetsOf, type AssetName, awaitDeposit, awaitWithdrawal, type Customer, decimalsOf, joinCustomer, outsideAddress, payDeposit, requestWithdrawal } from './actors.ts';
 import { awaitCondition } from './await-condition.ts';
 
@@ -114,10 +114,12 @@ async function waitForSigners(devnet: Devnet, customer: Customer) {
 }
 
 async function reverseDeposit(devnet: Devnet, customer: Customer) {
-  const txid = await payDeposit(devnet, customer, 'USDT', '77');
-  const deposit = await awaitDeposit(devnet, customer, txid, 'credited');
   const rpcUrl = devnet.chains.anvil.url;
-  await reorg({ rpcUrl, depth: deposit.confirmations_required + 2 });
+  // The withdrawals before are left below the reorg.
+  await mine({ rpcUrl, blocks: 5 });
+  const txid = await payDeposit(devnet, customer, 'USDT', '77');
+  const { confirmations } = await awaitDeposit(devnet, customer, txid, 'credited');
+  await reorg({ rpcUrl, depth: confirmations + 2 });
   await awaitDeposit(devnet, customer, txid, 'orphaned');
   return { detail: '77 USDT credited, then taken back with its block', value: undefined };
 }
