@@ -26,7 +26,12 @@ export function endpointsOf(system: System, network: string): readonly RpcProxy[
 export async function awaitPasses(system: System, network: string, endpoint = 1, requests = 8): Promise<void> {
   const proxy = endpointsOf(system, network)[endpoint]!;
   const from = proxy.requestCount();
-  await awaitCondition(`passes of the server over ${network}`, async () => proxy.requestCount() >= from + requests, 30_000, 10);
+  await awaitCondition(
+    `passes of the server over ${network}`,
+    async () => proxy.requestCount() >= from + requests,
+    30_000,
+    10,
+  );
 }
 
 /** Follows both chains and lets the server act on what it found. */
@@ -60,17 +65,39 @@ export async function awaitAlarm(system: System, code: string, withinMs = 20_000
 
 /** Waits until no alarm of the code is open. */
 export async function awaitNoAlarm(system: System, code: string, withinMs = 30_000): Promise<void> {
-  await awaitCondition(`end of the alarm ${code}`, async () => (await openAlarms(system, code)).length === 0, withinMs, 30);
+  await awaitCondition(
+    `end of the alarm ${code}`,
+    async () => (await openAlarms(system, code)).length === 0,
+    withinMs,
+    30,
+  );
 }
 
 /** A call of the devnet's spare account, waiting in the pool. */
-export async function callContract(system: System, to: string, data: Uint8Array, options: { valueWei?: bigint; key?: string } = {}): Promise<string> {
+export async function callContract(
+  system: System,
+  to: string,
+  data: Uint8Array,
+  options: { valueWei?: bigint; key?: string } = {},
+): Promise<string> {
   const { key = devnetKeys.spare, valueWei = 0n } = options;
-  return sendTransaction({ rpcUrl: system.chains.anvil.url, key, to, data: toHex(data), valueWei, gasLimit: 3_000_000n });
+  return sendTransaction({
+    rpcUrl: system.chains.anvil.url,
+    key,
+    to,
+    data: toHex(data),
+    valueWei,
+    gasLimit: 3_000_000n,
+  });
 }
 
 /** A call that is mined at once and must succeed. */
-export async function callMined(system: System, to: string, data: Uint8Array, options: { valueWei?: bigint; key?: string } = {}): Promise<string> {
+export async function callMined(
+  system: System,
+  to: string,
+  data: Uint8Array,
+  options: { valueWei?: bigint; key?: string } = {},
+): Promise<string> {
   const txid = await callContract(system, to, data, options);
   await system.mineEvm();
   const receipt = await waitForReceipt(system.chains.anvil.url, txid);
@@ -99,18 +126,44 @@ export function forgedTransfer(to: string, amount: bigint, from = addressOfKey(d
 }
 
 const erc20 = createContract([
-  { type: 'function', name: 'balanceOf', inputs: [{ name: 'account', type: 'address' }], outputs: [{ name: 'balance', type: 'uint256' }] },
-  { type: 'function', name: 'setBlacklisted', inputs: [{ name: 'account', type: 'address' }, { name: 'barred', type: 'bool' }], outputs: [] },
+  {
+    type: 'function',
+    name: 'balanceOf',
+    inputs: [{ name: 'account', type: 'address' }],
+    outputs: [{ name: 'balance', type: 'uint256' }],
+  },
+  {
+    type: 'function',
+    name: 'setBlacklisted',
+    inputs: [
+      { name: 'account', type: 'address' },
+      { name: 'barred', type: 'bool' },
+    ],
+    outputs: [],
+  },
 ] as const);
 const forwarderAbi = createContract([
-  { type: 'function', name: 'flush', inputs: [{ name: 'salts', type: 'bytes32[]' }, { name: 'tokens', type: 'address[]' }], outputs: [] },
+  {
+    type: 'function',
+    name: 'flush',
+    inputs: [
+      { name: 'salts', type: 'bytes32[]' },
+      { name: 'tokens', type: 'address[]' },
+    ],
+    outputs: [],
+  },
 ] as const);
 
 /** What an address holds now, base units; native when the contract is null. */
 export async function holdingOf(system: System, contract: string | null, address: string): Promise<bigint> {
   const rpcUrl = system.chains.anvil.url;
   if (contract === null) return BigInt(await rpcCall<string>(rpcUrl, 'eth_getBalance', [address, 'latest']));
-  return BigInt(await rpcCall<string>(rpcUrl, 'eth_call', [{ to: contract, data: toHex(erc20.balanceOf.encodeInput(address)) }, 'latest']));
+  return BigInt(
+    await rpcCall<string>(rpcUrl, 'eth_call', [
+      { to: contract, data: toHex(erc20.balanceOf.encodeInput(address)) },
+      'latest',
+    ]),
+  );
 }
 
 export const calls = {

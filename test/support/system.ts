@@ -32,7 +32,14 @@ let customers = 0;
 /** Starts a system in a folder of its own, whose name has a space; `stop` removes it. */
 export async function startSystem(options: Partial<DevnetOptions> = {}): Promise<System> {
   const root = mkdtempSync(join(tmpdir(), 'holdfast test-'));
-  const devnet = await startDevnet({ folder: join(root, 'data'), log: () => undefined, pollMs: 50, batchWaitMs: 100, weakKdf: true, ...options });
+  const devnet = await startDevnet({
+    folder: join(root, 'data'),
+    log: () => undefined,
+    pollMs: 50,
+    batchWaitMs: 100,
+    weakKdf: true,
+    ...options,
+  });
   if (!devnet.chains.bitcoin) {
     await devnet.stop();
     throw new Error(`the functional tier needs bitcoind: ${devnet.chains.bitcoinProblem}`);
@@ -40,33 +47,47 @@ export async function startSystem(options: Partial<DevnetOptions> = {}): Promise
   const { miner } = devnet.chains.bitcoin;
   const mineEvm = (blocks = 1): Promise<void> => mine({ rpcUrl: devnet.chains.anvil.url, blocks });
   const mineBitcoin = async (blocks = 1): Promise<void> => void (await miner.mine(blocks));
-  const applied = async (): Promise<Map<string, string | null>> => new Map((await devnet.client.listNetworks()).data.map((network) => [network.id, network.block_hash]));
+  const applied = async (): Promise<Map<string, string | null>> =>
+    new Map((await devnet.client.listNetworks()).data.map((network) => [network.id, network.block_hash]));
   // By hash and not by height: a reorg may leave the height as it was.
   const tips = async (): Promise<Map<string, string>> => {
     const evm = await rpcCall<{ hash: string }>(devnet.chains.anvil.url, 'eth_getBlockByNumber', ['latest', false]);
-    return new Map([[evmNetworkId, evm.hash], [bitcoinNetworkId, await miner.rpc<string>('getbestblockhash')]]);
+    return new Map([
+      [evmNetworkId, evm.hash],
+      [bitcoinNetworkId, await miner.rpc<string>('getbestblockhash')],
+    ]);
   };
   return {
     ...devnet,
     mineEvm,
     mineBitcoin,
     followed: async () => {
-      await awaitCondition('the server following both chains', async () => {
-        const [ours, theirs] = [await applied(), await tips()];
-        return [...theirs].every(([network, hash]) => ours.get(network) === hash);
-      }, 20_000, 20);
+      await awaitCondition(
+        'the server following both chains',
+        async () => {
+          const [ours, theirs] = [await applied(), await tips()];
+          return [...theirs].every(([network, hash]) => ours.get(network) === hash);
+        },
+        20_000,
+        20,
+      );
     },
     mineUntil: async (what, probe, withinMs = 60_000) => {
       let mined = 0;
-      return awaitCondition(what, async () => {
-        const found = await probe();
-        if (found !== null && found !== undefined && found !== false) return found;
-        // Slower than the server polls, so that it acts on a block before the next one comes.
-        if (mined++ > 0) await sleep(150);
-        await mineEvm();
-        await mineBitcoin();
-        return null;
-      }, withinMs, 50);
+      return awaitCondition(
+        what,
+        async () => {
+          const found = await probe();
+          if (found !== null && found !== undefined && found !== false) return found;
+          // Slower than the server polls, so that it acts on a block before the next one comes.
+          if (mined++ > 0) await sleep(150);
+          await mineEvm();
+          await mineBitcoin();
+          return null;
+        },
+        withinMs,
+        50,
+      );
     },
     newCustomer: async (name) => {
       const reference = `test-${name}-${++customers}-${process.pid}`;
@@ -74,10 +95,14 @@ export async function startSystem(options: Partial<DevnetOptions> = {}): Promise
       return awaitCondition('addresses', () => joinCustomer(devnet, name, reference), 30_000);
     },
     balance: (customer, asset) => balanceOf(devnet, customer, asset),
-    available: async (customer, asset) => formatUnits(BigInt((await balanceOf(devnet, customer, asset)).available), decimalsOf[asset]),
+    available: async (customer, asset) =>
+      formatUnits(BigInt((await balanceOf(devnet, customer, asset)).available), decimalsOf[asset]),
     mustBalance: async () => {
       const book = await devnet.client.reconcile();
-      const wrong = [...book.rows.filter((row) => row.difference !== '0'), ...book.trial_balance.filter((row) => row.difference !== '0')];
+      const wrong = [
+        ...book.rows.filter((row) => row.difference !== '0'),
+        ...book.trial_balance.filter((row) => row.difference !== '0'),
+      ];
       if (!book.balanced || wrong.length > 0) throw new Error(`the books do not balance: ${JSON.stringify(wrong)}`);
     },
     stop: async () => {

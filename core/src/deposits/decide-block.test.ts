@@ -14,7 +14,12 @@ const owners: Readonly<Record<string, AddressOwner>> = {
   gas: { kind: 'relayer' },
 };
 
-const transfer = (direction: 'in' | 'out', address: string, amount: bigint, change: Partial<ScannedTransfer> = {}): ScannedTransfer => ({
+const transfer = (
+  direction: 'in' | 'out',
+  address: string,
+  amount: bigint,
+  change: Partial<ScannedTransfer> = {},
+): ScannedTransfer => ({
   index: `${direction}:${address}:${amount}`,
   asset: 'ETH',
   direction,
@@ -22,9 +27,17 @@ const transfer = (direction: 'in' | 'out', address: string, amount: bigint, chan
   amount: baseUnits(amount),
   ...change,
 });
-const transaction = (transfers: readonly ScannedTransfer[], refs: readonly string[] = []): ScannedTransaction => ({ txid: '0xt', refs: ['tx:0xt', ...refs], transfers });
+const transaction = (transfers: readonly ScannedTransfer[], refs: readonly string[] = []): ScannedTransaction => ({
+  txid: '0xt',
+  refs: ['tx:0xt', ...refs],
+  transfers,
+});
 
-function decide(transactions: readonly ScannedTransaction[], own: readonly OwnTransaction[] = [], family: Family = 'evm') {
+function decide(
+  transactions: readonly ScannedTransaction[],
+  own: readonly OwnTransaction[] = [],
+  family: Family = 'evm',
+) {
   const network = family === 'evm' ? evm : bitcoin;
   const state: BlockState = {
     network,
@@ -46,8 +59,16 @@ const inFlight = accountCodes.inFlight(evm, 'ETH');
 
 describe('arrivals', () => {
   test('each transfer to a deposit address is a deposit with the confirmations of its own value', () => {
-    const { deposits, moves, alarms } = decide([transaction([transfer('in', 'ann', 99n), transfer('in', 'ben', 100n), transfer('in', 'ann', 1n)])]);
-    expect(deposits.map(({ customerId, amount, confirmationsRequired }) => [customerId, amount, confirmationsRequired])).toEqual([['cus_ann', 99n, 1], ['cus_ben', 100n, 5], ['cus_ann', 1n, 1]]);
+    const { deposits, moves, alarms } = decide([
+      transaction([transfer('in', 'ann', 99n), transfer('in', 'ben', 100n), transfer('in', 'ann', 1n)]),
+    ]);
+    expect(
+      deposits.map(({ customerId, amount, confirmationsRequired }) => [customerId, amount, confirmationsRequired]),
+    ).toEqual([
+      ['cus_ann', 99n, 1],
+      ['cus_ben', 100n, 5],
+      ['cus_ann', 1n, 1],
+    ]);
     expect(moves).toEqual([99n, 100n, 1n].map((amount) => [uncollected, unconfirmed, amount]));
     expect(alarms).toEqual([]);
   });
@@ -65,57 +86,101 @@ describe('arrivals', () => {
 
   test('at the vault without a deposit address wait in suspense with an alarm; the relayer’s are our own capital', () => {
     const { moves, alarms, deposits } = decide([transaction([transfer('in', 'vault', 5n), transfer('in', 'gas', 6n)])]);
-    expect(moves).toEqual([[hot, accountCodes.suspense(evm, 'ETH'), 5n], [accountCodes.relayer(evm, 'ETH'), accountCodes.capital('ETH'), 6n]]);
+    expect(moves).toEqual([
+      [hot, accountCodes.suspense(evm, 'ETH'), 5n],
+      [accountCodes.relayer(evm, 'ETH'), accountCodes.capital('ETH'), 6n],
+    ]);
     expect(alarms.map(({ code }) => code)).toEqual(['unattributed-arrival']);
     expect(deposits).toEqual([]);
   });
 
   test('postings are named by the application of the block and their place in it', () => {
     const { postings } = decide([transaction([transfer('in', 'ann', 1n)]), transaction([transfer('in', 'ann', 1n)])]);
-    expect(postings.map(({ idem, cause }) => [idem, cause])).toEqual([['block/7/0', 'block:7'], ['block/7/1', 'block:7']]);
+    expect(postings.map(({ idem, cause }) => [idem, cause])).toEqual([
+      ['block/7/0', 'block:7'],
+      ['block/7/1', 'block:7'],
+    ]);
   });
 
   test('an address that is nobody’s moves nothing', () => {
-    expect(decide([transaction([transfer('in', 'stranger', 5n), transfer('out', 'stranger', 5n)])])).toMatchObject({ postings: [], deposits: [], alarms: [] });
+    expect(decide([transaction([transfer('in', 'stranger', 5n), transfer('out', 'stranger', 5n)])])).toMatchObject({
+      postings: [],
+      deposits: [],
+      alarms: [],
+    });
   });
 });
 
 describe('what strangers do', () => {
   test('a flush of forwarders to the vault moves between our accounts', () => {
-    const { moves, alarms } = decide([transaction([transfer('out', 'ann', 5n), transfer('out', 'ben', 7n), transfer('in', 'vault', 5n), transfer('in', 'vault', 7n)])]);
-    expect(moves).toEqual([[hot, uncollected, 5n], [hot, uncollected, 7n]]);
+    const { moves, alarms } = decide([
+      transaction([
+        transfer('out', 'ann', 5n),
+        transfer('out', 'ben', 7n),
+        transfer('in', 'vault', 5n),
+        transfer('in', 'vault', 7n),
+      ]),
+    ]);
+    expect(moves).toEqual([
+      [hot, uncollected, 5n],
+      [hot, uncollected, 7n],
+    ]);
     expect(alarms).toEqual([]);
   });
 
   test('a flush together with a gift to the vault: only the gift is unattributed', () => {
-    const { moves, alarms } = decide([transaction([transfer('out', 'ann', 5n), transfer('in', 'vault', 5n), transfer('in', 'vault', 2n)])]);
-    expect(moves).toEqual([[hot, uncollected, 5n], [hot, accountCodes.suspense(evm, 'ETH'), 2n]]);
+    const { moves, alarms } = decide([
+      transaction([transfer('out', 'ann', 5n), transfer('in', 'vault', 5n), transfer('in', 'vault', 2n)]),
+    ]);
+    expect(moves).toEqual([
+      [hot, uncollected, 5n],
+      [hot, accountCodes.suspense(evm, 'ETH'), 2n],
+    ]);
     expect(alarms.map(({ message }) => message)).toEqual([expect.stringContaining('2 base units of ETH')]);
   });
 
   test('a deposit and its flush in one transaction are a deposit and a move', () => {
-    const { deposits, moves, alarms } = decide([transaction([transfer('out', 'ann', 5n), transfer('in', 'ann', 5n), transfer('in', 'vault', 5n)])]);
+    const { deposits, moves, alarms } = decide([
+      transaction([transfer('out', 'ann', 5n), transfer('in', 'ann', 5n), transfer('in', 'vault', 5n)]),
+    ]);
     expect(deposits).toHaveLength(1);
-    expect(moves).toEqual([[hot, uncollected, 5n], [uncollected, unconfirmed, 5n]]);
+    expect(moves).toEqual([
+      [hot, uncollected, 5n],
+      [uncollected, unconfirmed, 5n],
+    ]);
     expect(alarms).toEqual([]);
   });
 
-  test.each(['vault', 'ann', 'gas'])('coins that leave %s without our signature are unexplained, with an alarm', (address) => {
-    const { moves, alarms } = decide([transaction([transfer('out', address, 8n)])]);
-    expect(moves).toMatchObject([[accountCodes.unexplained(evm, 'ETH'), expect.anything(), 8n]]);
-    expect(alarms.map(({ code }) => code)).toEqual(['unexplained-outflow']);
-  });
+  test.each(['vault', 'ann', 'gas'])(
+    'coins that leave %s without our signature are unexplained, with an alarm',
+    (address) => {
+      const { moves, alarms } = decide([transaction([transfer('out', address, 8n)])]);
+      expect(moves).toMatchObject([[accountCodes.unexplained(evm, 'ETH'), expect.anything(), 8n]]);
+      expect(alarms.map(({ code }) => code)).toEqual(['unexplained-outflow']);
+    },
+  );
 });
 
 describe('our own transactions', () => {
   const payments = (amount: bigint) => new Map([['ETH', amount]]);
-  const withdrawal: OwnTransaction = { id: 'own-1', kind: 'withdrawal', refs: ['safe:1', 'tx:0xt'], payments: payments(10n) };
+  const withdrawal: OwnTransaction = {
+    id: 'own-1',
+    kind: 'withdrawal',
+    refs: ['safe:1', 'tx:0xt'],
+    payments: payments(10n),
+  };
   const sweep: OwnTransaction = { id: 'own-2', kind: 'sweep', refs: ['tx:0xt'], payments: new Map() };
   const fee = transfer('out', 'gas', 3n, { index: 'fee' });
 
   test('a withdrawal leaves its payments in flight and accounts the relayer’s fee', () => {
-    const { moves, inclusions, alarms } = decide([transaction([fee, transfer('out', 'vault', 10n)], ['safe:1'])], [withdrawal]);
-    expect(moves).toEqual([[accountCodes.feesPaid(evm, 'ETH'), accountCodes.relayer(evm, 'ETH'), 3n], [inFlight, hot, 10n]]);
+    const { moves, inclusions, alarms } = decide(
+      [transaction([fee, transfer('out', 'vault', 10n)], ['safe:1'])],
+      [withdrawal],
+    );
+    expect(moves).toEqual([
+      [accountCodes.feesPaid(evm, 'ETH'), accountCodes.relayer(evm, 'ETH'), 3n],
+      [inFlight, hot, 10n],
+    ]);
     expect(inclusions).toMatchObject([{ transactionId: 'own-1', succeeded: true, fee: 3n }]);
     expect(alarms).toEqual([]);
   });
@@ -133,28 +198,48 @@ describe('our own transactions', () => {
   });
 
   test('a payee’s contract that passes its payment on to a customer of ours makes a deposit', () => {
-    const { deposits, moves, alarms } = decide([transaction([transfer('out', 'vault', 10n), transfer('in', 'ann', 10n)], ['safe:1'])], [withdrawal]);
+    const { deposits, moves, alarms } = decide(
+      [transaction([transfer('out', 'vault', 10n), transfer('in', 'ann', 10n)], ['safe:1'])],
+      [withdrawal],
+    );
     expect(deposits).toMatchObject([{ customerId: 'cus_ann', amount: 10n }]);
-    expect(moves).toEqual([[inFlight, hot, 10n], [uncollected, unconfirmed, 10n]]);
+    expect(moves).toEqual([
+      [inFlight, hot, 10n],
+      [uncollected, unconfirmed, 10n],
+    ]);
     expect(alarms).toEqual([]);
   });
 
   test('a sweep moves what its forwarders held and says which it emptied', () => {
-    const { moves, inclusions, alarms } = decide([transaction([fee, transfer('out', 'ann', 5n), transfer('in', 'vault', 5n)])], [sweep]);
-    expect(moves).toEqual([[accountCodes.feesPaid(evm, 'ETH'), accountCodes.relayer(evm, 'ETH'), 3n], [inFlight, uncollected, 5n], [hot, inFlight, 5n]]);
+    const { moves, inclusions, alarms } = decide(
+      [transaction([fee, transfer('out', 'ann', 5n), transfer('in', 'vault', 5n)])],
+      [sweep],
+    );
+    expect(moves).toEqual([
+      [accountCodes.feesPaid(evm, 'ETH'), accountCodes.relayer(evm, 'ETH'), 3n],
+      [inFlight, uncollected, 5n],
+      [hot, inFlight, 5n],
+    ]);
     expect(inclusions[0]?.emptied).toEqual(new Set(['ann ETH']));
     expect(alarms).toEqual([]);
   });
 
   test('a sweep that arrives short, as of a token that takes a fee, raises an alarm', () => {
-    expect(decide([transaction([transfer('out', 'ann', 5n), transfer('in', 'vault', 4n)])], [sweep]).alarms).toMatchObject([{ code: 'payment-differs' }]);
+    expect(
+      decide([transaction([transfer('out', 'ann', 5n), transfer('in', 'vault', 4n)])], [sweep]).alarms,
+    ).toMatchObject([{ code: 'payment-differs' }]);
   });
 
   test('of a Bitcoin batch the miner’s fee is what neither payments nor change took', () => {
     const spent = [transfer('out', 'ann', 30n), transfer('out', 'vault', 5n), transfer('in', 'vault', 22n)];
     const { moves, inclusions, alarms } = decide([transaction(spent)], [withdrawal], 'bitcoin');
     const [flight, pool] = [accountCodes.inFlight(bitcoin, 'ETH'), accountCodes.hot(bitcoin, 'ETH')];
-    expect(moves).toEqual([[flight, pool, 30n], [flight, pool, 5n], [pool, flight, 22n], [accountCodes.feesPaid(bitcoin, 'ETH'), flight, 3n]]);
+    expect(moves).toEqual([
+      [flight, pool, 30n],
+      [flight, pool, 5n],
+      [pool, flight, 22n],
+      [accountCodes.feesPaid(bitcoin, 'ETH'), flight, 3n],
+    ]);
     expect(inclusions).toMatchObject([{ fee: 3n, succeeded: true }]);
     expect(alarms).toEqual([]);
   });

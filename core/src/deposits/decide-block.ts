@@ -55,7 +55,12 @@ export interface Inclusion {
 }
 
 export interface BlockAlarm {
-  readonly code: 'unexplained-outflow' | 'payment-differs' | 'unattributed-arrival' | 'sweep-moved-nothing' | 'payment-reverted';
+  readonly code:
+    | 'unexplained-outflow'
+    | 'payment-differs'
+    | 'unattributed-arrival'
+    | 'sweep-moved-nothing'
+    | 'payment-reverted';
   readonly subject: string;
   readonly message: string;
 }
@@ -102,7 +107,13 @@ function accountOf(transfer: ScannedTransfer, state: BlockState): { kind: Watche
 }
 
 /** Own transaction: what leaves and returns passes through `in_flight`, and what stays there is what its payments took. */
-function decideOwn(transaction: ScannedTransaction, own: OwnTransaction, state: BlockState, changes: BlockChanges, post: Post): void {
+function decideOwn(
+  transaction: ScannedTransaction,
+  own: OwnTransaction,
+  state: BlockState,
+  changes: BlockChanges,
+  post: Post,
+): void {
   const net = new Map<AssetCode, bigint>();
   const emptied = new Set<string>();
   let relayerFee = 0n;
@@ -123,16 +134,26 @@ function decideOwn(transaction: ScannedTransaction, own: OwnTransaction, state: 
     if (transfer.direction === 'out' && found.kind === 'deposit') emptied.add(`${transfer.address} ${transfer.asset}`);
     if (transfer.direction === 'out') post(inFlight, found.account, transfer.amount);
     else post(found.account, inFlight, transfer.amount);
-    net.set(transfer.asset, (net.get(transfer.asset) ?? 0n) + (transfer.direction === 'out' ? transfer.amount : -transfer.amount));
+    net.set(
+      transfer.asset,
+      (net.get(transfer.asset) ?? 0n) + (transfer.direction === 'out' ? transfer.amount : -transfer.amount),
+    );
   }
   // A Safe transaction shows its own hash only when it ran; matched by transaction id alone it was mined and reverted.
   // A sweep has no outcome of its own: each forwarder either paid the vault or did not.
-  const succeeded = state.family === 'bitcoin' || own.kind === 'sweep' || transaction.refs.some((ref) => ref.startsWith('safe:') && own.refs.includes(ref));
+  const succeeded =
+    state.family === 'bitcoin' ||
+    own.kind === 'sweep' ||
+    transaction.refs.some((ref) => ref.startsWith('safe:') && own.refs.includes(ref));
   let minerFee = 0n;
   if (state.family === 'bitcoin') {
     minerFee = (net.get(state.nativeAsset) ?? 0n) - (own.payments.get(state.nativeAsset) ?? 0n);
     if (minerFee > 0n) {
-      post(accountCodes.feesPaid(state.network, state.nativeAsset), accountCodes.inFlight(state.network, state.nativeAsset), minerFee);
+      post(
+        accountCodes.feesPaid(state.network, state.nativeAsset),
+        accountCodes.inFlight(state.network, state.nativeAsset),
+        minerFee,
+      );
       net.set(state.nativeAsset, (net.get(state.nativeAsset) ?? 0n) - minerFee);
     }
   }
@@ -146,7 +167,13 @@ function decideOwn(transaction: ScannedTransaction, own: OwnTransaction, state: 
       });
     }
   }
-  changes.inclusions.push({ transactionId: own.id, txid: transaction.txid, succeeded, fee: baseUnits(relayerFee + (minerFee > 0n ? minerFee : 0n)), emptied });
+  changes.inclusions.push({
+    transactionId: own.id,
+    txid: transaction.txid,
+    succeeded,
+    fee: baseUnits(relayerFee + (minerFee > 0n ? minerFee : 0n)),
+    emptied,
+  });
 }
 
 function decideForeign(transaction: ScannedTransaction, state: BlockState, changes: BlockChanges, post: Post): void {

@@ -12,13 +12,28 @@ const receivable = accountCodes.receivable('cus_1', 'ETH');
 const unconfirmed = accountCodes.unconfirmed(network, 'ETH');
 const hot = accountCodes.hot(network, 'ETH');
 
-const deposit = (id: string, amount: bigint, change: Partial<CreditedDeposit> = {}): CreditedDeposit => ({ id, customerId: 'cus_1', asset: 'ETH', amount, credits: 1, ...change });
+const deposit = (id: string, amount: bigint, change: Partial<CreditedDeposit> = {}): CreditedDeposit => ({
+  id,
+  customerId: 'cus_1',
+  asset: 'ETH',
+  amount,
+  credits: 1,
+  ...change,
+});
 const moves = (postings: readonly Posting[]) => postings.map(({ debit, credit, amount }) => [debit, credit, amount]);
 
 describe('a credit', () => {
   test.each([
     ['nothing owed', 0n, 10n, [[unconfirmed, customer, 10n]]],
-    ['less owed than came', 3n, 10n, [[unconfirmed, receivable, 3n], [unconfirmed, customer, 7n]]],
+    [
+      'less owed than came',
+      3n,
+      10n,
+      [
+        [unconfirmed, receivable, 3n],
+        [unconfirmed, customer, 7n],
+      ],
+    ],
     ['all of it owed', 10n, 10n, [[unconfirmed, receivable, 10n]]],
     ['more owed than came', 11n, 10n, [[unconfirmed, receivable, 10n]]],
   ])('%s', (_, owed, amount, expected) => {
@@ -27,17 +42,25 @@ describe('a credit', () => {
 
   test('two deposits of one batch pay what is owed once', () => {
     const postings = decideCredit(network, [deposit('a', 4n), deposit('b', 4n)], new Map([[receivable, 6n]]));
-    expect(moves(postings)).toEqual([[unconfirmed, receivable, 4n], [unconfirmed, receivable, 2n], [unconfirmed, customer, 2n]]);
+    expect(moves(postings)).toEqual([
+      [unconfirmed, receivable, 4n],
+      [unconfirmed, receivable, 2n],
+      [unconfirmed, customer, 2n],
+    ]);
   });
 
   test('what is owed in one asset is not paid by another, nor by another customer', () => {
     const others = [deposit('a', 5n, { asset: 'USDT' }), deposit('b', 5n, { customerId: 'cus_2' })];
     const postings = decideCredit(network, others, new Map([[receivable, 9n]]));
-    expect(postings.map(({ credit }) => credit)).toEqual([accountCodes.customer('cus_1', 'USDT'), accountCodes.customer('cus_2', 'ETH')]);
+    expect(postings.map(({ credit }) => credit)).toEqual([
+      accountCodes.customer('cus_1', 'USDT'),
+      accountCodes.customer('cus_2', 'ETH'),
+    ]);
   });
 
   test('a second credit of one deposit has other names than the first, the same one the same', () => {
-    const names = (credits: number) => decideCredit(network, [deposit('a', 5n, { credits })], new Map([[receivable, 2n]])).map(({ idem }) => idem);
+    const names = (credits: number) =>
+      decideCredit(network, [deposit('a', 5n, { credits })], new Map([[receivable, 2n]])).map(({ idem }) => idem);
     expect(names(1)).toEqual(names(1));
     expect(names(1).filter((name) => names(2).includes(name))).toEqual([]);
   });
@@ -46,7 +69,14 @@ describe('a credit', () => {
 describe('taking a credit back', () => {
   test.each([
     ['not spent', 12n, [[customer, unconfirmed, 10n]]],
-    ['spent in part', 4n, [[customer, unconfirmed, 4n], [receivable, unconfirmed, 6n]]],
+    [
+      'spent in part',
+      4n,
+      [
+        [customer, unconfirmed, 4n],
+        [receivable, unconfirmed, 6n],
+      ],
+    ],
     ['all spent', 0n, [[receivable, unconfirmed, 10n]]],
   ])('%s', (_, available, expected) => {
     expect(moves(decideUncredit(network, [deposit('a', 10n)], new Map([[customer, available]])))).toEqual(expected);
@@ -54,7 +84,11 @@ describe('taking a credit back', () => {
 
   test('two deposits of one block take the balance once', () => {
     const postings = decideUncredit(network, [deposit('a', 10n), deposit('b', 10n)], new Map([[customer, 15n]]));
-    expect(moves(postings)).toEqual([[customer, unconfirmed, 10n], [customer, unconfirmed, 5n], [receivable, unconfirmed, 5n]]);
+    expect(moves(postings)).toEqual([
+      [customer, unconfirmed, 10n],
+      [customer, unconfirmed, 5n],
+      [receivable, unconfirmed, 5n],
+    ]);
   });
 });
 

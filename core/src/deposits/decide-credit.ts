@@ -18,7 +18,11 @@ export interface CreditedDeposit {
  * customer's withdrawals until a deposit covers it.
  * @param available locked balances of the customer accounts, by account code.
  */
-export function decideUncredit(network: NetworkId, deposits: readonly CreditedDeposit[], available: ReadonlyMap<string, bigint>): Posting[] {
+export function decideUncredit(
+  network: NetworkId,
+  deposits: readonly CreditedDeposit[],
+  available: ReadonlyMap<string, bigint>,
+): Posting[] {
   const left = new Map(available);
   return deposits.flatMap((deposit) => {
     const customer = accountCodes.customer(deposit.customerId, deposit.asset);
@@ -29,7 +33,15 @@ export function decideUncredit(network: NetworkId, deposits: readonly CreditedDe
     const posting = (part: string, debit: string, amount: bigint): Posting[] =>
       amount === 0n
         ? []
-        : [{ idem: `uncredit/${deposit.id}/${deposit.credits}/${part}`, cause: `uncredit:${deposit.id}`, debit, credit: unconfirmed, amount: baseUnits(amount) }];
+        : [
+            {
+              idem: `uncredit/${deposit.id}/${deposit.credits}/${part}`,
+              cause: `uncredit:${deposit.id}`,
+              debit,
+              credit: unconfirmed,
+              amount: baseUnits(amount),
+            },
+          ];
     return [
       ...posting('customer', customer, taken),
       ...posting('receivable', accountCodes.receivable(deposit.customerId, deposit.asset), deposit.amount - taken),
@@ -41,7 +53,11 @@ export function decideUncredit(network: NetworkId, deposits: readonly CreditedDe
  * Credits confirmed deposits: first what the customer owes, then the balance.
  * @param owed locked balances of the receivable accounts, by account code. `credits` numbers this credit.
  */
-export function decideCredit(network: NetworkId, deposits: readonly CreditedDeposit[], owed: ReadonlyMap<string, bigint>): Posting[] {
+export function decideCredit(
+  network: NetworkId,
+  deposits: readonly CreditedDeposit[],
+  owed: ReadonlyMap<string, bigint>,
+): Posting[] {
   const left = new Map(owed);
   return deposits.flatMap((deposit) => {
     const receivable = accountCodes.receivable(deposit.customerId, deposit.asset);
@@ -52,7 +68,15 @@ export function decideCredit(network: NetworkId, deposits: readonly CreditedDepo
     const posting = (part: string, credit: string, amount: bigint): Posting[] =>
       amount === 0n
         ? []
-        : [{ idem: `credit/${deposit.id}/${deposit.credits}/${part}`, cause: `credit:${deposit.id}`, debit: unconfirmed, credit, amount: baseUnits(amount) }];
+        : [
+            {
+              idem: `credit/${deposit.id}/${deposit.credits}/${part}`,
+              cause: `credit:${deposit.id}`,
+              debit: unconfirmed,
+              credit,
+              amount: baseUnits(amount),
+            },
+          ];
     return [
       ...posting('receivable', receivable, repaid),
       ...posting('customer', accountCodes.customer(deposit.customerId, deposit.asset), deposit.amount - repaid),

@@ -1,5 +1,5 @@
 import { commonHeight, describeLag } from '@holdfast/core/chains/endpoint-heights.ts';
-import { decideBlock, type Inclusion } from '@holdfast/core/deposits/decide-block.ts';
+import { type BlockChanges, decideBlock, type Inclusion } from '@holdfast/core/deposits/decide-block.ts';
 import { confirmationsRequired } from '@holdfast/core/deposits/confirmations.ts';
 import { refusedPauseMs } from '@holdfast/core/withdrawals/refused-pause.ts';
 import { Failure } from '@holdfast/core/failure.ts';
@@ -115,9 +115,29 @@ async function applyTransactions(
       resourceId: ids[i]!,
     });
   }
+  events.push(...(await applyInclusions(ctx, sql, network, loaded, { id: blockId, changes }, nowMs)));
+  for (const alarm of changes.alarms) {
+    await raiseAlarm(sql, { id: ctx.newId(), ...alarm }, nowMs);
+    ctx.log('alarm', { code: alarm.code, message: alarm.message });
+  }
+  await insertEvents(sql, events, nowMs);
+  await mustPost(sql, changes.postings, nowMs);
+}
+
+/** Our own transactions that the block shows; adds to the alarms of `changes`. @returns events of their withdrawals. */
+async function applyInclusions(
+  ctx: Context,
+  sql: Sql,
+  network: Network,
+  loaded: LoadedBlock,
+  applied: { id: bigint; changes: BlockChanges },
+  nowMs: number,
+): Promise<NewEvent[]> {
+  const { id: blockId, changes } = applied;
+  const events: NewEvent[] = [];
   for (const inclusion of changes.inclusions) {
     if (inclusion.succeeded) {
-      if (!(await markIncluded(sql, inclusion, { id: blockId, height: block.height }))) continue;
+      if (!(await markIncluded(sql, inclusion, { id: blockId, height: loaded.block.height }))) continue;
       for (const left of await leftBehind(sql, loaded, inclusion)) {
         changes.alarms.push({
           code: 'sweep-moved-nothing',
@@ -144,12 +164,7 @@ async function applyTransactions(
       });
     }
   }
-  for (const alarm of changes.alarms) {
-    await raiseAlarm(sql, { id: ctx.newId(), ...alarm }, nowMs);
-    ctx.log('alarm', { code: alarm.code, message: alarm.message });
-  }
-  await insertEvents(sql, events, nowMs);
-  await mustPost(sql, changes.postings, nowMs);
+  return events;
 }
 
 /**

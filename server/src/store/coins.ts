@@ -22,19 +22,41 @@ export interface NewCoin {
 }
 
 /** Records coins of an applied block; a coin that a reorg had removed comes back with its reservation. */
-export async function upsertCoins(sql: Sql, network: string, block: { id: bigint; height: number }, coins: readonly NewCoin[]): Promise<void> {
+export async function upsertCoins(
+  sql: Sql,
+  network: string,
+  block: { id: bigint; height: number },
+  coins: readonly NewCoin[],
+): Promise<void> {
   for (const coin of coins) {
     await sql.query(
       `insert into coin (network, txid, vout, address, script, branch, derivation_index, amount, block_id, height, coinbase)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
        on conflict (network, txid, vout) do update set block_id = excluded.block_id, height = excluded.height`,
-      [network, coin.txid, coin.vout, coin.address, coin.script, coin.branch, coin.derivationIndex, coin.amount, block.id, block.height, coin.coinbase],
+      [
+        network,
+        coin.txid,
+        coin.vout,
+        coin.address,
+        coin.script,
+        coin.branch,
+        coin.derivationIndex,
+        coin.amount,
+        block.id,
+        block.height,
+        coin.coinbase,
+      ],
     );
   }
 }
 
 /** Marks coins spent by transactions of an applied block; outpoints as `txid:vout`. */
-export async function markSpent(sql: Sql, network: string, blockId: bigint, spends: readonly { outpoint: string; spentBy: string }[]): Promise<void> {
+export async function markSpent(
+  sql: Sql,
+  network: string,
+  blockId: bigint,
+  spends: readonly { outpoint: string; spentBy: string }[],
+): Promise<void> {
   if (spends.length === 0) return;
   await sql.query(
     `update coin set spent_by = s.spent_by, spent_block_id = $4
@@ -46,7 +68,11 @@ export async function markSpent(sql: Sql, network: string, blockId: bigint, spen
 }
 
 /** Our unspent coins among the outpoints of a block, keyed `txid:vout`. */
-export async function coinsAt(sql: Sql, network: string, outpoints: readonly string[]): Promise<Map<string, { address: string; amount: bigint }>> {
+export async function coinsAt(
+  sql: Sql,
+  network: string,
+  outpoints: readonly string[],
+): Promise<Map<string, { address: string; amount: bigint }>> {
   if (outpoints.length === 0) return new Map();
   const rows = await sql.query<{ txid: string; vout: number; address: string; amount: bigint }>(
     `select txid, vout, address, amount from coin where network = $1 and txid = any ($2) and spent_block_id is null`,
@@ -77,11 +103,17 @@ export async function lockFreeCoins(sql: Sql, network: string, tipHeight: number
   );
 }
 
-export async function reserveCoins(sql: Sql, network: string, outpoints: readonly string[], transactionId: string): Promise<void> {
-  await sql.query(
-    `update coin set reserved_by = $3 where network = $1 and txid || ':' || vout = any ($2)`,
-    [network, outpoints, transactionId],
-  );
+export async function reserveCoins(
+  sql: Sql,
+  network: string,
+  outpoints: readonly string[],
+  transactionId: string,
+): Promise<void> {
+  await sql.query(`update coin set reserved_by = $3 where network = $1 and txid || ':' || vout = any ($2)`, [
+    network,
+    outpoints,
+    transactionId,
+  ]);
 }
 
 export async function releaseCoins(sql: Sql, transactionId: string): Promise<void> {

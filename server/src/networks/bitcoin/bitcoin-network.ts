@@ -23,7 +23,10 @@ import { bitcoinNode } from './bitcoin-node.ts';
 import { bitcoinPayments, type WalletState } from './bitcoin-payments.ts';
 
 /** A Bitcoin network from its configuration row. */
-export function bitcoinNetwork(config: BitcoinNetwork, deps: { db: Database; panel: SignerPanel; nativeAsset: AssetCode }): Network {
+export function bitcoinNetwork(
+  config: BitcoinNetwork,
+  deps: { db: Database; panel: SignerPanel; nativeAsset: AssetCode },
+): Network {
   const { db, panel, nativeAsset } = deps;
   const id = parseNetworkId(config.id);
   const params = bitcoinParams(id);
@@ -36,7 +39,11 @@ export function bitcoinNetwork(config: BitcoinNetwork, deps: { db: Database; pan
   async function wallet(): Promise<WalletState> {
     if (known) return known;
     const key = (await walletKey(db, id)) ?? (await rememberWalletKey(db, await panel.frostWallet(id)));
-    const group: BitcoinWallet = { groupKey: hexToBytes(key.group_key), chainCode: hexToBytes(key.chain_code), coldKeys };
+    const group: BitcoinWallet = {
+      groupKey: hexToBytes(key.group_key),
+      chainCode: hexToBytes(key.chain_code),
+      coldKeys,
+    };
     known = { key, group };
     return known;
   }
@@ -44,7 +51,11 @@ export function bitcoinNetwork(config: BitcoinNetwork, deps: { db: Database; pan
   async function loadBlock(height: number, hash: string): Promise<LoadedBlock> {
     const parsed = parseBitcoinBlock(await node.rawBlock(hash), hash);
     const { scripts, outpoints } = candidates(parsed);
-    const [deposits, changes, coins] = await Promise.all([ownersOfKeys(db, id, scripts), changeByScript(db, id, scripts), coinsAt(db, id, outpoints)]);
+    const [deposits, changes, coins] = await Promise.all([
+      ownersOfKeys(db, id, scripts),
+      changeByScript(db, id, scripts),
+      coinsAt(db, id, outpoints),
+    ]);
     const owners = new Map<string, AddressOwner>();
     for (const owner of deposits.values()) owners.set(owner.address, owner);
     for (const change of changes.values()) owners.set(change.address, { kind: 'hot' });
@@ -69,7 +80,11 @@ export function bitcoinNetwork(config: BitcoinNetwork, deps: { db: Database; pan
       block,
       ownerOf: (address) => owners.get(address),
       async record(sql, blockId) {
-        const indexes = await derivationIndexes(sql, id, [...deposits.values()].map((owner) => owner.addressId));
+        const indexes = await derivationIndexes(
+          sql,
+          id,
+          [...deposits.values()].map((owner) => owner.addressId),
+        );
         const created: NewCoin[] = parsed.txs.flatMap((tx) =>
           tx.outputs.flatMap((output, vout) => {
             const deposit = deposits.get(output.script);
@@ -77,13 +92,26 @@ export function bitcoinNetwork(config: BitcoinNetwork, deps: { db: Database; pan
             if (!deposit && !change) return [];
             const derivationIndex = deposit ? indexes.get(deposit.addressId)! : change!.index;
             const address = deposit?.address ?? change!.address;
-            return [{ txid: tx.txid, vout, address, script: output.script, branch: deposit ? 0 : 1, derivationIndex, amount: output.amountSats, coinbase: tx.isCoinbase }];
+            return [
+              {
+                txid: tx.txid,
+                vout,
+                address,
+                script: output.script,
+                branch: deposit ? 0 : 1,
+                derivationIndex,
+                amount: output.amountSats,
+                coinbase: tx.isCoinbase,
+              },
+            ];
           }),
         );
         await upsertCoins(sql, id, { id: blockId, height }, created);
         const own = new Set([...coins.keys(), ...created.map((coin) => `${coin.txid}:${coin.vout}`)]);
         const spends = parsed.txs.flatMap((tx) =>
-          tx.inputs.map((input) => ({ outpoint: `${input.txid}:${input.vout}`, spentBy: tx.txid })).filter((spend) => own.has(spend.outpoint)),
+          tx.inputs
+            .map((input) => ({ outpoint: `${input.txid}:${input.vout}`, spentBy: tx.txid }))
+            .filter((spend) => own.has(spend.outpoint)),
         );
         await markSpent(sql, id, blockId, spends);
       },
@@ -101,7 +129,8 @@ export function bitcoinNetwork(config: BitcoinNetwork, deps: { db: Database; pan
       return (await changeByScript(db, id, [script])).size > 0;
     },
     watchKey: (address) => parseBitcoinAddress(address, params).script,
-    depositAddress: async (_customerId, index) => deriveWalletAddress((await wallet()).group, [0, index], params).address,
+    depositAddress: async (_customerId, index) =>
+      deriveWalletAddress((await wallet()).group, [0, index], params).address,
     heights: () => node.heights(),
     hashAt: (height) => node.hashAt(height),
     loadBlock,
@@ -111,11 +140,16 @@ export function bitcoinNetwork(config: BitcoinNetwork, deps: { db: Database; pan
       if (scripts.length === 0) return new Map([[nativeAsset, 0n]]);
       const found = await node.holdings(scripts);
       if (found.height !== height) {
-        throw new Failure('node-unavailable', `the node's tip is ${found.height}, the applied tip of ${id} is ${height}`, { fix: 'Ask again when the server has followed.' });
+        throw new Failure(
+          'node-unavailable',
+          `the node's tip is ${found.height}, the applied tip of ${id} is ${height}`,
+          { fix: 'Ask again when the server has followed.' },
+        );
       }
       return new Map([[nativeAsset, found.sats]]);
     },
-    broadcast: (raw) => offerToAll(endpoints, (endpoint) => endpoint.call('sendrawtransaction', [Buffer.from(raw).toString('hex')])),
+    broadcast: (raw) =>
+      offerToAll(endpoints, (endpoint) => endpoint.call('sendrawtransaction', [Buffer.from(raw).toString('hex')])),
     abandon: releaseCoins,
     ...bitcoinPayments(config, { node, panel, params, wallet }),
   };

@@ -17,7 +17,12 @@ export function bitcoinNode(endpoints: readonly RpcEndpoint[]) {
 
   return {
     async heights(): Promise<EndpointHeight[]> {
-      return Promise.all(endpoints.map(async (endpoint) => ({ endpoint: endpoint.name, height: await endpoint.call<number>('getblockcount', []) })));
+      return Promise.all(
+        endpoints.map(async (endpoint) => ({
+          endpoint: endpoint.name,
+          height: await endpoint.call<number>('getblockcount', []),
+        })),
+      );
     },
 
     /** Height that every endpoint has reached. */
@@ -43,7 +48,10 @@ export function bitcoinNode(endpoints: readonly RpcEndpoint[]) {
 
     /** Sum of unspent outputs to the scripts (hex) at the node's tip, in satoshi, with the tip's height. */
     async holdings(scripts: readonly string[]): Promise<{ height: number; bestBlock: string; sats: bigint }> {
-      const found = await primary.call<{ height: number; bestblock: string; total_amount: number }>('scantxoutset', ['start', scripts.map((script) => `raw(${script})`)]);
+      const found = await primary.call<{ height: number; bestblock: string; total_amount: number }>('scantxoutset', [
+        'start',
+        scripts.map((script) => `raw(${script})`),
+      ]);
       return { height: found.height, bestBlock: found.bestblock, sats: satsOf(found.total_amount) };
     },
   };
