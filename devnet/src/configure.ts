@@ -141,6 +141,7 @@ export function signerConfig(input: ConfigInput, own: { id: string; evmUrls: rea
       forwarder_init_code_hash: hash(evm.forwarderInitCodeHash),
       registry: evm.registry,
       finality_blocks: 2,
+      burial_endpoints_min: 2,
       assets: (['ETH', 'USDT', 'USDC'] as const).map((code) => ({ asset: caip19(code, evm), contract: contractOf(code, evm), ...limits(code) })),
     },
   ];
@@ -156,6 +157,7 @@ export function signerConfig(input: ConfigInput, own: { id: string; evmUrls: rea
       fee_max_sats: '5000000',
       min_confirmations: 1,
       finality_blocks: 1,
+      burial_endpoints_min: 2,
     });
   }
   return {

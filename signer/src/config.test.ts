@@ -49,6 +49,20 @@ test.each<[string, object]>([
   ['a peer over http', { ...sample, peers: sample.peers.map((peer) => ({ ...peer, url: 'http://127.0.0.1' })) }],
   ['the server’s fingerprint for a peer', { ...sample, server: { fingerprint: '22'.repeat(32) } }],
   ['one identifier twice', { ...sample, identifier: 2 }],
+  [
+    'one endpoint twice, with other credentials',
+    {
+      ...sample,
+      networks: sample.networks.map((network) => ({
+        ...network,
+        rpc_urls: ['http://user:password@127.0.0.1:18443/', 'http://127.0.0.1:18443'],
+      })),
+    },
+  ],
+  [
+    'one endpoint as enough to take a transaction for dead',
+    { ...sample, networks: sample.networks.map((network) => ({ ...network, burial_endpoints_min: 1 })) },
+  ],
   ['one network twice', { ...sample, networks: [...sample.networks, ...sample.networks] }],
   [
     'a quorum of which two share no signer',

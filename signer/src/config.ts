@@ -12,7 +12,15 @@ const EvmAddress = Type.String({ pattern: '^0x[0-9a-fA-F]{40}$' });
 const SignerId = Type.String({ pattern: '^[a-z0-9-]{1,32}$' });
 const Identifier = Type.Integer({ minimum: 1, maximum: 9 });
 const Url = Type.String({ pattern: '^https?://', maxLength: 300 });
-const RpcUrls = Type.Array(Url, { minItems: 1, maxItems: 9 });
+
+const nodes = {
+  /** This signer's own nodes, no two the same; all of them must agree. */
+  rpc_urls: Type.Array(Url, { minItems: 1, maxItems: 9 }),
+  /** Depth below which a block counts as final: what proves that an earlier transaction can never confirm. */
+  finality_blocks: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+  /** With fewer endpoints than this (3 when left out) no earlier transaction is ever taken for dead. */
+  burial_endpoints_min: Type.Optional(Type.Integer({ minimum: 2, maximum: 9 })),
+} as const;
 
 const limits = {
   /** The most that one payment (one intent) may carry, base units. */
@@ -25,15 +33,12 @@ const EvmNetwork = Type.Object(
   {
     network: Type.String({ pattern: '^eip155:[1-9][0-9]{0,31}$' }),
     family: Type.Literal('evm'),
-    /** This signer's own nodes; all of them must agree. */
-    rpc_urls: RpcUrls,
+    ...nodes,
     safe: EvmAddress,
     multi_send: EvmAddress,
     forwarder_factory: EvmAddress,
     forwarder_init_code_hash: hex(32),
     registry: EvmAddress,
-    /** Depth below which a block counts as final: what proves that an earlier transaction can never confirm. */
-    finality_blocks: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
     assets: Type.Array(
       Type.Object(
         { asset: Type.String({ maxLength: 160 }), contract: Type.Union([EvmAddress, Type.Null()]), ...limits },
@@ -50,17 +55,18 @@ const BitcoinNetwork = Type.Object(
   {
     network: Type.String({ pattern: '^bip122:[0-9a-f]{32}$' }),
     family: Type.Literal('bitcoin'),
-    rpc_urls: RpcUrls,
+    ...nodes,
     /** The custodians' keys, x only, for the leaf of every address. */
     cold_keys: Type.Array(hex(32), { minItems: 5, maxItems: 5 }),
     asset: Type.String({ maxLength: 160 }),
     ...limits,
     fee_rate_max_sat_vb: Type.Integer({ minimum: 1, maximum: 100_000 }),
+    /** Of one transaction. */
     fee_max_sats: Amount,
+    /** Of all transactions that this signer accepts over any 24 hours, replaced ones too; 20 times `fee_max_sats` when left out. */
+    fee_per_day_max_sats: Type.Optional(Amount),
     /** Of the coins that are spent. */
     min_confirmations: Type.Integer({ minimum: 1, maximum: 1_000 }),
-    /** Confirmations after which a transaction counts as final. */
-    finality_blocks: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
   },
   strict,
 );
@@ -98,6 +104,8 @@ export const SignerConfig = Type.Object(
       Type.Object({ key_id: Type.String({ minLength: 1, maxLength: 64 }), public_key: hex(32) }, strict),
       { minItems: 1 },
     ),
+    /** An intent that expires later than so many days from now is refused; 31 when left out. */
+    intent_days_max: Type.Optional(Type.Integer({ minimum: 1, maximum: 366 })),
     networks: Type.Array(Type.Union([EvmNetwork, BitcoinNetwork]), { minItems: 1 }),
   },
   strict,
@@ -106,6 +114,8 @@ export type SignerConfig = Static<typeof SignerConfig>;
 
 /** Quorum when the config names none. */
 export const quorumDefault = 2;
+/** `intent_days_max` when the config names none. */
+export const intentDaysDefault = 31;
 
 /** Reads and checks `<dataDir>/config.json`. @throws Failure config-invalid naming the place. */
 export function loadConfig(dataDir: string): SignerConfig {
@@ -139,12 +149,20 @@ export function checkConfig(config: SignerConfig): SignerConfig {
       network.family === 'evm' ? network.assets.map(({ asset }) => asset) : [network.asset],
     ),
   );
+  for (const { rpc_urls: urls } of config.networks) refuseTwice('endpoint', urls.map(endpointOf));
   const count = others.length + 1;
   const quorum = config.quorum ?? quorumDefault;
   if (quorum > count || 2 * quorum <= count) {
     throw new Failure('config-invalid', `quorum ${quorum} of ${count}: two quorums must share a signer`);
   }
   return config;
+}
+
+/** Where a URL leads, without the credentials that would make one node look like two. */
+function endpointOf(url: string): string {
+  if (!URL.canParse(url)) throw new Failure('config-invalid', 'an rpc url is no URL');
+  const { protocol, host, pathname, search } = new URL(url);
+  return `${protocol}//${host}${pathname}${search}`;
 }
 
 function refuseTwice(what: string, values: readonly (string | number)[]): void {

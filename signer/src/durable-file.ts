@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** Writes a file, readable by its owner only, so that after a crash it has either its old or its new content in full. */
@@ -6,7 +6,8 @@ export function writeFileDurably(path: string, text: string): void {
   const temporary = `${path}.tmp`;
   const file = openSync(temporary, 'w', 0o600);
   try {
-    writeSync(file, text);
+    // By its descriptor it writes on after a short write.
+    writeFileSync(file, text);
     fsyncSync(file);
   } finally {
     closeSync(file);

@@ -1,10 +1,11 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { Failure } from '@holdfast/core/failure.ts';
 import { kdfDefaults, type KdfParameters } from '@holdfast/core/sealing/seal.ts';
 import { writeFileDurably } from './durable-file.ts';
+import { createJournalFile, lostJournal } from './journal/journal.ts';
 import { openKeyStore, readSealed, type KeyStore } from './keys/key-store.ts';
 import { createOwnerSecret, ownerKey, type OwnerKey } from './keys/owner-key.ts';
 import { createIdentity, fingerprintOf, type Identity } from '@holdfast/transport/certificate.ts';
@@ -20,6 +21,8 @@ export interface SignerCard {
   readonly certificate: string;
 }
 
+/** Below the data folder. */
+export const journalName = 'journal.jsonl';
 const identityName = 'identity/1.sealed';
 const ownerName = 'owner/1.sealed';
 
@@ -27,6 +30,8 @@ const ownerName = 'owner/1.sealed';
  * Makes the signer's keys, sealed, and its certificate. What exists already is kept, so running it again prints the same
  * card.
  * @param strength weaker than the default only where a test or a development chain asks for it; every sealed file says so.
+ * @throws Failure config-invalid for a file sealed with weaker parameters than asked for; wrong-passphrase for one that
+ * does not open; journal-broken when the signer was made before and its journal is gone.
  */
 export async function initSigner(
   dataDir: string,
@@ -42,7 +47,23 @@ export async function initSigner(
       passes: strength.passes,
       salt: randomBytes(16).toString('hex'),
     };
+  // Whoever can write to the disk could have put a file there, so that the keys are sealed as weakly as it says.
+  if (kdf.memory_kib < strength.memory_kib || kdf.passes < strength.passes) {
+    throw new Failure(
+      'config-invalid',
+      `${dataDir} has files sealed with ${kdf.memory_kib} KiB, ${kdf.passes} passes`,
+      {
+        fix: 'Give the same --kdf-memory-kib and --kdf-passes as before if these files are yours; else remove them.',
+      },
+    );
+  }
   const store = await openKeyStore(dataDir, passphrase, kdf);
+  // Nothing is sealed beside a file that this passphrase does not open.
+  for (const name of store.names()) store.open(name)?.plaintext.fill(0);
+  const journal = join(dataDir, journalName);
+  const isNew = readSealed(dataDir, identityName) === null;
+  if (!isNew && !existsSync(journal)) throw new Failure('journal-broken', `${journal} is gone`, lostJournal);
+  createJournalFile(journal, signer, Date.now());
   if (!store.open(ownerName)) {
     const secret = createOwnerSecret();
     store.seal(ownerName, { wallet: 'owner', epoch: 1, owner_address: ownerKey(secret).address }, secret);

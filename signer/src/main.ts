@@ -4,7 +4,7 @@ import { errorRow } from '@holdfast/core/contract/error-codes.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { loadConfig, readPassphrase } from './config.ts';
 import { initSigner } from './init.ts';
-import { log } from './log.ts';
+import { errorName, log } from './log.ts';
 import { runSigner } from './run.ts';
 
 /**
@@ -33,8 +33,9 @@ async function main(argv: string[]): Promise<void> {
     const signer = values.signer ?? basename(dataDir);
     const memory = values['kdf-memory-kib'];
     const passes = values['kdf-passes'];
-    const strength =
-      memory !== undefined && passes !== undefined ? { memory_kib: Number(memory), passes: Number(passes) } : undefined;
+    if ((memory === undefined) !== (passes === undefined))
+      throw new Failure('config-invalid', 'give both --kdf-memory-kib and --kdf-passes, or neither');
+    const strength = memory === undefined ? undefined : { memory_kib: Number(memory), passes: Number(passes) };
     process.stdout.write(`${JSON.stringify(await initSigner(dataDir, signer, passphrase, strength))}\n`);
     return;
   }
@@ -49,16 +50,13 @@ async function main(argv: string[]): Promise<void> {
   }
 }
 
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  // Never the cause or the stack: they may quote what was being read.
-  const failure =
-    error instanceof Failure
-      ? error
-      : new Failure('internal', error instanceof Error ? error.message : 'unknown error');
+/** Never the cause, the stack or the message of an unexpected error: they may quote what was being read. */
+function die(error: unknown): void {
+  const failure = error instanceof Failure ? error : new Failure('internal', `unexpected ${errorName(error)}`);
   const row = errorRow(failure.code);
   log('fatal', { code: failure.code, message: failure.message, fix: failure.fix ?? row.fix });
-  process.exitCode = row.exit;
-  process.exit();
+  process.exit(row.exit);
 }
+
+process.on('uncaughtException', die);
+await main(process.argv.slice(2)).catch(die);

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:https';
 import { join } from 'node:path';
 import type { SignerStatus } from '@holdfast/core/signing/messages.ts';
-import { quorumDefault, type SignerConfig } from './config.ts';
-import { unlockSigner } from './init.ts';
+import { intentDaysDefault, quorumDefault, type SignerConfig } from './config.ts';
+import { journalName, unlockSigner } from './init.ts';
 import { openJournal } from './journal/journal.ts';
 import { publicWallet } from './keys/frost-key.ts';
 import { openFrostKeyFiles } from './keys/frost-key-files.ts';
@@ -25,6 +25,7 @@ import type { WalletDeps } from './wallets/wallet.ts';
 const build = '0.1.0';
 const peerTimeoutMs = 5_000;
 const nodeTimeoutMs = 5_000;
+const dayMs = 86_400_000;
 
 /** Wires one signer and serves until the returned function is called. */
 export async function runSigner(
@@ -40,7 +41,8 @@ export async function runSigner(
   await listen(server, config.listen);
 
   const clock = Date.now;
-  const journal = await openJournal(join(dataDir, 'journal.jsonl'), clock);
+  const monotonicMs = (): number => performance.now();
+  const journal = await openJournal(join(dataDir, journalName), clock, monotonicMs);
   await journal.append({ kind: 'started', body: { boot_id: bootId, build } });
   const clients = config.peers.map((peer) => ({ peer, client: createPeerClient(identity, peer, peerTimeoutMs) }));
   const peers: KeyPeer[] = clients.map(({ peer, client }) => ({
@@ -49,8 +51,9 @@ export async function runSigner(
     call: client.call,
   }));
 
-  const deps: WalletDeps = { journal, keys: pinnedKeys(config), clock };
-  const sessions = createSigningSessions(() => performance.now());
+  const expiryAheadMsMax = (config.intent_days_max ?? intentDaysDefault) * dayMs;
+  const deps: WalletDeps = { journal, keys: pinnedKeys(config), clock, expiryAheadMsMax };
+  const sessions = createSigningSessions(monotonicMs);
   const evm = new Map<string, EvmWallet>();
   const bitcoin = new Map<string, BitcoinWallet>();
   const generations = new Map<string, KeyGeneration>();

@@ -134,6 +134,11 @@ describe('addresses', () => {
     expect((await addressOf(signers[0] as SignerProcess, 1)).address).toBe(stage.derive([0, 1]).address);
   });
 
+  test('no signer binds an index far above the highest so far', async () => {
+    const far = async (signer: SignerProcess) => addressOf(signer, 50_000);
+    await refusedByAll(stage, far, 'invalid-request');
+  });
+
   test('no signer pays an address that it handed out', async () => {
     const { address } = await addressOf(signers[0] as SignerProcess, 1);
     const request = commit(bitcoinRequest(stage, [coin()], [bitcoinWithdrawal({ destination: address })]));

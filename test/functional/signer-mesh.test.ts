@@ -102,6 +102,23 @@ test('a signer whose passphrase is wrong does not start and says why', async () 
   expect(result.stdout).not.toContain('not the passphrase');
 });
 
+test('init takes the strength of the key stretching as a whole or not at all', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-strength-'));
+  const { spawnSync } = await import('node:child_process');
+  const { existsSync, writeFileSync } = await import('node:fs');
+  writeFileSync(join(folder, 'passphrase'), 'passphrase');
+  const main = new URL('../../signer/src/main.ts', import.meta.url).pathname;
+  const env = { ...process.env, HOLDFAST_PASSPHRASE_FILE: join(folder, 'passphrase') };
+  for (const option of ['--kdf-memory-kib', '--kdf-passes']) {
+    const args = [main, 'init', join(folder, 'signer'), option, '64'];
+    const result = spawnSync(process.execPath, args, { env, encoding: 'utf8', timeout: 20_000 });
+    expect(result.status).toBe(2);
+    expect(result.stdout).toContain('"code":"config-invalid"');
+  }
+  expect(existsSync(join(folder, 'signer'))).toBe(false);
+  rmSync(folder, { recursive: true });
+});
+
 function endpoint(signer: SignerProcess) {
   const { certificate, privateKey } = stage.cluster.serverIdentity;
   return {

@@ -51,7 +51,11 @@ export function withdrawalBody(
 }
 
 /** Deposits coins, waits until they are credited and, on an EVM network, collected from the forwarder. */
-export async function fund(system: System, customer: Customer, coins: Partial<Record<AssetName, string>>): Promise<void> {
+export async function fund(
+  system: System,
+  customer: Customer,
+  coins: Partial<Record<AssetName, string>>,
+): Promise<void> {
   const assets = Object.keys(coins) as AssetName[];
   const before = new Map<AssetName, bigint>();
   for (const asset of assets) {
@@ -80,7 +84,11 @@ export async function withdrawalsIn(system: System, ids: readonly string[]): Pro
 }
 
 /** Waits, without a block, until every withdrawal has the state. */
-export async function allIn(system: System, ids: readonly string[], state: WithdrawalState): Promise<WithdrawalResource[]> {
+export async function allIn(
+  system: System,
+  ids: readonly string[],
+  state: WithdrawalState,
+): Promise<WithdrawalResource[]> {
   return awaitCondition(
     `${ids.length} withdrawals ${state}`,
     async () => {

@@ -33,13 +33,13 @@ export const aliceBitcoin = 'bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080';
 export const coldKeys = ['01', '02', '03', '04', '05'].map((byte) => byte.repeat(32));
 export const customer = 'cus_01890000-0000-7000-8000-000000000001';
 
-const integratorSecret = new Uint8Array(32).fill(42);
+export const integratorSecret = new Uint8Array(32).fill(42);
 export const params = bitcoinParams(bitcoinNetwork);
 
 /** Three signers with stub chain nodes, their Bitcoin key made. */
 export interface SignerStage {
   readonly cluster: SignerCluster;
-  /** One node shared by all signers: the tests are about signers, not nodes. */
+  /** One chain behind the two endpoints of all signers: the tests are about signers, not nodes. */
   readonly node: StubNode;
   readonly folder: string;
   readonly wallet: SignerStatus['frost_wallets'][number];
@@ -78,7 +78,8 @@ export async function startStage(
         {
           network: evmNetwork,
           family: 'evm',
-          rpc_urls: [node.url],
+          rpc_urls: [...node.urls],
+          burial_endpoints_min: 2,
           safe,
           multi_send: multiSend,
           forwarder_factory: factory,
@@ -97,7 +98,8 @@ export async function startStage(
         {
           network: bitcoinNetwork,
           family: 'bitcoin',
-          rpc_urls: [node.url],
+          rpc_urls: [...node.urls],
+          burial_endpoints_min: 2,
           cold_keys: [...coldKeys],
           asset: btcAsset,
           per_transaction_max: bitcoinLimits.perPayment,
@@ -174,7 +176,7 @@ export function bitcoinWithdrawal(change: Partial<WithdrawalIntent> = {}): Autho
 export function evmRequest(intents: AuthorizedIntent[], nonce: bigint): SignEvmRequest {
   const legs = intents.map(({ intent }) => {
     const leg = { to: intent.destination, amount: parseBaseUnits(intent.amount) };
-    return intent.asset === ethAsset
+    return intent.asset.endsWith('/slip44:60')
       ? ({ kind: 'native', ...leg } as const)
       : ({ kind: 'erc20', contract: usdc, ...leg } as const);
   });

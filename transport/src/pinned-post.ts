@@ -1,6 +1,6 @@
 import { Agent, request as httpsRequest } from 'node:https';
 import type { Duplex } from 'node:stream';
-import { connect } from 'node:tls';
+import { connect, type TLSSocket } from 'node:tls';
 import { invariant } from '@holdfast/core/invariant.ts';
 import { bodyBytesMax } from '@holdfast/core/signing/messages.ts';
 import { fingerprintOf, sameFingerprint, type Identity } from './certificate.ts';
@@ -13,6 +13,8 @@ export interface PinnedEndpoint {
   /** SHA-256 of the other side's certificate, 64 hex digits; the only thing about it that is trusted. */
   readonly fingerprint: string;
   readonly timeoutMs: number;
+  /** Sockets at a time, 32 when left out; a signer takes 40 of its server and 10 of a peer. */
+  readonly socketsMax?: number;
 }
 
 export interface PinnedPost {
@@ -21,7 +23,7 @@ export interface PinnedPost {
   readonly close: () => void;
 }
 
-const socketsMax = 32;
+const socketsDefault = 32;
 
 /** POST over mutual TLS 1.3 with keep-alive. Nothing is written before the pinned certificate was seen. */
 export function createPinnedPost(endpoint: PinnedEndpoint): PinnedPost {
@@ -36,10 +38,13 @@ export function createPinnedPost(endpoint: PinnedEndpoint): PinnedPost {
 /** Opens TLS itself, so that the fingerprint is compared before the socket is handed to HTTP. */
 class PinnedAgent extends Agent {
   readonly #endpoint: PinnedEndpoint;
+  /** Sockets that HTTP does not know yet. */
+  readonly #handshakes = new Set<TLSSocket>();
 
   constructor(endpoint: PinnedEndpoint) {
     // A resumed session would not show the certificate again.
-    super({ keepAlive: true, maxSockets: socketsMax, maxCachedSessions: 0, timeout: endpoint.timeoutMs });
+    const { socketsMax = socketsDefault, timeoutMs } = endpoint;
+    super({ keepAlive: true, maxSockets: socketsMax, maxCachedSessions: 0, timeout: timeoutMs });
     this.#endpoint = endpoint;
   }
 
@@ -48,7 +53,7 @@ class PinnedAgent extends Agent {
     callback?: (error: Error | null, stream: Duplex) => void,
   ): undefined {
     invariant(callback, 'an agent passes a callback');
-    const { identity, fingerprint } = this.#endpoint;
+    const { identity, fingerprint, timeoutMs } = this.#endpoint;
     const socket = connect({
       host: options.host ?? '',
       port: Number(options.port),
@@ -58,15 +63,30 @@ class PinnedAgent extends Agent {
       // There is no CA: the fingerprint below decides.
       rejectUnauthorized: false,
     });
-    const fail = (error: Error): void => callback(error, socket);
+    const late = setTimeout(() => socket.destroy(new Error(`no handshake within ${timeoutMs} ms`)), timeoutMs);
+    const ended = (): void => {
+      clearTimeout(late);
+      this.#handshakes.delete(socket);
+    };
+    const fail = (error: Error): void => {
+      ended();
+      callback(error, socket);
+    };
+    this.#handshakes.add(socket);
     socket.once('error', fail);
     socket.once('secureConnect', () => {
+      ended();
       socket.removeListener('error', fail);
       const certificate = socket.getPeerX509Certificate();
       if (certificate && sameFingerprint(fingerprintOf(certificate), fingerprint)) return callback(null, socket);
       socket.destroy();
       callback(new Error('the certificate is not the pinned one'), socket);
     });
+  }
+
+  override destroy(): void {
+    for (const socket of this.#handshakes) socket.destroy(new Error('closed'));
+    super.destroy();
   }
 }
 

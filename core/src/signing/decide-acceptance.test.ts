@@ -1,19 +1,31 @@
 import { describe, expect, test } from 'vitest';
 import { baseUnits } from '../money/base-units.ts';
 import type { CheckedIntent } from './check-intents.ts';
-import { decideAcceptance, type ReviewedTransaction } from './decide-acceptance.ts';
+import {
+  acceptancesMax,
+  decideAcceptance,
+  type AcceptanceLimits,
+  type ReviewedTransaction,
+} from './decide-acceptance.ts';
 import { emptyHead, encodeRecord } from './journal-record.ts';
-import { applyRecord, emptyState, type JournalState } from './journal-state.ts';
+import { applyRecord, emptyState, feeBudget, type JournalState } from './journal-state.ts';
 
 const nowMs = 1_800_000_000_000;
-const limits = new Map([['btc', 1_000n]]);
+const dayMs = 86_400_000;
+const limits: AcceptanceLimits = {
+  perDayMax: new Map([
+    ['btc', 1_000n],
+    [feeBudget('n'), 50n],
+  ]),
+  expiryAheadMsMax: 31 * dayMs,
+};
 
 function intent(name: string, amount = 100n, expiresAtMs = nowMs + 1): CheckedIntent {
   return { digest: name.repeat(32), asset: 'btc', amount: baseUnits(amount), destination: 'd', expiresAtMs };
 }
 
 function transaction(txid: string, conflictKeys: string[], intents: CheckedIntent[]): ReviewedTransaction {
-  return { network: 'n', txid: txid.repeat(32), height: 1, conflictKeys, intents };
+  return { network: 'n', txid: txid.repeat(32), height: 1, conflictKeys, intents, fee: 0n };
 }
 
 function accept(state: JournalState, reviewed: ReviewedTransaction, atMs = nowMs): number {
@@ -59,6 +71,19 @@ describe('at most one payment', () => {
     expect(() => accept(state, transaction('04', ['z'], [intent('aa')]))).toThrow(refusal('already-paid-by', /0303/));
   });
 
+  test('a transaction of another network excludes nothing, whatever its conflict keys are', () => {
+    const state = emptyState();
+    accept(state, { ...transaction('01', ['x'], [intent('aa')]), network: 'other' });
+    expect(() => accept(state, transaction('02', ['x'], [intent('aa')]))).toThrow(refusal('already-paid-by', /0101/));
+  });
+
+  test('accepts 64 transactions for an intent and no more', () => {
+    const state = emptyState();
+    const nth = (at: number) => transaction((at + 16).toString(16), ['x'], [intent('aa')]);
+    for (let at = 0; at < acceptancesMax; at += 1) accept(state, nth(at));
+    expect(() => accept(state, nth(acceptancesMax))).toThrow(refusal('rate-limited'));
+  });
+
   test('takes the same bytes again without a charge, also after expiry', () => {
     const state = emptyState();
     const reviewed = transaction('01', ['x'], [intent('aa')]);
@@ -81,7 +106,34 @@ test.each([nowMs, nowMs - 1, Number.NaN])('refuses an intent that expires at %d'
   expect(() => accept(emptyState(), reviewed)).toThrow(refusal('intent-expired'));
 });
 
+test('refuses an intent that expires more than 31 days ahead', () => {
+  const until = (expiresAtMs: number) => transaction('01', ['x'], [intent('aa', 100n, expiresAtMs)]);
+  expect(accept(emptyState(), until(nowMs + 31 * dayMs))).toBe(1);
+  expect(() => accept(emptyState(), until(nowMs + 31 * dayMs + 1))).toThrow(refusal('limit-exceeded', /ahead/));
+});
+
 describe('rolling limit', () => {
+  test('charges a replacement again when the last charge has left the window, so limits cannot be saved up', () => {
+    const state = emptyState();
+    const lasting = (name: string, amount: bigint) => intent(name, amount, nowMs + 20 * dayMs);
+    accept(state, transaction('01', ['x'], [lasting('aa', 1_000n)]));
+    const later = nowMs + dayMs + 60_000;
+    accept(state, transaction('02', ['x'], [lasting('bb', 1_000n)]), later);
+    const both = transaction('03', ['x'], [lasting('aa', 1_000n), lasting('bb', 1_000n)]);
+    expect(() => accept(state, both, later)).toThrow(refusal('limit-exceeded'));
+    expect(accept(state, transaction('04', ['x'], [lasting('aa', 1_000n)]), later + dayMs + 60_000)).toBe(1);
+    expect(accept(state, transaction('05', ['x'], [lasting('aa', 1_000n)]), later + dayMs + 60_000)).toBe(0);
+  });
+
+  test('counts the fee of every transaction, replacements too, against a budget of its own', () => {
+    const state = emptyState();
+    const paying = (txid: string, fee: bigint) => ({ ...transaction(txid, ['x'], [intent('aa')]), fee });
+    expect(accept(state, paying('01', 30n))).toBe(2);
+    expect(() => accept(state, paying('02', 21n))).toThrow(refusal('limit-exceeded', /n fee/));
+    expect(accept(state, paying('02', 20n))).toBe(1);
+    expect(() => accept(state, paying('03', 1n))).toThrow(refusal('limit-exceeded', /n fee/));
+  });
+
   test('admits exactly the limit and refuses one unit more', () => {
     const state = emptyState();
     accept(state, transaction('01', ['x'], [intent('aa', 600n), intent('bb', 400n)]));

@@ -14,6 +14,8 @@ const entry = <K extends string, B extends Record<string, Type.TSchema>>(kind: K
   Type.Object({ kind: Type.Literal(kind), body: Type.Object(body, strict) }, strict);
 
 const entries = {
+  /** The first record, by `init`: a journal that starts with anything else, or is not there, was lost. */
+  created: entry('created', { signer: Type.String() }),
   /** The process opened the journal. */
   started: entry('started', { boot_id: Type.String(), build: Type.String() }),
   /** A deposit address was handed out; its index is the customer's for ever. */
@@ -33,7 +35,10 @@ const entries = {
     digests: Type.Array(hex(32), { minItems: 1 }),
     /** Tip of this signer's own nodes at the review: the transaction is in no block up to it. */
     height: Type.Integer({ minimum: 0 }),
-    /** What counts towards the rolling limits; a digest is charged once, however often it is replaced. */
+    /**
+     * What counts towards the rolling limits, by budget: the payments of each digest once in 24 hours, however often it is
+     * replaced, and the fee of every transaction.
+     */
     charges: Type.Array(Type.Object({ asset: Type.String(), amount: Amount }, strict)),
   }),
   /** An accepted transaction that can never confirm: one that conflicts with it is final on this signer's own nodes. */

@@ -7,12 +7,18 @@ export interface JournalState {
   readonly transactions: Map<string, SignedTransaction>;
   /** Every transaction ever accepted for an intent, by digest. */
   readonly transactionsOf: Map<string, SignedTransaction[]>;
+  /** Every transaction ever accepted, by `<network> <conflict key>`. */
+  readonly transactionsAt: Map<string, SignedTransaction[]>;
   /** `<network> <txid>` of accepted transactions that can never confirm. */
   readonly buried: Set<string>;
-  /** By asset (CAIP-19): what was charged in each minute (of the epoch) of the last 24 hours, base units. */
+  /** By budget (an asset's CAIP-19, or `feeBudget`): what was charged in each minute (of the epoch) of the last 24 hours, base units. */
   readonly charges: Map<string, Map<number, bigint>>;
+  /** When a digest was charged the last time, UTC milliseconds. */
+  readonly chargedAtMs: Map<string, number>;
   /** By `<network> <index>`. */
   readonly addresses: Map<string, AddressBinding>;
+  /** By network: the highest index handed out. */
+  readonly indexMax: Map<string, number>;
   /** `<network> <address>` of every address handed out. */
   readonly ownAddresses: Set<string>;
   /** By network. */
@@ -41,9 +47,12 @@ export function emptyState(): JournalState {
   return {
     transactions: new Map(),
     transactionsOf: new Map(),
+    transactionsAt: new Map(),
     buried: new Set(),
     charges: new Map(),
+    chargedAtMs: new Map(),
     addresses: new Map(),
+    indexMax: new Map(),
     ownAddresses: new Set(),
     keys: new Map(),
   };
@@ -57,41 +66,67 @@ export function applyRecord(state: JournalState, record: JournalRecord): void {
   if (record.kind === 'address') {
     const { network, index, customer, address } = record.body;
     state.addresses.set(`${network} ${index}`, { customer, address });
+    state.indexMax.set(network, Math.max(index, state.indexMax.get(network) ?? 0));
     state.ownAddresses.add(`${network} ${address}`);
   }
 }
 
-/** What `asset` was charged in the 24 hours before `nowMs`, base units. */
-export function chargedInWindow(state: JournalState, asset: string, nowMs: number): bigint {
-  const oldest = Math.floor(nowMs / minuteMs) - windowMinutes;
+/** Name of the budget that the fees of a network draw on. */
+export function feeBudget(network: string): string {
+  return `${network} fee`;
+}
+
+/** What `budget` was charged in the 24 hours before `nowMs`, base units. */
+export function chargedInWindow(state: JournalState, budget: string, nowMs: number): bigint {
+  const oldest = oldestMinute(nowMs);
   let sum = 0n;
-  for (const [minute, amount] of state.charges.get(asset) ?? []) if (minute >= oldest) sum += amount;
+  for (const [minute, amount] of state.charges.get(budget) ?? []) if (minute >= oldest) sum += amount;
   return sum;
 }
 
 /**
- * Accepted transactions of these intents that a new one, with these conflict keys, would not exclude and that are not
- * known to be dead: each of them forbids the new one, unless the chain proves that it can never confirm.
+ * Whether an acceptance now has to charge the digest: its last charge, if any, has left the window. Without that, intents
+ * signed today at one nonce would be free on the day they are paid.
+ */
+export function chargeIsDue(state: JournalState, digest: string, nowMs: number): boolean {
+  const chargedAtMs = state.chargedAtMs.get(digest);
+  return chargedAtMs === undefined || Math.floor(chargedAtMs / minuteMs) < oldestMinute(nowMs);
+}
+
+/**
+ * Accepted transactions of these intents that a new one, on this network with these conflict keys, would not exclude and
+ * that are not known to be dead: each of them forbids the new one, unless the chain proves that it can never confirm.
  */
 export function obstacles(
   state: JournalState,
   digests: readonly string[],
-  conflictKeys: readonly string[],
+  { network, conflictKeys }: { readonly network: string; readonly conflictKeys: readonly string[] },
 ): SignedTransaction[] {
   const earlier = new Set(digests.flatMap((digest) => state.transactionsOf.get(digest) ?? []));
-  return [...earlier].filter(
-    (one) =>
-      !conflictKeys.some((key) => one.conflictKeys.has(key)) && !state.buried.has(`${one.network} ${one.txid}`),
-  );
+  return [...earlier].filter((one) => {
+    const excluded = one.network === network && conflictKeys.some((key) => one.conflictKeys.has(key));
+    return !excluded && !state.buried.has(`${one.network} ${one.txid}`);
+  });
+}
+
+/** Other accepted transactions of which the chain confirms at most one together with this one. */
+export function rivalsOf(state: JournalState, { network, txid, conflictKeys }: SignedTransaction): SignedTransaction[] {
+  const sharing = [...conflictKeys].flatMap((key) => state.transactionsAt.get(`${network} ${key}`) ?? []);
+  return [...new Set(sharing)].filter((other) => other.txid !== txid);
 }
 
 function applyAccepted(state: JournalState, body: EntryOf<'accepted'>['body'], atMs: number): void {
-  const key = `${body.network} ${body.txid}`;
-  invariant(!state.transactions.has(key), `transaction ${body.txid} is accepted twice`);
-  const transaction = { network: body.network, height: body.height, txid: body.txid, conflictKeys: new Set(body.conflict_keys), digests: new Set(body.digests) };
+  const { network, height, txid } = body;
+  const key = `${network} ${txid}`;
+  invariant(!state.transactions.has(key), `transaction ${txid} is accepted twice`);
+  const conflictKeys = new Set(body.conflict_keys);
+  const transaction = { network, height, txid, conflictKeys, digests: new Set(body.digests) };
   state.transactions.set(key, transaction);
+  for (const conflictKey of conflictKeys) addTo(state.transactionsAt, `${network} ${conflictKey}`, transaction);
   for (const digest of body.digests) {
-    state.transactionsOf.set(digest, [...(state.transactionsOf.get(digest) ?? []), transaction]);
+    addTo(state.transactionsOf, digest, transaction);
+    // What the decision charged, by the same rule at the same time.
+    if (chargeIsDue(state, digest, atMs)) state.chargedAtMs.set(digest, atMs);
   }
   const minute = Math.floor(atMs / minuteMs);
   for (const { asset, amount } of body.charges) {
@@ -100,4 +135,14 @@ function applyAccepted(state: JournalState, body: EntryOf<'accepted'>['body'], a
     for (const old of minutes.keys()) if (old < minute - windowMinutes) minutes.delete(old);
     state.charges.set(asset, minutes);
   }
+}
+
+function oldestMinute(nowMs: number): number {
+  return Math.floor(nowMs / minuteMs) - windowMinutes;
+}
+
+function addTo<T>(lists: Map<string, T[]>, name: string, value: T): void {
+  const list = lists.get(name);
+  if (list) list.push(value);
+  else lists.set(name, [value]);
 }

@@ -186,11 +186,11 @@ export const meshMessages = {
   '/v1/mesh/dkg/echo': { request: DkgSession, response: Type.Object({ transcript: hex(32) }, strict) },
   /** Round 2: the caller's own share, a scalar. */
   '/v1/mesh/dkg/share': { request: DkgSession, response: Type.Object({ share: hex(32) }, strict) },
-  /** The group key that this signer has on disk from the session, and the session whose key it has chosen for good. */
+  /** The hash of all that is common of the key that this signer has on disk from the session, and the session whose key it has chosen for good. */
   '/v1/mesh/dkg/key': {
     request: DkgSession,
     response: Type.Object(
-      { group_key: Type.Union([hex(33), Type.Null()]), chosen: Type.Union([hex(16), Type.Null()]) },
+      { key_hash: Type.Union([hex(32), Type.Null()]), chosen: Type.Union([hex(16), Type.Null()]) },
       strict,
     ),
   },

@@ -40,24 +40,50 @@ const lifeMaxMs = 30 * 24 * 3_600_000;
 /** The server's policy on one request. The signers have their own; this one spares the customer a later refusal. */
 export function decideWithdrawal(intent: WithdrawalIntent, facts: WithdrawalFacts): AcceptedWithdrawal {
   const rule = facts.rules.find((one) => one.caip19 === intent.asset);
-  if (!rule) throw new Failure('unknown-asset', `${intent.asset} is not an asset of ${intent.network}`, { pointer: '/intent/asset' });
+  if (!rule)
+    throw new Failure('unknown-asset', `${intent.asset} is not an asset of ${intent.network}`, {
+      pointer: '/intent/asset',
+    });
   const amount = parseBaseUnits(intent.amount, '/intent/amount');
   const feeMax = parseBaseUnits(intent.fee_max, '/intent/fee_max');
   const expiresAtMs = parseExpiry(intent.expires_at, facts.nowMs);
   if (intent.memo !== null) {
-    throw new Failure('invalid-request', `${intent.network} has no memo`, { pointer: '/intent/memo', fix: 'Send memo null.' });
+    throw new Failure('invalid-request', `${intent.network} has no memo`, {
+      pointer: '/intent/memo',
+      fix: 'Send memo null.',
+    });
   }
   if (facts.destinationIsOurs) {
-    throw new Failure('destination-refused', `${facts.destination} belongs to the wallet system`, { pointer: '/intent/destination' });
+    throw new Failure('destination-refused', `${facts.destination} belongs to the wallet system`, {
+      pointer: '/intent/destination',
+    });
   }
-  if (amount < rule.minimum) throw new Failure('below-minimum', `${amount} is below the minimum of ${rule.minimum} base units of ${rule.asset}`, { pointer: '/intent/amount' });
-  if (amount > rule.perWithdrawalMax) throw new Failure('limit-exceeded', `${amount} exceeds ${rule.perWithdrawalMax} base units of ${rule.asset} a withdrawal`, { pointer: '/intent/amount' });
+  if (amount < rule.minimum)
+    throw new Failure(
+      'below-minimum',
+      `${amount} is below the minimum of ${rule.minimum} base units of ${rule.asset}`,
+      { pointer: '/intent/amount' },
+    );
+  if (amount > rule.perWithdrawalMax)
+    throw new Failure(
+      'limit-exceeded',
+      `${amount} exceeds ${rule.perWithdrawalMax} base units of ${rule.asset} a withdrawal`,
+      { pointer: '/intent/amount' },
+    );
   const today = facts.withdrawnToday(rule.asset);
   if (today + amount > rule.perCustomerDayMax) {
-    throw new Failure('limit-exceeded', `${amount} with ${today} of the last 24 hours exceeds ${rule.perCustomerDayMax} base units of ${rule.asset} a day`, { pointer: '/intent/amount' });
+    throw new Failure(
+      'limit-exceeded',
+      `${amount} with ${today} of the last 24 hours exceeds ${rule.perCustomerDayMax} base units of ${rule.asset} a day`,
+      { pointer: '/intent/amount' },
+    );
   }
   if (rule.fee > feeMax) {
-    throw new Failure('fee-above-maximum', `the fee is ${rule.fee} base units of ${rule.asset}, the intent allows ${feeMax}`, { pointer: '/intent/fee_max' });
+    throw new Failure(
+      'fee-above-maximum',
+      `the fee is ${rule.fee} base units of ${rule.asset}, the intent allows ${feeMax}`,
+      { pointer: '/intent/fee_max' },
+    );
   }
   if (facts.owes) throw new Failure('withdrawals-blocked', 'the customer owes a receivable');
   return { asset: rule.asset, amount, fee: baseUnits(rule.fee), expiresAtMs };
@@ -67,7 +93,9 @@ function parseExpiry(text: string, nowMs: number): number {
   const at = Date.parse(text);
   const fix = { pointer: '/intent/expires_at', fix: 'Send an RFC 3339 UTC time between 30 seconds and 30 days ahead.' };
   if (Number.isNaN(at)) throw new Failure('invalid-request', `not a time: ${text}`, fix);
-  if (at < nowMs + lifeMinMs) throw new Failure('intent-expired', `the intent expires at ${text}, which is past or too near`, fix);
-  if (at > nowMs + lifeMaxMs) throw new Failure('invalid-request', `the intent expires at ${text}, more than 30 days ahead`, fix);
+  if (at < nowMs + lifeMinMs)
+    throw new Failure('intent-expired', `the intent expires at ${text}, which is past or too near`, fix);
+  if (at > nowMs + lifeMaxMs)
+    throw new Failure('invalid-request', `the intent expires at ${text}, more than 30 days ahead`, fix);
   return at;
 }

@@ -53,6 +53,8 @@ export function anvilCommand(options: Omit<AnvilOptions, 'log'>): { command: str
     '--color',
     'never',
   ];
+  // Block `finalized` lies two of these epochs below the tip.
+  args.push('--slots-in-an-epoch', '1');
   // Without pruning and its own cache path anvil moves old states to ~/.foundry.
   args.push('--prune-history', String(historyBlocks));
   if (options.stateFile !== undefined) {

@@ -6,7 +6,7 @@ import { Failure } from '@holdfast/core/failure.ts';
 import type { Context } from '../context.ts';
 import type { LoadedBlock, Network } from '../networks/network.ts';
 import { raiseAlarm } from '../store/alarms.ts';
-import { insertBlock, tipBlock } from '../store/blocks.ts';
+import { type AppliedBlock, insertBlock, lockTip, tipBlock } from '../store/blocks.ts';
 import { abandonReverted, markIncluded, ownByRefs } from '../store/chain-transactions.ts';
 import { sweptDeposits, upsertSeenDeposits } from '../store/deposits.ts';
 import type { Sql } from '../store/database.ts';
@@ -32,7 +32,7 @@ export async function followChain(ctx: Context, network: Network): Promise<numbe
   let changed = 0;
   let tip = await tipBlock(ctx.db, network.id);
   while (tip && tip.height <= height && (await network.hashAt(tip.height)) !== tip.hash) {
-    await rollBackTip(ctx, network, tip);
+    if (!(await rollBackTip(ctx, network, tip))) return changed;
     tip = await tipBlock(ctx.db, network.id);
     changed++;
   }
@@ -41,7 +41,7 @@ export async function followChain(ctx: Context, network: Network): Promise<numbe
     const hash = await network.hashAt(next);
     const loaded = await network.loadBlock(next, hash);
     if (tip && loaded.block.parentHash !== tip.hash) return changed; // The branch changed under us; the next pass rolls back.
-    await applyBlock(ctx, network, loaded);
+    if (!(await applyBlock(ctx, network, loaded, tip))) return changed;
     tip = await tipBlock(ctx.db, network.id);
     changed++;
   }
@@ -51,19 +51,29 @@ export async function followChain(ctx: Context, network: Network): Promise<numbe
   return changed;
 }
 
-async function applyBlock(ctx: Context, network: Network, loaded: LoadedBlock): Promise<void> {
+/** @returns false when the tip was moved meanwhile. */
+async function applyBlock(
+  ctx: Context,
+  network: Network,
+  loaded: LoadedBlock,
+  tip: AppliedBlock | null,
+): Promise<boolean> {
   const { block } = loaded;
   const nowMs = ctx.now();
   ctx.step('block-before-apply');
-  await ctx.db.transaction(async (sql) => {
+  const applied = await ctx.db.transaction(async (sql) => {
+    if (!(await lockTip(sql, network.id, tip))) return false;
     const blockId = await insertBlock(sql, { network: network.id, ...block }, nowMs);
     if (block.transactions.length > 0) await applyTransactions(ctx, sql, network, loaded, blockId, nowMs);
     await loaded.record(sql, blockId);
     ctx.step('block-before-commit');
+    return true;
   });
+  if (!applied) return false;
   ctx.step('block-after-commit');
   if (block.transactions.length > 0)
     ctx.log('block-applied', { network: network.id, height: block.height, transactions: block.transactions.length });
+  return true;
 }
 
 async function applyTransactions(

@@ -5,7 +5,7 @@ import { formatId } from '@holdfast/core/contract/ids.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
 import { raiseAlarm } from '../store/alarms.ts';
-import { type AppliedBlock, markRolledBack } from '../store/blocks.ts';
+import { type AppliedBlock, lockTip, markRolledBack } from '../store/blocks.ts';
 import { unincludeBlock } from '../store/chain-transactions.ts';
 import { lockDepositsOfBlock, markOrphaned } from '../store/deposits.ts';
 import { insertEvents, type NewEvent } from '../store/events.ts';
@@ -18,10 +18,12 @@ import { moveWithdrawals } from '../store/withdrawals.ts';
  * Takes the applied tip back in one transaction: credits of its deposits first (what the customer has spent becomes a
  * receivable), then settlements, then every posting of the block in reverse. Deposits become orphaned and own
  * transactions go back in flight.
+ * @returns false when the tip was moved meanwhile.
  */
-export async function rollBackTip(ctx: Context, network: Network, tip: AppliedBlock): Promise<void> {
+export async function rollBackTip(ctx: Context, network: Network, tip: AppliedBlock): Promise<boolean> {
   const nowMs = ctx.now();
-  await ctx.db.transaction(async (sql) => {
+  const rolledBack = await ctx.db.transaction(async (sql) => {
+    if (!(await lockTip(sql, network.id, tip))) return false;
     await markRolledBack(sql, network.id, tip.id);
     const events: NewEvent[] = [];
     const deposits = await lockDepositsOfBlock(sql, tip.id);
@@ -75,6 +77,8 @@ export async function rollBackTip(ctx: Context, network: Network, tip: AppliedBl
     await network.unrecord(sql, tip.id);
     await insertEvents(sql, events, nowMs);
     await mustPost(sql, postings, nowMs);
+    return true;
   });
-  ctx.log('block-rolled-back', { network: network.id, height: tip.height, hash: tip.hash });
+  if (rolledBack) ctx.log('block-rolled-back', { network: network.id, height: tip.height, hash: tip.hash });
+  return rolledBack;
 }

@@ -85,6 +85,14 @@ async function wait(ctx: Context, network: Network, transaction: ChainTransactio
   ctx.log('sign-waits', { transaction: transaction.id, code: failure.code, problem: failure.message });
 }
 
+/**
+ * Whether no quorum can have signed: a quorum refused the first offer, or says that the intents have expired, which a
+ * signer does not say of what it accepted before (core/src/signing/decide-acceptance.ts).
+ */
+function neverSigned(transaction: ChainTransactionRow, failure: Failure): boolean {
+  return failure instanceof QuorumRefusal && (transaction.attempts === 0 || failure.code === 'intent-expired');
+}
+
 async function abandon(
   ctx: Context,
   network: Network,
@@ -97,7 +105,7 @@ async function abandon(
       !(await setTransactionState(sql, transaction.id, ['built'], 'abandoned', `${failure.code}: ${failure.message}`))
     )
       return;
-    if (failure instanceof QuorumRefusal && transaction.attempts === 0) await markRefused(sql, transaction.id);
+    if (neverSigned(transaction, failure)) await markRefused(sql, transaction.id);
     await network.abandon(sql, transaction.id);
     const ids = await requeue(
       sql,
@@ -122,5 +130,7 @@ async function abandon(
       nowMs,
     );
   });
+  // A quorum that refuses is not away.
+  if (failure instanceof QuorumRefusal) await closeAlarms(ctx.db, `${network.id} signers`, nowMs);
   ctx.log('sign-refused', { transaction: transaction.id, code: failure.code, problem: failure.message });
 }

@@ -2,7 +2,14 @@ import type { OwnerSignature } from '@holdfast/core/chains/evm/build.ts';
 import { errorRow } from '@holdfast/core/contract/error-codes.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { canonicalJson } from '@holdfast/core/signing/intent.ts';
-import type { SignBitcoinRequest, SignEvmRequest, SignerPath, SignerRequest, SignerResponse, SignerStatus } from '@holdfast/core/signing/messages.ts';
+import type {
+  SignBitcoinRequest,
+  SignEvmRequest,
+  SignerPath,
+  SignerRequest,
+  SignerResponse,
+  SignerStatus,
+} from '@holdfast/core/signing/messages.ts';
 import { QuorumRefusal } from '@holdfast/core/withdrawals/quorum-refusal.ts';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { hexToBytes } from '@noble/hashes/utils.js';
@@ -26,9 +33,15 @@ export interface SignerPanel {
   /** Public key of the threshold wallet, the same from every signer. @throws Failure key-missing, signers-unavailable. */
   frostWallet(network: string): Promise<WalletKey>;
   /** A quorum of owner signatures over a Safe transaction. */
-  signEvm(request: SignEvmRequest, expected: { readonly safeTxHash: string; readonly owners: readonly string[] }): Promise<OwnerSignature[]>;
+  signEvm(
+    request: SignEvmRequest,
+    expected: { readonly safeTxHash: string; readonly owners: readonly string[] },
+  ): Promise<OwnerSignature[]>;
   /** One BIP-340 signature an input. */
-  signBitcoin(request: SignBitcoinRequest, wallet: { key: WalletKey; inputs: readonly FrostInput[] }): Promise<Uint8Array[]>;
+  signBitcoin(
+    request: SignBitcoinRequest,
+    wallet: { key: WalletKey; inputs: readonly FrostInput[] },
+  ): Promise<Uint8Array[]>;
 }
 
 export function signerPanel(clients: readonly SignerClient[], quorum: number): SignerPanel {
@@ -83,10 +96,14 @@ export function signerPanel(clients: readonly SignerClient[], quorum: number): S
     async signEvm(request, { safeTxHash, owners }) {
       const { results, problems } = await askInTurn(inTurn(), quorum, async (client) => {
         const answer = await client.call('/v1/sign/evm', request);
-        if (answer.safe_tx_hash !== safeTxHash) throw unavailable(`${client.id} answers for ${answer.safe_tx_hash}, not ${safeTxHash}`, []);
+        if (answer.safe_tx_hash !== safeTxHash)
+          throw unavailable(`${client.id} answers for ${answer.safe_tx_hash}, not ${safeTxHash}`, []);
         const signed = recoverOwner(safeTxHash, answer.signature);
         if (signed !== answer.owner.toLowerCase() || !owners.includes(signed)) {
-          throw unavailable(`${client.id} answers with a signature of ${signed}, which is not its owner key in the Safe`, []);
+          throw unavailable(
+            `${client.id} answers with a signature of ${signed}, which is not its owner key in the Safe`,
+            [],
+          );
         }
         return { owner: answer.owner, signature: answer.signature };
       });
@@ -104,17 +121,24 @@ export function signerPanel(clients: readonly SignerClient[], quorum: number): S
       // a round fails, another set of signers is asked.
       for (const panel of subsets(order, quorum)) {
         await Promise.all(
-          panel.filter((client) => !committed.has(client) && !out.has(client)).map(async (client) => {
-            try {
-              committed.set(client, await client.call('/v1/sign/bitcoin/commit', request));
-            } catch (error) {
-              out.set(client, error);
-            }
-          }),
+          panel
+            .filter((client) => !committed.has(client) && !out.has(client))
+            .map(async (client) => {
+              try {
+                committed.set(client, await client.call('/v1/sign/bitcoin/commit', request));
+              } catch (error) {
+                out.set(client, error);
+              }
+            }),
         );
         if (panel.some((client) => !committed.has(client))) continue;
         try {
-          return await shareRound(panel.map((client) => ({ client, ...committed.get(client)! })), request, wallet, clients.length);
+          return await shareRound(
+            panel.map((client) => ({ client, ...committed.get(client)! })),
+            request,
+            wallet,
+            clients.length,
+          );
         } catch (error) {
           problems.push(error);
         }
@@ -122,7 +146,11 @@ export function signerPanel(clients: readonly SignerClient[], quorum: number): S
         for (const client of panel) committed.delete(client);
       }
       // What failed after a quorum had accepted is no refusal: the same bytes are asked for again.
-      throw verdict([...out.values(), ...problems.map((problem) => unavailable('a signing round failed', [problem]))], clients.length, quorum);
+      throw verdict(
+        [...out.values(), ...problems.map((problem) => unavailable('a signing round failed', [problem]))],
+        clients.length,
+        quorum,
+      );
     },
   };
 }
@@ -134,7 +162,9 @@ function recoverOwner(hash: string, signature: string): string {
   recovered[0] = bytes[64]! - 27;
   recovered.set(bytes.subarray(0, 64), 1);
   try {
-    return addr.fromPublicKey(secp256k1.recoverPublicKey(recovered, hexToBytes(hash), { prehash: false })).toLowerCase();
+    return addr
+      .fromPublicKey(secp256k1.recoverPublicKey(recovered, hexToBytes(hash), { prehash: false }))
+      .toLowerCase();
   } catch {
     return 'nobody';
   }
@@ -143,10 +173,17 @@ function recoverOwner(hash: string, signature: string): string {
 type Session = { readonly client: SignerClient } & SignerResponse<'/v1/sign/bitcoin/commit'>;
 
 /** Round two of FROST with exactly these signers (RFC 9591, 5.2 and 5.3). */
-async function shareRound(sessions: readonly Session[], request: SignBitcoinRequest, wallet: { key: WalletKey; inputs: readonly FrostInput[] }, total: number): Promise<Uint8Array[]> {
+async function shareRound(
+  sessions: readonly Session[],
+  request: SignBitcoinRequest,
+  wallet: { key: WalletKey; inputs: readonly FrostInput[] },
+  total: number,
+): Promise<Uint8Array[]> {
   const lists = request.input_paths.map((_, i) => sessions.map((session) => session.commitments[i]!));
   // All are awaited, so that no request of this round is under way in the next.
-  const answers = await Promise.allSettled(sessions.map(({ client, session }) => client.call('/v1/sign/bitcoin/share', { session, commitments: lists })));
+  const answers = await Promise.allSettled(
+    sessions.map(({ client, session }) => client.call('/v1/sign/bitcoin/share', { session, commitments: lists })),
+  );
   const shares = answers.map((answer, i) => {
     if (answer.status === 'rejected') throw answer.reason;
     return { identifier: sessions[i]!.commitments[0]!.identifier, shares: answer.value.shares };
@@ -163,7 +200,11 @@ function* subsets<T>(members: readonly T[], size: number): Generator<T[]> {
 }
 
 /** Asks as many at once as are still needed, others standing in for those that fail. */
-async function askInTurn<T>(clients: readonly SignerClient[], needed: number, ask: (client: SignerClient) => Promise<T>): Promise<{ results: T[]; problems: unknown[] }> {
+async function askInTurn<T>(
+  clients: readonly SignerClient[],
+  needed: number,
+  ask: (client: SignerClient) => Promise<T>,
+): Promise<{ results: T[]; problems: unknown[] }> {
   const waiting = [...clients];
   const results: T[] = [];
   const problems: unknown[] = [];
@@ -179,11 +220,16 @@ async function askInTurn<T>(clients: readonly SignerClient[], needed: number, as
 
 const isAway = (error: unknown): boolean => error instanceof Failure && errorRow(error.code).retryable;
 
+const saysExpired = (refusal: Failure): boolean => refusal.code === 'intent-expired';
+
 /** Refused when so many refused for good that those left are no quorum; otherwise unavailable, to try again. */
 function verdict(problems: readonly unknown[], total: number, quorum: number): Error {
-  const refusals = problems.filter((problem) => problem instanceof Failure && !isAway(problem));
-  const [refusal] = refusals;
-  if (refusal instanceof Failure && refusals.length > total - quorum) return new QuorumRefusal(refusal);
+  const refusals = problems.filter((problem) => problem instanceof Failure && !isAway(problem)) as Failure[];
+  const blocking = (some: readonly Failure[]): boolean => some.length > total - quorum;
+  const [expired, others] = [refusals.filter(saysExpired), refusals.filter((one) => !saysExpired(one))];
+  // Expiry is the verdict only where it suffices alone: nobody says so of bytes that it accepted before.
+  const refusal = blocking(expired) ? expired[0] : (others[0] ?? expired[0]);
+  if (refusal && blocking(refusals)) return new QuorumRefusal(refusal);
   const bug = problems.find((problem) => !(problem instanceof Failure));
   if (bug instanceof Error) return bug;
   return unavailable(`fewer than ${quorum} of ${total} signers signed`, problems);

@@ -26,6 +26,15 @@ export async function tipBlock(sql: Sql, network: string): Promise<AppliedBlock 
 }
 
 /**
+ * Lets one transaction a network at a time move the tip, until it ends.
+ * @returns false when the tip is another one by now: a second server on this database follows too.
+ */
+export async function lockTip(sql: Sql, network: string, expected: AppliedBlock | null): Promise<boolean> {
+  await sql.query(`select pg_advisory_xact_lock(hashtextextended('tip:' || $1, 0))`, [network]);
+  return (await tipBlock(sql, network))?.id === expected?.id;
+}
+
+/**
  * Appends a block to the applied chain and returns the id of this application.
  * @throws InvariantError when it does not extend the tip: two servers would have to follow at once.
  */

@@ -1,8 +1,8 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { Failure } from '@holdfast/core/failure.ts';
 import type { Journal } from '../journal/journal.ts';
-import { decodeFrostKey, encodeFrostKey, firstEpoch, walletFolder, type FrostKey } from './frost-key.ts';
-import type { KeyStore } from './key-store.ts';
+import { decodeFrostKey, encodeFrostKey, firstEpoch, keyHash, type FrostKey } from './frost-key.ts';
+import { walletFolder, type KeyStore } from './key-store.ts';
 
 /**
  * Shares of one network on disk: `<epoch>.<session>.pending` until the journal says that the session's key is the
@@ -14,11 +14,14 @@ export interface FrostKeyFiles {
   readonly held: (session: string) => FrostKey | null;
   /** On return the pending share is on the disk. */
   readonly hold: (key: FrostKey) => void;
-  /** Records the key for good. */
+  /** Records the key for good. @throws Failure key-generation-failed when it cannot be read back from the disk. */
   readonly confirm: (key: FrostKey) => Promise<void>;
 }
 
-/** @throws Failure key-missing when the journal knows a key whose file is gone; wrong-passphrase. */
+/**
+ * @throws Failure key-missing when the journal knows a key whose file is gone; journal-broken when there is a confirmed key
+ * that the journal does not know; wrong-passphrase.
+ */
 export function openFrostKeyFiles(
   network: string,
   store: KeyStore,
@@ -34,12 +37,21 @@ export function openFrostKeyFiles(
   /** After the journal record, so a crash in between is repaired at the next start. */
   const settle = (session: string): void => {
     const names = store.list(folder);
-    if (names.includes(pendingName(session))) store.rename(pendingName(session), finalName);
+    const isPending = names.includes(pendingName(session));
+    if (isPending && names.includes(finalName)) throw unknownKey();
+    if (isPending) store.rename(pendingName(session), finalName);
     for (const name of names) if (name.endsWith('.pending') && name !== pendingName(session)) store.remove(name);
   };
 
+  /** A confirmed share is never replaced: coins may lie at its addresses. */
+  const unknownKey = (): Failure =>
+    new Failure('journal-broken', `${finalName} is the share of a confirmed key, which the journal does not record`, {
+      fix: 'The journal is an old or a new one: restore it and the keys folder from the same, newest backup.',
+    });
+
   const recorded = journal.state.keys.get(network);
   if (recorded) settle(recorded.session);
+  else if (store.list(folder).includes(finalName)) throw unknownKey();
   let confirmed = recorded ? load(finalName) : null;
   if (recorded && (confirmed?.session !== recorded.session || bytesToHex(confirmed.groupKey) !== recorded.group_key)) {
     throw new Failure('key-missing', `the share of ${network} that the journal names is not in ${finalName}`, {
@@ -62,6 +74,13 @@ export function openFrostKeyFiles(
       pending = key;
     },
     confirm: async (key) => {
+      const onDisk = load(pendingName(key.session));
+      if (!onDisk || keyHash(onDisk) !== keyHash(key)) {
+        throw new Failure(
+          'key-generation-failed',
+          `the share in ${pendingName(key.session)} is not the one that was made`,
+        );
+      }
       const body = { network, epoch: firstEpoch, session: key.session, group_key: bytesToHex(key.groupKey) };
       await journal.append({ kind: 'key', body });
       settle(key.session);

@@ -4,6 +4,7 @@ import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from '@noble/hashes/
 import { sha256 } from '@noble/hashes/sha2.js';
 import { Failure } from '@holdfast/core/failure.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
+import { canonicalJson } from '@holdfast/core/signing/intent.ts';
 import type { SealedHeader } from '@holdfast/core/sealing/seal.ts';
 import type { SignerStatus } from '@holdfast/core/signing/messages.ts';
 import Type, { type Static } from 'typebox';
@@ -50,11 +51,6 @@ export function frostKey(network: string, session: string, key: Key, transcript:
   return { network, epoch: firstEpoch, session, public: key.public, secret: key.secret, groupKey, chainCode };
 }
 
-/** Folder of a network's keys. */
-export function walletFolder(network: string): string {
-  return network.replace(':', '-');
-}
-
 export function encodeFrostKey(key: FrostKey): { header: SealedHeader; plaintext: Uint8Array } {
   const stored: Stored = {
     quorum: key.public.signers.min,
@@ -75,12 +71,7 @@ export function decodeFrostKey(
   network: string,
   { header, plaintext }: { header: SealedHeader; plaintext: Uint8Array },
 ): FrostKey {
-  const stored = parseValue(
-    Stored,
-    JSON.parse(Buffer.from(plaintext).toString('utf8')),
-    'wrong-passphrase',
-    'sealed share',
-  );
+  const stored = parseValue(Stored, parseSecret(plaintext), 'wrong-passphrase', 'sealed share');
   plaintext.fill(0);
   const key: Key = {
     public: {
@@ -106,6 +97,23 @@ export function decodeFrostKey(
     groupKey,
     chainCode: bytes(stored.chain_code),
   };
+}
+
+/** An error of the parser would quote the secret. */
+function parseSecret(plaintext: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(plaintext).toString('utf8')) as unknown;
+  } catch {
+    plaintext.fill(0);
+    throw new Failure('wrong-passphrase', 'a sealed share is not JSON');
+  }
+}
+
+/** All that the signers must have in common of a key, in one hash: 32 bytes, hex. */
+export function keyHash(key: FrostKey): string {
+  const { min: quorum, max: signers } = key.public.signers;
+  const shared = { domain: 'holdfast/frost-key/v1', session: key.session, quorum, signers, ...publicWallet(key) };
+  return bytesToHex(sha256(utf8ToBytes(canonicalJson(shared))));
 }
 
 /** What the server may know of a key. */

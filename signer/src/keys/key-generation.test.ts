@@ -160,11 +160,53 @@ describe('a signer that misbehaves is found before a share leaves or a key is he
     expect((parties[0] as Party).files.held(id)).toBeNull();
   });
 
+  test('a second collect cannot slip other packages in behind the echo round', async () => {
+    const { parties, run } = threeParties();
+    const [first, , third] = parties as [Party, Party, Party];
+    await run(['start']);
+    // The peer leaves the first question open and answers a second one: the later answer would replace what was echoed.
+    const late = Promise.withResolvers<unknown>();
+    let asked = 0;
+    third.answer = (path, _body, from, honest) => {
+      if (path !== '/v1/mesh/dkg/package' || from !== 1) return honest();
+      asked += 1;
+      return asked === 1 ? late.promise : honest();
+    };
+    const collects = [first.generation.step(id, 'collect'), first.generation.step(id, 'collect')];
+    const other = secp256k1_FROST.DKG.round1(secp256k1_FROST.Identifier.fromNumber(3), { min: 2, max: 3 }).public;
+    late.resolve({
+      identifier: other.identifier,
+      commitment: other.commitment.map((point) => bytesToHex(point)),
+      proof: bytesToHex(other.proofOfKnowledge),
+    });
+    await Promise.all(collects);
+    expect(asked).toBe(1);
+  });
+
+  test.each<[string, (key: FrostKey) => FrostKey]>([
+    ['another chain code', (key) => ({ ...key, chainCode: new Uint8Array(32) })],
+    ['another quorum', (key) => ({ ...key, public: { ...key.public, signers: { min: 3, max: 3 } } })],
+    [
+      'other commitments',
+      ({ public: shared, ...key }) => ({
+        ...key,
+        public: { ...shared, commitments: [...shared.commitments].slice(0, 1) },
+      }),
+    ],
+  ])('the same group key with %s', async (_name, alter) => {
+    const { parties, run } = threeParties();
+    await run(all);
+    const [first, second] = parties as [Party, Party, Party];
+    second.files.hold(alter(second.files.held(id) as FrostKey));
+    await expect(first.generation.step(id, 'confirm')).rejects.toEqual(failure);
+    expect(first.generation.confirmed()).toBeNull();
+  });
+
   test('a confirmation although the peer holds another key', async () => {
     const { parties, run } = threeParties();
     await run(all);
     (parties[2] as Party).answer = (path, _body, _from, honest) =>
-      path === '/v1/mesh/dkg/key' ? { group_key: `02${'11'.repeat(32)}`, chosen: null } : honest();
+      path === '/v1/mesh/dkg/key' ? { key_hash: '11'.repeat(32), chosen: null } : honest();
     await expect((parties[0] as Party).generation.step(id, 'confirm')).rejects.toEqual(failure);
     expect((parties[0] as Party).generation.confirmed()).toBeNull();
   });

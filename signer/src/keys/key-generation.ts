@@ -7,7 +7,7 @@ import { invariant } from '@holdfast/core/invariant.ts';
 import { canonicalJson } from '@holdfast/core/signing/intent.ts';
 import type { DkgStep, MeshRequest, MeshResponse } from '@holdfast/core/signing/messages.ts';
 import type { CallPeer } from '../transport/peer-client.ts';
-import { frostKey, type FrostKey } from './frost-key.ts';
+import { frostKey, keyHash, type FrostKey } from './frost-key.ts';
 import type { FrostKeyFiles } from './frost-key-files.ts';
 
 /**
@@ -19,7 +19,7 @@ import type { FrostKeyFiles } from './frost-key-files.ts';
  * 3. verify: each fetches every other's hash of all packages. A peer that showed different packages to different signers
  *    shows here, before any share was given out.
  * 4. hold: each fetches its share from every other, and has the sealed result on disk before it answers.
- * 5. confirm: each asks every other whether it holds the same group key and has chosen no other, and then records the key
+ * 5. confirm: each asks every other whether it holds the same key (`keyHash`) and has chosen no other, and then records the key
  *    for good. The pacing signer confirms first: its journal is the decision; the others follow whenever they are back.
  *
  * A crash anywhere before its journal record leaves files that the next session replaces; a crash after it leaves a
@@ -45,6 +45,8 @@ interface Session {
   readonly id: string;
   readonly secret: DKG_Secret;
   readonly own: DKG_Round1;
+  /** Set by the first call of `collect`: a second one must not fetch other packages after the echo round. */
+  collecting?: Promise<void>;
   packages?: DKG_Round1[];
   transcript?: Uint8Array;
   /** By the receiver's identifier; set once the echo round has passed. */
@@ -81,7 +83,6 @@ export function createKeyGeneration(input: {
   };
 
   const collect = async (running: Session): Promise<void> => {
-    if (running.packages) return;
     const others = await askPeers(async (peer) => {
       const { identifier, commitment, proof } = await peer.call('/v1/mesh/dkg/package', request(running.id));
       if (identifier !== Identifier.fromNumber(peer.identifier))
@@ -130,7 +131,7 @@ export function createKeyGeneration(input: {
     try {
       await askPeers(async (peer) => {
         const theirs = await peer.call('/v1/mesh/dkg/key', request(id));
-        const same = theirs.group_key === bytesToHex(held.groupKey) && (theirs.chosen === null || theirs.chosen === id);
+        const same = theirs.key_hash === keyHash(held) && (theirs.chosen === null || theirs.chosen === id);
         if (!same) throw failed(`${peer.signer} holds another key`);
       });
       await files.confirm(held);
@@ -146,7 +147,7 @@ export function createKeyGeneration(input: {
     if (name === 'start') return start(id);
     if (name === 'confirm') return confirm(id);
     const running = current(id);
-    if (name === 'collect') return collect(running);
+    if (name === 'collect') return (running.collecting ??= collect(running));
     if (name === 'verify') return verify(running);
     return hold(running);
   };
@@ -174,7 +175,7 @@ export function createKeyGeneration(input: {
     },
     showKey: (id) => {
       const held = files.held(id);
-      return { group_key: held ? bytesToHex(held.groupKey) : null, chosen };
+      return { key_hash: held && keyHash(held), chosen };
     },
   };
 }

@@ -1,6 +1,6 @@
 import { argon2, randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import {
   openSealed,
@@ -19,7 +19,7 @@ import { syncFolder, writeFileDurably } from '../durable-file.ts';
  * stretching (a second, 256 MiB) opens them all; each has its own random 24-byte nonce.
  */
 export interface KeyStore {
-  /** Null when there is no such file. @throws Failure wrong-passphrase. */
+  /** Null when there is no such file. @throws Failure wrong-passphrase, also when the file is another one's. */
   readonly open: (name: string) => { header: SealedHeader; plaintext: Uint8Array } | null;
   /** Replaces the file as a whole; on return it is on the disk. */
   readonly seal: (name: string, header: SealedHeader, plaintext: Uint8Array) => void;
@@ -27,6 +27,8 @@ export interface KeyStore {
   readonly remove: (name: string) => void;
   /** Names of the files in a wallet's folder. */
   readonly list: (wallet: string) => string[];
+  /** Names of all sealed files. */
+  readonly names: () => string[];
 }
 
 const argon2Async = promisify(argon2);
@@ -54,7 +56,11 @@ export async function openKeyStore(dataDir: string, passphrase: Uint8Array, kdf:
       if (canonicalJson(sealed.kdf) !== canonicalJson(kdf)) {
         throw new Failure('wrong-passphrase', `${name} was sealed with other parameters than this signer's`);
       }
-      return { header: sealed.header, plaintext: openSealed(sealed, key) };
+      const opened = { header: sealed.header, plaintext: openSealed(sealed, key) };
+      // A whole file under another's name opens as well: one secret would be used as the other.
+      if (placeOf(sealed.header) === name.split('.')[0]) return opened;
+      opened.plaintext.fill(0);
+      throw new Failure('wrong-passphrase', `${name} holds the secret of ${placeOf(sealed.header)}`);
     },
     seal: (name, header, plaintext) => {
       const path = join(root, name);
@@ -72,6 +78,11 @@ export async function openKeyStore(dataDir: string, passphrase: Uint8Array, kdf:
       const folder = join(root, wallet);
       return readFolder(folder).map((file) => `${wallet}/${file}`);
     },
+    names: () => {
+      const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+      const names = files.map((file) => relative(root, join(file.parentPath, file.name)));
+      return names.filter((name) => /\.(sealed|pending)$/.test(name));
+    },
   };
 }
 
@@ -83,6 +94,16 @@ export function readSealed(dataDir: string, name: string): SealedFile | null {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
+}
+
+/** Folder of a wallet's keys. */
+export function walletFolder(wallet: string): string {
+  return wallet.replace(':', '-');
+}
+
+/** Name, without what follows the epoch, of the file that a header belongs to. */
+function placeOf(header: SealedHeader): string {
+  return `${walletFolder(String(header['wallet']))}/${header['epoch']}`;
 }
 
 function readFolder(folder: string): string[] {

@@ -1,10 +1,11 @@
-import type { JournalState, SignedTransaction } from '@holdfast/core/signing/journal-state.ts';
+import { Failure } from '@holdfast/core/failure.ts';
+import { rivalsOf, type JournalState, type SignedTransaction } from '@holdfast/core/signing/journal-state.ts';
 import Type from 'typebox';
 import { parseValue } from '../parse.ts';
 import { askAll } from './agree.ts';
 import type { SendRpc } from './json-rpc.ts';
 
-const Confirmed = Type.Object({ confirmations: Type.Integer({ minimum: 0 }) });
+const Confirmed = Type.Object({ txid: Type.String(), confirmations: Type.Integer({ minimum: 0 }) });
 
 /**
  * Which transactions can never confirm: another one that this signer accepted spends one of their coins and has
@@ -19,21 +20,25 @@ export async function findDeadBitcoinTransactions(
 ): Promise<SignedTransaction[]> {
   const dead: SignedTransaction[] = [];
   for (const one of earlier) {
-    const rivals = [...state.transactions.values()].filter(
-      (other) =>
-        other.network === one.network &&
-        other.txid !== one.txid &&
-        [...other.conflictKeys].some((key) => one.conflictKeys.has(key)),
-    );
-    for (const rival of rivals) {
-      const isFinal = await askAll('an earlier transaction', endpoints, async (send) => {
-        const [found] = await send([{ method: 'getrawtransaction', params: [rival.txid, true] }]);
-        return parseValue(Confirmed, found, 'node-unavailable', 'getrawtransaction').confirmations >= finalityBlocks;
-      }).catch(() => false); // Not in the chain, as far as these nodes know.
-      if (!isFinal) continue;
+    for (const { txid } of rivalsOf(state, one)) {
+      if (!(await isFinal(endpoints, txid, finalityBlocks))) continue;
       dead.push(one);
       break;
     }
   }
   return dead;
+}
+
+async function isFinal(endpoints: readonly SendRpc[], txid: string, finalityBlocks: number): Promise<boolean> {
+  try {
+    return await askAll('an earlier transaction', endpoints, async (send) => {
+      const [answer] = await send([{ method: 'getrawtransaction', params: [txid, true] }]);
+      const found = parseValue(Confirmed, answer, 'node-unavailable', 'getrawtransaction');
+      return found.txid === txid && found.confirmations >= finalityBlocks;
+    });
+  } catch (error) {
+    // Not in the chain, as far as these nodes know.
+    if (error instanceof Failure) return false;
+    throw error;
+  }
 }

@@ -8,7 +8,7 @@ export interface RpcCall {
 /** Sends calls to one endpoint as one batch and gives their results in order. @throws Failure node-unavailable. */
 export type SendRpc = (calls: readonly RpcCall[]) => Promise<unknown[]>;
 
-const answerCharactersMax = 4 << 20;
+const answerBytesMax = 4 << 20;
 
 /**
  * One endpoint of a chain node, JSON-RPC 2.0 over HTTP. User and password of the URL become basic authentication and
@@ -25,15 +25,26 @@ export function createRpc(url: string, timeoutMs: number): SendRpc {
     const body = JSON.stringify(calls.map((call, id) => ({ jsonrpc: '2.0', id, ...call })));
     let answers: unknown;
     try {
-      const response = await fetch(parsed, { method: 'POST', headers, body, signal: AbortSignal.timeout(timeoutMs) });
-      const text = await response.text();
-      if (text.length > answerCharactersMax) throw new Error('answer too long');
-      answers = JSON.parse(text);
+      const signal = AbortSignal.timeout(timeoutMs);
+      // The endpoint is the one in the config: no other is followed to.
+      const response = await fetch(parsed, { method: 'POST', headers, body, signal, redirect: 'error' });
+      answers = JSON.parse(await readBounded(response));
     } catch (cause) {
       throw new Failure('node-unavailable', `the node at ${parsed.host} does not answer`, { cause });
     }
     return calls.map((call, id) => resultOf(answers, id, call, parsed.host));
   };
+}
+
+async function readBounded(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.length;
+    if (bytes > answerBytesMax) throw new Error('answer too long');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function resultOf(answers: unknown, id: number, call: RpcCall, host: string): unknown {

@@ -5,7 +5,7 @@ import { bitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
 import { taprootSighashes, vsizeOf, type Prevout } from '@holdfast/core/chains/bitcoin/sighash.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import type { KeyPath } from '@holdfast/core/keys/derive-child.ts';
-import { checkIntents } from '@holdfast/core/signing/check-intents.ts';
+import { checkIntents, type CheckedIntent } from '@holdfast/core/signing/check-intents.ts';
 import type { ReviewedTransaction } from '@holdfast/core/signing/decide-acceptance.ts';
 import { matchPayments } from '@holdfast/core/signing/match-payments.ts';
 import type { SignBitcoinRequest } from '@holdfast/core/signing/messages.ts';
@@ -15,12 +15,10 @@ import { verifyEd25519, type PinnedKeys } from './intent-rules.ts';
 
 export interface BitcoinReviewContext {
   readonly network: BitcoinNetwork;
-  readonly keys: PinnedKeys;
   /** What this signer's own nodes say about the inputs. */
   readonly facts: BitcoinFacts;
   /** This signer's own derivation below the group key. */
   readonly derive: (path: KeyPath) => WalletAddress;
-  readonly isDepositAddress: (address: string) => boolean;
 }
 
 export interface BitcoinReview {
@@ -35,20 +33,25 @@ const replaceableSequence = 0xffff_fffd;
 const coinbaseMaturity = 100;
 
 /**
- * Decides from the decoded transaction, this signer's config and its own node's view whether the transaction spends coins
- * of the wallet and pays exactly the intents, own change and a bounded fee. History and limits come after:
- * `decideAcceptance`.
+ * What costs no node's time: the evidence, and as many paths as inputs. Comes first.
  * @param tx the request's `raw_tx`, decoded by `inspectBitcoinTransaction`.
  * @throws Failure with the reason of the refusal.
  */
-export function reviewBitcoin(
+export function checkBitcoinRequest(
   request: SignBitcoinRequest,
   tx: InspectedTransaction,
-  context: BitcoinReviewContext,
-): BitcoinReview {
+  context: {
+    readonly network: BitcoinNetwork;
+    readonly keys: PinnedKeys;
+    readonly isDepositAddress: (address: string) => boolean;
+  },
+): CheckedIntent[] {
   const { network } = context;
   const params = bitcoinParams(network.network);
-  const intents = checkIntents(request.intents, {
+  if (request.input_paths.length !== tx.inputs.length) {
+    throw new Failure('input-not-ours', `${tx.inputs.length} inputs, ${request.input_paths.length} paths`);
+  }
+  return checkIntents(request.intents, {
     network: network.network,
     keys: context.keys,
     perPaymentMax: new Map([[network.asset, BigInt(network.per_transaction_max)]]),
@@ -58,8 +61,25 @@ export function reviewBitcoin(
       return { address, isOwn: context.isDepositAddress(address) };
     },
   });
+}
+
+/**
+ * Decides from the decoded transaction, this signer's config and its own node's view whether the transaction spends coins
+ * of the wallet and pays exactly the intents, own change and a bounded fee. History and limits come after:
+ * `decideAcceptance`.
+ * @param intents what `checkBitcoinRequest` gave.
+ * @throws Failure with the reason of the refusal.
+ */
+export function reviewBitcoin(
+  request: SignBitcoinRequest,
+  tx: InspectedTransaction,
+  intents: readonly CheckedIntent[],
+  context: BitcoinReviewContext,
+): BitcoinReview {
+  const { network } = context;
+  const params = bitcoinParams(network.network);
   checkForm(tx, context.facts.height);
-  const inputs = checkInputs(request, tx, context);
+  const inputs = checkInputs(request, context);
   const changeOutputs = checkChange(request, tx, context);
   matchPayments(
     intents.map(({ asset, destination, amount }) => ({
@@ -71,18 +91,15 @@ export function reviewBitcoin(
       changeOutputs.has(at) ? [] : [{ asset: network.asset, target: script, amount: amountSats }],
     ),
   );
-  checkFee(request.raw_tx, tx, inputs.prevouts, network);
-  const conflictKeys = tx.inputs.map(outpointKey);
+  const fee = checkFee(request.raw_tx, tx, inputs.prevouts, network);
+  const { height } = context.facts;
+  // A coin is spent once: of two transactions that spend it, one confirms.
+  const conflictKeys = tx.inputs.map(({ txid, vout }) => `${txid}:${vout}`);
   const sighashes = taprootSighashes(request.raw_tx, inputs.prevouts);
   return {
-    reviewed: { network: network.network, txid: tx.txid, conflictKeys, height: context.facts.height, intents },
+    reviewed: { network: network.network, txid: tx.txid, conflictKeys, height, intents, fee },
     inputs: inputs.addresses.map((address, at) => ({ address, sighash: sighashes[at] as Uint8Array })),
   };
-}
-
-/** A coin is spent once: of two transactions that spend it, one confirms. */
-export function outpointKey(input: { readonly txid: string; readonly vout: number }): string {
-  return `${input.txid}:${input.vout}`;
 }
 
 function checkForm(tx: InspectedTransaction, height: number): void {
@@ -97,12 +114,8 @@ function checkForm(tx: InspectedTransaction, height: number): void {
 
 function checkInputs(
   request: SignBitcoinRequest,
-  tx: InspectedTransaction,
   { network, facts, derive }: BitcoinReviewContext,
 ): { prevouts: Prevout[]; addresses: WalletAddress[] } {
-  if (request.input_paths.length !== tx.inputs.length) {
-    throw new Failure('input-not-ours', `${tx.inputs.length} inputs, ${request.input_paths.length} paths`);
-  }
   const prevouts: Prevout[] = [];
   const addresses: WalletAddress[] = [];
   for (const [at, path] of request.input_paths.entries()) {
@@ -142,12 +155,13 @@ function checkChange(
   return places;
 }
 
+/** @returns the fee in satoshis. */
 function checkFee(
   rawTx: string,
   tx: InspectedTransaction,
   prevouts: readonly Prevout[],
   network: BitcoinNetwork,
-): void {
+): bigint {
   const inSats = prevouts.reduce((sum, prevout) => sum + prevout.amountSats, 0n);
   const outSats = tx.outputs.reduce((sum, output) => sum + output.amountSats, 0n);
   const feeSats = inSats - outSats;
@@ -160,4 +174,5 @@ function checkFee(
       `a fee of ${feeSats} sats for ${vsize} vB is over ${network.fee_max_sats} sats or ${network.fee_rate_max_sat_vb} sat/vB`,
     );
   }
+  return feeSats;
 }

@@ -15,22 +15,21 @@ import { verifyEd25519, type PinnedKeys } from './intent-rules.ts';
 export interface EvmReviewContext {
   readonly network: EvmNetwork;
   readonly keys: PinnedKeys;
-  /** The Safe on this signer's own nodes. */
-  readonly view: SafeView;
   /** Whether this signer handed the address (EIP-55) out as a deposit address. */
   readonly isDepositAddress: (address: string) => boolean;
 }
 
 /**
- * Decides from the raw Safe transaction, this signer's config and its own node's view whether the transaction pays exactly
- * the intents. History and limits come after: `decideAcceptance`.
+ * Decides from the raw Safe transaction and this signer's config whether the transaction pays exactly the intents. It
+ * comes before anything that costs a node's time or changes the journal; the chain (`checkNonce`), history and limits
+ * (`decideAcceptance`) come after.
  * @returns `hash`: the 32 bytes to sign, EIP-712.
  * @throws Failure with the reason of the refusal.
  */
 export function reviewEvm(
   request: SignEvmRequest,
   context: EvmReviewContext,
-): { reviewed: ReviewedTransaction; hash: Uint8Array } {
+): { reviewed: Omit<ReviewedTransaction, 'height'>; hash: Uint8Array } {
   const { network } = context;
   const tx = request.safe_transaction;
   const own = ownContracts(network);
@@ -55,23 +54,30 @@ export function reviewEvm(
       amount,
     })),
   );
-  const { height, nonce } = context.view;
+  const hash = safeTransactionHash({ chainId: evmChainId(parseNetworkId(network.network)), safe: network.safe, tx });
+  const conflictKeys = [safeNonceKey(network, tx.nonce)];
+  // The relayer pays the gas.
+  return { reviewed: { network: network.network, txid: bytesToHex(hash), conflictKeys, intents, fee: 0n }, hash };
+}
+
+/** @throws Failure nonce-mismatch unless the transaction is the next one of the Safe on this signer's own nodes. */
+export function checkNonce(tx: SignEvmRequest['safe_transaction'], { height, nonce }: SafeView): void {
   if (BigInt(tx.nonce) !== nonce) {
     throw new Failure('nonce-mismatch', `the transaction has nonce ${tx.nonce}, the Safe ${nonce} at block ${height}`);
   }
-  const hash = safeTransactionHash({ chainId: evmChainId(parseNetworkId(network.network)), safe: network.safe, tx });
-  const conflictKeys = [safeNonceKey(network.safe, tx.nonce)];
-  return { reviewed: { network: network.network, txid: bytesToHex(hash), conflictKeys, height, intents }, hash };
 }
 
-/** Safe.sol raises the nonce with every execution: of two transactions with one nonce, one executes. */
-export function safeNonceKey(safe: string, nonce: string): string {
-  return `${safe.toLowerCase()} nonce ${nonce}`;
+/**
+ * Safe.sol raises the nonce with every execution: of two transactions with one nonce, one executes. One address may be a
+ * Safe on several networks, each with nonces of its own.
+ */
+export function safeNonceKey({ network, safe }: Pick<EvmNetwork, 'network' | 'safe'>, nonce: string): string {
+  return `${network} ${safe.toLowerCase()} nonce ${nonce}`;
 }
 
 /** The nonce in a key of this Safe; null when it is another's. */
-export function nonceOfKey(safe: string, key: string): bigint | null {
-  const prefix = safeNonceKey(safe, '');
+export function nonceOfKey(network: Pick<EvmNetwork, 'network' | 'safe'>, key: string): bigint | null {
+  const prefix = safeNonceKey(network, '');
   return key.startsWith(prefix) ? BigInt(key.slice(prefix.length)) : null;
 }
 

@@ -14,6 +14,9 @@ export interface PeerAddress {
 /** Calls one peer. @throws Failure with the peer's own code, or signers-unavailable when it cannot be reached. */
 export type CallPeer = <P extends MeshPath>(path: P, body: MeshRequest<P>) => Promise<MeshResponse<P>>;
 
+/** Fewer than a signer takes of a peer. */
+const socketsMax = 8;
+
 /** Client of one peer over mutual TLS with keep-alive. */
 export function createPeerClient(
   identity: Identity,
@@ -21,7 +24,7 @@ export function createPeerClient(
   timeoutMs: number,
 ): { call: CallPeer; close: () => void } {
   const { signer, url, fingerprint } = peer;
-  const { post, close } = createPinnedPost({ identity, url, fingerprint, timeoutMs });
+  const { post, close } = createPinnedPost({ identity, url, fingerprint, timeoutMs, socketsMax });
   const call = async <P extends MeshPath>(path: P, body: MeshRequest<P>): Promise<MeshResponse<P>> => {
     const { status, value } = await post(path, body).catch((cause: unknown) => {
       throw new Failure('signers-unavailable', `${signer} cannot be reached`, { cause });

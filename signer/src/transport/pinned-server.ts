@@ -1,11 +1,12 @@
 import { createServer, type Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { errorRow } from '@holdfast/core/contract/error-codes.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { bodyBytesMax } from '@holdfast/core/signing/messages.ts';
 import type { TSchema } from 'typebox';
-import { log } from '../log.ts';
+import { errorName, log } from '../log.ts';
 import { parseValue } from '../parse.ts';
 import { fingerprintOf, sameFingerprint, type Identity } from '@holdfast/transport/certificate.ts';
 
@@ -23,6 +24,11 @@ export interface Route {
   /** `body` fits `request`. */
   readonly handle: (body: never, caller: Caller) => Promise<unknown>;
 }
+
+/** Sockets that one caller may have open: the server's client opens 32 at most, a peer asks little. */
+const socketsMax = { server: 40, peer: 10 } as const;
+/** Sockets of one address that have not shown a certificate yet. On a development machine all callers share one. */
+const strangersMax = 64;
 
 /**
  * HTTPS with mutual TLS 1.3. TLS proves that the caller holds its certificate's key; trust comes from the pinned
@@ -42,25 +48,57 @@ export function createPinnedServer(
       requestCert: true,
       // No CA to check against: `secureConnection` below decides.
       rejectUnauthorized: false,
+      handshakeTimeout: 5_000,
       headersTimeout: 10_000,
       requestTimeout: 20_000,
       keepAliveTimeout: 60_000,
     },
     (request, response) => void respond(request, response, known, routes),
   );
-  server.maxConnections = 100;
+  server.maxConnections = 256;
+  limitStrangers(server);
+  const open = new Map<string, number>();
   server.on('secureConnection', (socket) => {
     const certificate = socket.getPeerX509Certificate();
     const fingerprint = certificate ? fingerprintOf(certificate) : '';
     const caller = callers.find((one) => sameFingerprint(one.fingerprint, fingerprint));
-    if (caller) {
-      known.set(socket, caller);
+    if (!caller) {
+      log('peer-unknown', { fingerprint });
+      socket.destroy();
       return;
     }
-    log('peer-unknown', { fingerprint });
-    socket.destroy();
+    const count = (open.get(caller.name) ?? 0) + 1;
+    if (count > socketsMax[caller.role]) {
+      socket.destroy();
+      return;
+    }
+    open.set(caller.name, count);
+    socket.once('close', () => open.set(caller.name, (open.get(caller.name) ?? 1) - 1));
+    known.set(socket, caller);
   });
   return server;
+}
+
+/** A socket counts as a stranger's from its first packet until TLS has seen its certificate. */
+function limitStrangers(server: Server): void {
+  const strangers = new Map<string, Set<number>>();
+  const forget = (address: string, port: number): void => {
+    const ports = strangers.get(address);
+    ports?.delete(port);
+    if (ports?.size === 0) strangers.delete(address);
+  };
+  server.on('connection', (socket: Socket) => {
+    const { remoteAddress: address, remotePort: port } = socket;
+    if (address === undefined || port === undefined) return;
+    const ports = strangers.get(address) ?? new Set<number>();
+    if (ports.size >= strangersMax) {
+      socket.destroy();
+      return;
+    }
+    strangers.set(address, ports.add(port));
+    socket.once('close', () => forget(address, port));
+  });
+  server.on('secureConnection', ({ remoteAddress, remotePort }) => forget(remoteAddress ?? '', remotePort ?? 0));
 }
 
 async function respond(
@@ -100,8 +138,7 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
 }
 
 function sendProblem(request: IncomingMessage, response: ServerResponse, error: unknown): void {
-  // An unexpected error is logged by its message only and answered without it: it could quote what it choked on.
-  if (!(error instanceof Failure)) log('internal', { path: request.url ?? '', message: String(error).slice(0, 200) });
+  if (!(error instanceof Failure)) log('internal', { path: (request.url ?? '').slice(0, 80), error: errorName(error) });
   const failure = error instanceof Failure ? error : new Failure('internal', 'internal error');
   const row = errorRow(failure.code);
   // What was not read of the body must not be taken for the next request.

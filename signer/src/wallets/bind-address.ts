@@ -1,10 +1,13 @@
 import { Failure } from '@holdfast/core/failure.ts';
 import type { Journal } from '../journal/journal.ts';
 
+/** A gap is left by addresses that were not given out through this signer; a large one only fills the journal. */
+const indexGapMax = 10_000;
+
 /**
  * Gives a deposit address out: its index belongs to the customer from the first time on.
  * @param derived this signer's own derivation.
- * @throws Failure address-index-taken; derivation-mismatch when the journal has another address, which a changed
+ * @throws Failure invalid-request for an index far above the highest so far; address-index-taken; derivation-mismatch when the journal has another address, which a changed
  * configuration would cause.
  */
 export async function bindAddress(
@@ -21,6 +24,10 @@ export async function bindAddress(
       'derivation-mismatch',
       `index ${index} of ${network} was ${bound.address}, now it derives to ${derived}`,
     );
+  }
+  const indexMax = (journal.state.indexMax.get(network) ?? 0) + indexGapMax;
+  if (index > indexMax) {
+    throw new Failure('invalid-request', `index ${index} of ${network} is above ${indexMax}`, { pointer: '/index' });
   }
   const body = { network, customer, index, address: derived };
   await (bound ? journal.flushed() : journal.append({ kind: 'address', body }));

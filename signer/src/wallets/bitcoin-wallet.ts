@@ -1,5 +1,6 @@
 import { inspectBitcoinTransaction } from '@holdfast/core/chains/bitcoin/inspect.ts';
 import { Failure } from '@holdfast/core/failure.ts';
+import { feeBudget } from '@holdfast/core/signing/journal-state.ts';
 import type { SignBitcoinRequest, SignerRequest, SignerResponse } from '@holdfast/core/signing/messages.ts';
 import type { BitcoinNetwork } from '../config.ts';
 import type { FrostKey } from '../keys/frost-key.ts';
@@ -8,7 +9,7 @@ import { walletChildren, type WalletChildren } from '../keys/wallet-children.ts'
 import { readBitcoinFacts } from '../nodes/bitcoin-node.ts';
 import { findDeadBitcoinTransactions } from '../nodes/dead-bitcoin-transactions.ts';
 import type { SendRpc } from '../nodes/json-rpc.ts';
-import { outpointKey, reviewBitcoin } from '../review/review-bitcoin.ts';
+import { checkBitcoinRequest, reviewBitcoin } from '../review/review-bitcoin.ts';
 import { bindAddress } from './bind-address.ts';
 import { acceptReviewed, buryDead, type WalletDeps } from './wallet.ts';
 
@@ -20,6 +21,8 @@ export interface BitcoinWallet {
 const depositBranch = 0;
 /** The usual depth for amounts of any size. */
 const finalityBlocksDefault = 6;
+/** Fees of a day when the config does not say: so many of the highest. */
+const feesPerDayDefault = 20n;
 
 /** One Bitcoin network: P2TR children of a FROST key of which this signer has one share. */
 export function createBitcoinWallet(
@@ -29,6 +32,11 @@ export function createBitcoinWallet(
   endpoints: readonly SendRpc[],
   deps: WalletDeps,
 ): BitcoinWallet {
+  const feesPerDayMax = BigInt(network.fee_per_day_max_sats ?? feesPerDayDefault * BigInt(network.fee_max_sats));
+  const perDayMax = new Map([
+    [network.asset, BigInt(network.per_day_max)],
+    [feeBudget(network.network), feesPerDayMax],
+  ]);
   let children: WalletChildren | null = null;
   const wallet = (): { key: FrostKey; children: WalletChildren } => {
     const key = confirmedKey();
@@ -45,8 +53,12 @@ export function createBitcoinWallet(
   const commit: BitcoinWallet['commit'] = async (request) => {
     const { key, children: own } = wallet();
     const tx = inspectBitcoinTransaction(request.raw_tx);
+    const isDepositAddress = (text: string): boolean =>
+      deps.journal.state.ownAddresses.has(`${network.network} ${text}`);
+    const intents = checkBitcoinRequest(request, tx, { network, keys: deps.keys, isDepositAddress });
     const facts = await readBitcoinFacts(endpoints, tx.inputs);
-    await buryDead(deps, request.intents, tx.inputs.map(outpointKey), (earlier) =>
+    const { reviewed, inputs } = reviewBitcoin(request, tx, intents, { network, facts, derive: own.address });
+    await buryDead(deps, reviewed, network, endpoints, (earlier) =>
       findDeadBitcoinTransactions(
         endpoints,
         deps.journal.state,
@@ -54,11 +66,7 @@ export function createBitcoinWallet(
         network.finality_blocks ?? finalityBlocksDefault,
       ),
     );
-    const isDepositAddress = (text: string): boolean =>
-      deps.journal.state.ownAddresses.has(`${network.network} ${text}`);
-    const { inputs } = await acceptReviewed(deps, new Map([[network.asset, BigInt(network.per_day_max)]]), () =>
-      reviewBitcoin(request, tx, { network, keys: deps.keys, facts, derive: own.address, isDepositAddress }),
-    );
+    await acceptReviewed(deps, reviewed, perDayMax);
     return sessions.commit(
       key,
       inputs.map((input) => ({

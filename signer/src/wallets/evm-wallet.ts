@@ -8,7 +8,7 @@ import type { OwnerKey } from '../keys/owner-key.ts';
 import { assertSafeIsOurs, readSafe } from '../nodes/evm-node.ts';
 import { findDeadSafeTransactions } from '../nodes/dead-safe-transactions.ts';
 import type { SendRpc } from '../nodes/json-rpc.ts';
-import { reviewEvm, safeNonceKey } from '../review/review-evm.ts';
+import { checkNonce, reviewEvm } from '../review/review-evm.ts';
 import { bindAddress } from './bind-address.ts';
 import { acceptReviewed, buryDead, type WalletDeps } from './wallet.ts';
 
@@ -40,20 +40,20 @@ export function createEvmWallet(
   };
 
   const sign: EvmWallet['sign'] = async (request) => {
+    const isDepositAddress = (text: string): boolean =>
+      deps.journal.state.ownAddresses.has(`${network.network} ${text}`);
+    const { reviewed: decoded, hash } = reviewEvm(request, { network, keys: deps.keys, isDepositAddress });
     if (!safeIsOurs) {
       await assertSafeIsOurs(endpoints, network.safe, evmChainId(parseNetworkId(network.network)), owner.address);
       safeIsOurs = true;
     }
     const view = await readSafe(endpoints, network.safe);
-    const key = safeNonceKey(network.safe, request.safe_transaction.nonce);
-    await buryDead(deps, request.intents, [key], (earlier) =>
-      findDeadSafeTransactions(endpoints, network.safe, earlier, network.finality_blocks ?? finalityBlocksDefault),
+    checkNonce(request.safe_transaction, view);
+    const reviewed = { ...decoded, height: view.height };
+    await buryDead(deps, reviewed, network, endpoints, (earlier) =>
+      findDeadSafeTransactions(endpoints, network, earlier, network.finality_blocks ?? finalityBlocksDefault),
     );
-    const isDepositAddress = (text: string): boolean =>
-      deps.journal.state.ownAddresses.has(`${network.network} ${text}`);
-    const { hash } = await acceptReviewed(deps, perDayMax, () =>
-      reviewEvm(request, { network, keys: deps.keys, view, isDepositAddress }),
-    );
+    await acceptReviewed(deps, reviewed, perDayMax);
     return { owner: owner.address, safe_tx_hash: bytesToHex(hash), signature: owner.sign(hash) };
   };
   return { address, sign };

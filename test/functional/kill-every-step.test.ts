@@ -1,0 +1,269 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseId } from '@holdfast/core/contract/ids.ts';
+import { Failure } from '@holdfast/core/failure.ts';
+import { bitcoinNetworkId, evmNetworkId } from '@holdfast/devnet/configure.ts';
+import type { ChildExit } from '@holdfast/devnet/processes.ts';
+import { type AssetName, type Customer, outsideAddress, payDeposit } from '@holdfast/devnet/story/actors.ts';
+import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
+import { type Step, steps } from '@holdfast/server/context.ts';
+import { type Books, fund, openBooks, received, units, withdrawalBody } from '../support/payouts.ts';
+import { type System, startSystem } from '../support/system.ts';
+
+/**
+ * One scenario, a new customer each time: addresses on both networks, three deposits, three withdrawals. It is run once
+ * without a kill and then once for each place at which the server kills itself; the books must end the same.
+ */
+const assets = ['ETH', 'USDC', 'BTC'] as const;
+const deposited: Readonly<Record<(typeof assets)[number], string>> = { ETH: '3', USDC: '900', BTC: '0.4' };
+const withdrawn: Readonly<Record<(typeof assets)[number], string>> = { ETH: '1.25', USDC: '333', BTC: '0.15' };
+
+/** When the kill switch is set: at the beginning, before the withdrawals are asked for, or when they are in flight. */
+type Armed = 'beginning' | 'requests' | 'in flight';
+const runs: readonly { step: Step; armed: Armed }[] = [
+  ...steps.map((step) => ({ step, armed: 'beginning' as const })),
+  // Flows that a deposit passes first (its sweep is broadcast and settled too) are killed in a withdrawal as well.
+  { step: 'broadcast-after-send', armed: 'requests' },
+  { step: 'broadcast-after-commit', armed: 'requests' },
+  { step: 'block-before-apply', armed: 'in flight' },
+  { step: 'block-before-commit', armed: 'in flight' },
+  { step: 'block-after-commit', armed: 'in flight' },
+  { step: 'settle-before-commit', armed: 'in flight' },
+  { step: 'settle-after-commit', armed: 'in flight' },
+];
+
+let system: System;
+let books: Books;
+let undisturbed: Outcome;
+
+beforeAll(async () => {
+  system = await startSystem();
+  books = openBooks(system);
+  // One coin larger than all others, so that every Bitcoin payment has one input.
+  await fund(system, await system.newCustomer('treasury'), { BTC: '20', ETH: '50', USDC: '50000' });
+  undisturbed = (await play(null)).outcome;
+});
+afterAll(async () => {
+  await books?.close();
+  await system?.stop();
+});
+
+describe('a server killed with SIGKILL', () => {
+  it('has something to compare with', () => {
+    expect(undisturbed).toMatchObject({
+      customer: {
+        'customer:ETH': (units('ETH', '1.75') - units('ETH', '0.0004')).toString(),
+        'customer:USDC': units('USDC', '566').toString(),
+        'customer:BTC': (units('BTC', '0.25') - units('BTC', '0.00002')).toString(),
+        'hold:ETH': '0',
+        'hold:USDC': '0',
+        'hold:BTC': '0',
+      },
+      withdrawals: ['BTC settled', 'ETH settled', 'USDC settled'],
+      deposits: ['BTC credited 1', 'ETH credited 1', 'USDC credited 1'],
+    });
+  });
+
+  it.each(runs)('at $step, armed at the $armed, ends as without the kill', async (run) => {
+    const { outcome, exits } = await play(run);
+    expect(exits).toEqual([{ code: null, signal: 'SIGKILL' }]);
+    expect(outcome).toEqual(undisturbed);
+  });
+});
+
+/** What a scenario leaves behind, without ids, network fees and heights. */
+interface Outcome {
+  /** Balances by account kind and asset. */
+  readonly customer: Readonly<Record<string, string>>;
+  /** By how much the accounts of the house changed; network fees are added back to the account that paid them. */
+  readonly house: Readonly<Record<string, string>>;
+  readonly deposits: readonly string[];
+  readonly withdrawals: readonly string[];
+  /** Postings by what moved from where to where. */
+  readonly postings: Readonly<Record<string, number>>;
+  /** How often each kind of event was told of the customer's deposits and withdrawals. */
+  readonly events: Readonly<Record<string, number>>;
+}
+
+async function play(run: { step: Step; armed: Armed } | null): Promise<{ outcome: Outcome; exits: ChildExit[] }> {
+  const life = run === null ? null : mortal(run.step);
+  const arm = async (at: Armed): Promise<void> => {
+    if (run?.armed === at) await life?.arm();
+  };
+  const insist = <T>(call: () => Promise<T>): Promise<T> => (life === null ? call() : life.insist(call));
+  const since = await lastIds();
+  const before = await houseBalances();
+  const tag = randomBytes(6).toString('hex');
+
+  await arm('beginning');
+  const customer = await join(tag, insist);
+  for (const asset of assets) await payDeposit(system, customer, asset, deposited[asset]);
+  await mineUntilRow(
+    `three deposits credited and collected`,
+    `select 1 where
+    (select count(*) from deposit where customer_id = $1 and state = 'credited' and (network not like 'eip155:%' or sweep_id is not null)) = 3
+    and not exists (select from chain_transaction where state in ('built', 'signed', 'broadcast', 'included'))`,
+    [parseId('cus', customer.id)],
+  );
+
+  await arm('requests');
+  const destinations = new Map<AssetName, string>();
+  for (const asset of assets) destinations.set(asset, await outsideAddress(system, asset));
+  const bodies = assets.map((asset) =>
+    withdrawalBody(system, customer, asset, withdrawn[asset], destinations.get(asset)!),
+  );
+  await Promise.all(
+    bodies.map((body) =>
+      insist(() => system.client.createWithdrawal(body, { idempotencyKey: `wd-${body.client_reference}` })),
+    ),
+  );
+  if (run?.armed === 'in flight') {
+    await untilRow(
+      'three withdrawals in flight',
+      `select 1 from withdrawal w join chain_transaction t on t.id = w.transaction_id
+      where w.customer_id = $1 and t.state = 'broadcast' having count(*) = 3`,
+      [parseId('cus', customer.id)],
+    );
+    await arm('in flight');
+  }
+  await mineUntilRow(
+    'three withdrawals settled',
+    `select 1 from withdrawal where customer_id = $1 and state = 'settled' having count(*) = 3`,
+    [parseId('cus', customer.id)],
+  );
+  await life?.over();
+  await system.followed();
+  await system.mustBalance();
+  for (const asset of assets) {
+    expect(await received(system, asset, destinations.get(asset)!)).toBe(units(asset, withdrawn[asset]));
+  }
+  return { outcome: await outcomeOf(customer, before, since), exits: life?.exits ?? [] };
+}
+
+/** The server under test: dies at a step once, and is started again whenever that happens. */
+function mortal(step: Step) {
+  const exits: ChildExit[] = [];
+  let revived: Promise<unknown> = Promise.resolve();
+  return {
+    exits,
+    async arm(): Promise<void> {
+      await system.followed();
+      await system.server().stop();
+      const child = await system.startServer({ killAt: step });
+      revived = child.exited.then(async (exit) => {
+        exits.push(exit);
+        await system.startServer();
+      });
+      // Awaited by whoever calls the server next; this keeps a failure from ending the test run before.
+      revived.catch(() => undefined);
+    },
+    /** A request that the death interrupts is sent again, the very same. */
+    async insist<T>(call: () => Promise<T>): Promise<T> {
+      for (let attempt = 0; attempt < 5; attempt++) {
+        try {
+          return await call();
+        } catch (error) {
+          if (!(error instanceof Failure) || !['outcome_unknown', 'server-unavailable'].includes(error.code))
+            throw error;
+          await revived;
+        }
+      }
+      throw new Error('the server does not come back');
+    },
+    async over(): Promise<void> {
+      await awaitCondition(`death at ${step}`, async () => exits.length > 0, 5_000, 20);
+      await revived;
+    },
+  };
+}
+
+async function join(tag: string, insist: <T>(call: () => Promise<T>) => Promise<T>): Promise<Customer> {
+  const { id } = await insist(() =>
+    system.client.createCustomer({ client_reference: `kill-${tag}` }, { idempotencyKey: `c-${tag}` }),
+  );
+  const addresses = new Map<string, string>();
+  for (const network of [evmNetworkId, bitcoinNetworkId]) {
+    const issued = await insist(() =>
+      system.client.issueDepositAddress({ customer: id, network }, { idempotencyKey: `a-${tag}-${network}` }),
+    );
+    addresses.set(network, issued.address);
+  }
+  return { name: tag, id, addresses };
+}
+
+// The database is asked and not the API, which is away while the server is dead.
+async function untilRow(what: string, text: string, values: readonly string[]): Promise<void> {
+  await awaitCondition(what, async () => (await books.db.query(text, values)).length > 0, 30_000, 30);
+}
+
+async function mineUntilRow(what: string, text: string, values: readonly string[]): Promise<void> {
+  await system.mineUntil(what, async () => (await books.db.query(text, values)).length > 0);
+}
+
+async function lastIds(): Promise<{ transfer: bigint; event: string }> {
+  const [row] = await books.db.query<{ transfer: bigint; event: string }>(
+    `select (select coalesce(max(id), 0) from transfer) as transfer, (select coalesce(max(id::text), '') from event) as event`,
+  );
+  return row!;
+}
+
+async function houseBalances(): Promise<Map<string, bigint>> {
+  const rows = await books.db.query<{ code: string; balance: bigint }>(
+    `select code, balance from account where code not like 'customer:%' and code not like 'hold:%' and code not like 'receivable:%'`,
+  );
+  return new Map(rows.map((row) => [row.code, row.balance]));
+}
+
+async function outcomeOf(
+  customer: Customer,
+  before: ReadonlyMap<string, bigint>,
+  since: { transfer: bigint; event: string },
+): Promise<Outcome> {
+  const own = await books.db.query<{ code: string; balance: bigint }>(
+    `select code, balance from account where split_part(code, ':', 2) = $1 order by code`,
+    [customer.id],
+  );
+  const house = new Map<string, bigint>();
+  for (const [code, balance] of await houseBalances()) {
+    // Who pays a fee and how much depends on the batches; only their sum must be right.
+    const feePayer = code.startsWith(`fees_paid:${bitcoinNetworkId}`)
+      ? `hot:${bitcoinNetworkId}:BTC`
+      : `relayer:${evmNetworkId}:ETH`;
+    const name = code.startsWith('fees_paid:') ? feePayer : code;
+    house.set(name, (house.get(name) ?? 0n) + balance - (before.get(code) ?? 0n));
+  }
+  const id = parseId('cus', customer.id);
+  const deposits = await books.db.query<{ text: string }>(
+    `select asset || ' ' || state || ' ' || credits as text from deposit where customer_id = $1 order by asset`,
+    [id],
+  );
+  const withdrawals = await books.db.query<{ text: string }>(
+    `select asset || ' ' || state as text from withdrawal where customer_id = $1 order by asset`,
+    [id],
+  );
+  const postings = await books.db.query<{ text: string; count: number }>(
+    `select split_part(d.code, ':', 1) || ' > ' || split_part(c.code, ':', 1) || ' ' || d.asset as text, count(*)::int as count
+       from transfer t join account d on d.id = t.debit join account c on c.id = t.credit
+      where t.id > $1 and d.code not like 'fees_paid:%' group by 1 order by 1`,
+    [since.transfer],
+  );
+  const events = await books.db.query<{ type: string; count: number }>(
+    `select e.type, count(*)::int as count from event e
+      where e.resource_id in (select id::text from deposit where customer_id = $1 union select id::text from withdrawal where customer_id = $1
+                              union select id::text from deposit_address where customer_id = $1) group by 1 order by 1`,
+    [id],
+  );
+  return {
+    customer: Object.fromEntries(own.map((row) => [row.code.replace(`${customer.id}:`, ''), row.balance.toString()])),
+    house: Object.fromEntries(
+      [...house]
+        .filter(([, delta]) => delta !== 0n)
+        .toSorted()
+        .map(([code, delta]) => [code, delta.toString()]),
+    ),
+    deposits: deposits.map((row) => row.text),
+    withdrawals: withdrawals.map((row) => row.text),
+    postings: Object.fromEntries(postings.map((row) => [row.text, row.count])),
+    events: Object.fromEntries(events.map((row) => [row.type, row.count])),
+  };
+}

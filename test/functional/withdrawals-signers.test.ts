@@ -1,0 +1,327 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
+import { baseUnits } from '@holdfast/core/money/base-units.ts';
+import { bitcoinNetworkId, evmNetworkId } from '@holdfast/devnet/configure.ts';
+import { rpcCall } from '@holdfast/devnet/evm/json-rpc.ts';
+import { type AssetName, type Customer, outsideAddress } from '@holdfast/devnet/story/actors.ts';
+import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
+import { mustPost } from '@holdfast/server/store/ledger/post-batch.ts';
+import { awaitAlarm, awaitNoAlarm, deploy, openAlarms } from '../support/chain-steps.ts';
+import {
+  allIn,
+  type Books,
+  fund,
+  mineUntilAll,
+  openBooks,
+  received,
+  units,
+  withdrawalBody,
+  withdrawalsIn,
+} from '../support/payouts.ts';
+import { type System, startSystem } from '../support/system.ts';
+
+const signerIds = ['signer-1', 'signer-2', 'signer-3'] as const;
+let system: System;
+let books: Books;
+let customer: Customer;
+
+beforeAll(async () => {
+  system = await startSystem({ batchWaitMs: 400 });
+  books = openBooks(system);
+  customer = await system.newCustomer('signers');
+  await fund(system, customer, { BTC: '5', ETH: '20', USDC: '2000' });
+});
+afterAll(async () => {
+  await books?.close();
+  await system?.stop();
+});
+
+async function ask(
+  asset: AssetName,
+  coins: string,
+  to: string,
+  changes: { expires_at?: string } = {},
+): Promise<string> {
+  return (await system.client.createWithdrawal(withdrawalBody(system, customer, asset, coins, to, changes))).id;
+}
+
+/** Settled, the recipients have exactly the amount, and the books balance. */
+async function paidOnce(
+  payouts: readonly { id: string; asset: AssetName; coins: string; to: string }[],
+): Promise<void> {
+  await mineUntilAll(
+    system,
+    payouts.map((payout) => payout.id),
+    'settled',
+  );
+  for (const { asset, coins, to } of payouts) expect(await received(system, asset, to)).toBe(units(asset, coins));
+  await system.followed();
+  await system.mustBalance();
+}
+
+const stopSigners = (...ids: string[]) => Promise.all(ids.map((id) => system.signer(id).stop()));
+const startSigners = (...ids: string[]) => Promise.all(ids.map((id) => system.startSigner(id)));
+
+describe('signers that are away', () => {
+  it.each(signerIds)('pays with the other two while %s is down', async (id) => {
+    await stopSigners(id);
+    const payouts = [];
+    for (const [asset, coins] of [
+      ['BTC', '0.01'],
+      ['USDC', '10'],
+    ] as const) {
+      const to = await outsideAddress(system, asset);
+      payouts.push({ id: await ask(asset, coins, to), asset, coins, to });
+    }
+    await paidOnce(payouts);
+    await startSigners(id);
+  });
+
+  it('waits as signing with an alarm while two are down, pays the same transaction once when one is back, and releases what expired unsigned', async () => {
+    await stopSigners('signer-1', 'signer-3');
+    const [ether, bitcoin, tether] = [
+      await outsideAddress(system, 'ETH'),
+      await outsideAddress(system, 'BTC'),
+      await outsideAddress(system, 'USDT'),
+    ];
+    const soon = new Date(Date.now() + 31_000).toISOString();
+    const lasting = await ask('ETH', '0.5', ether);
+    const expiring = await ask('BTC', '0.02', bitcoin, { expires_at: soon });
+    await allIn(system, [lasting, expiring], 'signing');
+    await awaitCondition(
+      'both alarms',
+      async () => (await openAlarms(system, 'signers-unavailable')).length === 2,
+      10_000,
+      50,
+    );
+    // Queued behind the one that cannot be signed, and never part of a transaction.
+    await lend('USDT', units('USDT', '50'));
+    const queued = await ask('USDT', '20', tether, { expires_at: soon });
+    const heldBefore = {
+      BTC: (await system.balance(customer, 'BTC')).held,
+      USDT: (await system.balance(customer, 'USDT')).held,
+    };
+    expect(heldBefore).toEqual({ BTC: units('BTC', '0.02002').toString(), USDT: units('USDT', '21').toString() });
+    const [before] = await books.attemptsOf(lasting);
+    expect(before).toMatchObject({ state: 'built', txid: null });
+    await awaitCondition('expiry of the intents', async () => Date.now() > Date.parse(soon), 40_000);
+    expect((await withdrawalsIn(system, [lasting, expiring, queued])).map((one) => one.state)).toEqual([
+      'signing',
+      'signing',
+      'queued',
+    ]);
+
+    await startSigners('signer-1');
+    await paidOnce([{ id: lasting, asset: 'ETH', coins: '0.5', to: ether }]);
+    expect(await books.attemptsOf(lasting)).toHaveLength(1);
+    // Signer 2 has accepted the Bitcoin transaction, so it ends only when both others say that they never will.
+    expect((await withdrawalsIn(system, [expiring]))[0]!.state).toBe('signing');
+    await startSigners('signer-3');
+    const released = await allIn(system, [expiring, queued], 'released');
+    expect(released.map((one) => one.reason)).toEqual(['intent-expired', 'intent-expired']);
+    expect([(await system.balance(customer, 'BTC')).held, (await system.balance(customer, 'USDT')).held]).toEqual([
+      '0',
+      '0',
+    ]);
+    await awaitNoAlarm(system, 'signers-unavailable');
+    // What was given back stays unpaid, and the next one is paid as ever.
+    const to = await outsideAddress(system, 'BTC');
+    await paidOnce([{ id: await ask('BTC', '0.03', to), asset: 'BTC', coins: '0.03', to }]);
+    expect([await received(system, 'BTC', bitcoin), await received(system, 'USDT', tether)]).toEqual([0n, 0n]);
+    expect((await books.attemptsOf(expiring)).map((one) => one.txid)).toEqual([null]);
+    expect((await withdrawalsIn(system, [expiring, queued])).map((one) => one.state)).toEqual(['released', 'released']);
+  });
+});
+
+describe('a signer killed between its commitment and its share', () => {
+  const lag = (id: string, delayMs: number): void => {
+    for (const proxy of system.views.get(id)!.bitcoin)
+      proxy.setFault(delayMs === 0 ? { kind: 'none' } : { kind: 'lag', delayMs });
+  };
+  const accepted = (id: string): number =>
+    readFileSync(join(system.folder, id, 'journal.jsonl'), 'utf8').split('"kind":"accepted"').length;
+
+  it.each([true, false])('pays once (a third signer is up: %s)', async (thirdUp) => {
+    if (!thirdUp) await stopSigners('signer-3');
+    // Signer 1 commits at once and is killed before the slow one lets the round go on.
+    lag('signer-2', 1_000);
+    lag('signer-3', 1_000);
+    const before = accepted('signer-1');
+    const to = await outsideAddress(system, 'BTC');
+    // Who is asked first changes from round to round; signer 1 is in two rounds of three.
+    let id = '';
+    for (let round = 0; round < 3 && accepted('signer-1') === before; round++) {
+      id = await ask('BTC', '0.01', to);
+      await awaitCondition(
+        'a commitment of signer 1 or a broadcast',
+        async () => {
+          if (accepted('signer-1') > before) return true;
+          return (await withdrawalsIn(system, [id]))[0]!.state === 'broadcast';
+        },
+        20_000,
+        5,
+      );
+      if (accepted('signer-1') === before) await mineUntilAll(system, [id], 'settled');
+    }
+    system.signer('signer-1').kill('SIGKILL');
+    expect(await system.signer('signer-1').exited).toMatchObject({ signal: 'SIGKILL' });
+    const paidBefore = await received(system, 'BTC', to);
+    if (thirdUp) {
+      // The other two begin again without it.
+      await mineUntilAll(system, [id], 'settled');
+      await startSigners('signer-1');
+    } else {
+      await awaitAlarm(system, 'signers-unavailable');
+      expect((await withdrawalsIn(system, [id]))[0]).toMatchObject({ state: 'signing' });
+      await startSigners('signer-1');
+      await mineUntilAll(system, [id], 'settled');
+      await startSigners('signer-3');
+    }
+    lag('signer-2', 0);
+    lag('signer-3', 0);
+    expect((await received(system, 'BTC', to)) - paidBefore).toBe(units('BTC', '0.01'));
+    expect(await books.attemptsOf(id)).toHaveLength(1);
+    await system.followed();
+    await system.mustBalance();
+  });
+});
+
+describe('signers that refuse', () => {
+  // These alarms stay open until an operator closes them; other tests leave theirs.
+  const limitAlarms = async () =>
+    (await openAlarms(system, 'signing-refused')).filter((alarm) => alarm.message.startsWith('limit-exceeded: '));
+
+  it('pays with the other two when one has reached its limit of a day', async () => {
+    await limit('signer-2', '1');
+    const payouts = [];
+    for (const [asset, coins] of [
+      ['BTC', '0.01'],
+      ['ETH', '0.1'],
+    ] as const) {
+      const to = await outsideAddress(system, asset);
+      payouts.push({ id: await ask(asset, coins, to), asset, coins, to });
+    }
+    await paidOnce(payouts);
+    expect(await limitAlarms()).toEqual([]);
+  });
+
+  it('abandons what two refuse, keeps the holds, tries in smaller batches, and pays each once when the limits are up again', async () => {
+    await limit('signer-1', '1');
+    const payouts: { id: string; asset: AssetName; coins: string; to: string }[] = [];
+    for (const [asset, coins] of [
+      ['BTC', '0.011'],
+      ['BTC', '0.012'],
+      ['ETH', '0.2'],
+      ['ETH', '0.3'],
+      ['ETH', '0.4'],
+    ] as const) {
+      const to = await outsideAddress(system, asset);
+      payouts.push({ id: await ask(asset, coins, to), asset, coins, to });
+    }
+    const ids = payouts.map((payout) => payout.id);
+    await awaitCondition('an alarm of the refusal', async () => (await limitAlarms()).length > 0, 20_000, 30);
+    await awaitCondition(
+      'a second attempt of each, in smaller company',
+      async () => {
+        for (const id of ids) if ((await books.attemptsOf(id)).length < 2) return false;
+        return true;
+      },
+      30_000,
+      50,
+    );
+    for (const one of await withdrawalsIn(system, ids)) {
+      expect(['queued', 'signing']).toContain(one.state);
+      if (one.state === 'queued') expect(one.reason).toMatch(/^limit-exceeded: /);
+    }
+    expect(await system.balance(customer, 'BTC')).toMatchObject({ held: units('BTC', '0.02304').toString() });
+    expect(await system.balance(customer, 'ETH')).toMatchObject({ held: units('ETH', '0.9012').toString() });
+    await system.followed();
+    await system.mustBalance();
+
+    await limit('signer-1', null);
+    await limit('signer-2', null);
+    await paidOnce(payouts);
+    for (const id of ids) {
+      const attempts = await books.attemptsOf(id);
+      expect(attempts.filter((one) => one.txid !== null)).toHaveLength(1);
+      expect(attempts.filter((one) => !['final', 'replaced', 'abandoned'].includes(one.state))).toEqual([]);
+    }
+    expect(await system.balance(customer, 'ETH')).toMatchObject({ held: '0' });
+  });
+
+  it('does not let a withdrawal that is refused hold up the others', async () => {
+    // Accepts the call that is simulated, refuses the one that the relayer sends: a quorum signs in vain.
+    const relayer = await relayerAddress();
+    const trap = await deploy(system, trapFor(relayer));
+    const good = [
+      await outsideAddress(system, 'ETH'),
+      await outsideAddress(system, 'ETH'),
+      await outsideAddress(system, 'ETH'),
+    ];
+    const bad = await ask('ETH', '0.25', trap);
+    const before = [];
+    for (const to of good.slice(0, 2))
+      before.push({ id: await ask('ETH', '0.1', to), asset: 'ETH' as const, coins: '0.1', to });
+    await paidOnce(before);
+    const later = await ask('ETH', '0.1', good[2]!);
+    await paidOnce([{ id: later, asset: 'ETH', coins: '0.1', to: good[2]! }]);
+    expect((await withdrawalsIn(system, [bad]))[0]!.state).toBe('released');
+    expect(await received(system, 'ETH', trap)).toBe(0n);
+  });
+});
+
+/** The house gives the customer coins that its hot wallet does not hold. */
+async function lend(asset: AssetName, amount: bigint): Promise<void> {
+  const idem = `lent/${amount}/${Date.now()}`;
+  await books.db.transaction((sql) =>
+    mustPost(
+      sql,
+      [
+        {
+          idem,
+          cause: idem,
+          debit: accountCodes.capital(asset),
+          credit: accountCodes.customer(customer.id, asset),
+          amount: baseUnits(amount),
+        },
+      ],
+      Date.now(),
+    ),
+  );
+}
+
+/** Restarts a signer with another limit of a day for every asset, or its first one. */
+const firstLimits = new Map<string, string>();
+async function limit(id: string, perDayMax: string | null): Promise<void> {
+  const file = join(system.folder, id, 'config.json');
+  const text = readFileSync(file, 'utf8');
+  if (!firstLimits.has(id)) firstLimits.set(id, text);
+  const config = JSON.parse(firstLimits.get(id)!) as {
+    networks: { network: string; per_day_max?: string; assets?: { per_day_max: string }[] }[];
+  };
+  if (perDayMax !== null) {
+    for (const network of config.networks) {
+      if (network.network === bitcoinNetworkId) network.per_day_max = perDayMax;
+      if (network.network === evmNetworkId) for (const asset of network.assets ?? []) asset.per_day_max = perDayMax;
+    }
+  }
+  await system.signer(id).stop();
+  writeFileSync(file, JSON.stringify(config, null, 2));
+  await system.startSigner(id);
+}
+
+async function relayerAddress(): Promise<string> {
+  const { data } = await system.client.listTransactions({ network: evmNetworkId, limit: 50 });
+  const { txid } = data.find((one) => one.state === 'final' && one.txid !== null)!;
+  return (await rpcCall<{ from: string }>(system.chains.anvil.url, 'eth_getTransactionByHash', [txid])).from;
+}
+
+/** Init code of: ORIGIN PUSH20 <relayer> EQ PUSH1 revert JUMPI STOP JUMPDEST PUSH0 PUSH0 REVERT. */
+function trapFor(relayer: string): string {
+  const runtime = `3273${relayer.slice(2).toLowerCase()}14601b57005b5f5ffd`;
+  const size = (runtime.length / 2).toString(16).padStart(2, '0');
+  // PUSH1 size PUSH1 offset PUSH0 CODECOPY PUSH1 size PUSH0 RETURN
+  return `0x60${size}600a5f3960${size}5ff3${runtime}`;
+}
