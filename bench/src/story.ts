@@ -19,9 +19,18 @@ export async function run(): Promise<BenchResult[]> {
     const end = seconds();
     return [
       { name: 'everything started', value: up, unit: 's', note: 'keys sealed at full strength' },
-      { name: 'story ended', value: end, unit: 's', note: 'from nothing; target under 90; EVM and Bitcoin blocks every second' },
+      {
+        name: 'story ended',
+        value: end,
+        unit: 's',
+        note: 'from nothing; target under 90; EVM and Bitcoin blocks every second',
+      },
       ...story.rows.map((row) => ({ name: row.step, value: row.seconds, unit: 's' })),
-      ...[...devnet.memory()].map(([name, bytes]) => ({ name: `memory of ${name}`, value: bytes / 2 ** 20, unit: 'MiB' })),
+      ...[...devnet.memory()].map(([name, bytes]) => ({
+        name: `memory of ${name}`,
+        value: bytes / 2 ** 20,
+        unit: 'MiB',
+      })),
     ];
   } finally {
     await endMining();

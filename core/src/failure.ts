@@ -12,11 +12,7 @@ export class Failure extends Error {
   /** JSON pointer into the request body that caused it, RFC 6901. */
   readonly pointer: string | undefined;
 
-  constructor(
-    code: ErrorCode,
-    message: string,
-    options: { fix?: string; pointer?: string; cause?: unknown } = {},
-  ) {
+  constructor(code: ErrorCode, message: string, options: { fix?: string; pointer?: string; cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.fix = options.fix;

@@ -34,9 +34,14 @@ export async function startChains(folder: string, options: ChainOptions): Promis
     ...(options.blockTimeS === undefined ? { noMining: true } : { blockTimeS: options.blockTimeS }),
   });
   try {
-    const nodes = await startBitcoindPair({ supervisor: options.supervisor, dataDir: join(folder, 'bitcoin'), log: options.log });
+    const nodes = await startBitcoindPair({
+      supervisor: options.supervisor,
+      dataDir: join(folder, 'bitcoin'),
+      log: options.log,
+    });
     const miner = await openMiner(nodes[0].rpc);
-    const stop = async (): Promise<void> => void (await Promise.all([anvil.stop(), ...nodes.map((node) => node.stop())]));
+    const stop = async (): Promise<void> =>
+      void (await Promise.all([anvil.stop(), ...nodes.map((node) => node.stop())]));
     return { anvil, bitcoin: { nodes, miner }, bitcoinProblem: null, stop };
   } catch (error) {
     if (!(error instanceof Failure) || error.code !== 'node-unavailable') {

@@ -6,10 +6,50 @@ export const bitcoinNetworkId = 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328';
 
 /** Rules of the devnet in whole coins; written into each process's config.json, where a user changes them. */
 const rules = {
-  BTC: { decimals: 8, name: 'Bitcoin', fee: '0.00002', minimum: '0.0001', max: '50', dayMax: '200', sweepMin: '0', small: '0.5', confirmations: [1, 3] },
-  ETH: { decimals: 18, name: 'Ether', fee: '0.0004', minimum: '0.001', max: '500', dayMax: '2000', sweepMin: '0.001', small: '5', confirmations: [2, 4] },
-  USDT: { decimals: 6, name: 'Tether USD', fee: '1', minimum: '5', max: '1000000', dayMax: '5000000', sweepMin: '1', small: '10000', confirmations: [2, 4] },
-  USDC: { decimals: 6, name: 'USD Coin', fee: '1', minimum: '5', max: '1000000', dayMax: '5000000', sweepMin: '1', small: '10000', confirmations: [2, 4] },
+  BTC: {
+    decimals: 8,
+    name: 'Bitcoin',
+    fee: '0.00002',
+    minimum: '0.0001',
+    max: '50',
+    dayMax: '200',
+    sweepMin: '0',
+    small: '0.5',
+    confirmations: [1, 3],
+  },
+  ETH: {
+    decimals: 18,
+    name: 'Ether',
+    fee: '0.0004',
+    minimum: '0.001',
+    max: '500',
+    dayMax: '2000',
+    sweepMin: '0.001',
+    small: '5',
+    confirmations: [2, 4],
+  },
+  USDT: {
+    decimals: 6,
+    name: 'Tether USD',
+    fee: '1',
+    minimum: '5',
+    max: '1000000',
+    dayMax: '5000000',
+    sweepMin: '1',
+    small: '10000',
+    confirmations: [2, 4],
+  },
+  USDC: {
+    decimals: 6,
+    name: 'USD Coin',
+    fee: '1',
+    minimum: '5',
+    max: '1000000',
+    dayMax: '5000000',
+    sweepMin: '1',
+    small: '10000',
+    confirmations: [2, 4],
+  },
 } as const;
 type Code = keyof typeof rules;
 
@@ -114,7 +154,12 @@ export function serverConfig(
   const codes = own.bitcoinUrls.length > 0 ? (Object.keys(rules) as Code[]) : (['ETH', 'USDT', 'USDC'] as const);
   return {
     listen: { host: '127.0.0.1', port: own.port },
-    signers: input.signers.map(({ id, identifier, port, fingerprint }) => ({ id, identifier, url: `https://127.0.0.1:${port}`, fingerprint })),
+    signers: input.signers.map(({ id, identifier, port, fingerprint }) => ({
+      id,
+      identifier,
+      url: `https://127.0.0.1:${port}`,
+      fingerprint,
+    })),
     quorum: 2,
     api_keys: own.apiKeys,
     integrator_keys: [input.integratorKey],
@@ -126,10 +171,16 @@ export function serverConfig(
 }
 
 /** A signer's config.json as a plain object: its own copy of the policy, its own node endpoints. */
-export function signerConfig(input: ConfigInput, own: { id: string; evmUrls: readonly string[]; bitcoinUrls: readonly string[] }): object {
+export function signerConfig(
+  input: ConfigInput,
+  own: { id: string; evmUrls: readonly string[]; bitcoinUrls: readonly string[] },
+): object {
   const me = input.signers.find((signer) => signer.id === own.id)!;
   const { evm } = input;
-  const limits = (code: Code) => ({ per_transaction_max: amount(code, rules[code].max), per_day_max: amount(code, rules[code].dayMax) });
+  const limits = (code: Code) => ({
+    per_transaction_max: amount(code, rules[code].max),
+    per_day_max: amount(code, rules[code].dayMax),
+  });
   const networks: object[] = [
     {
       network: evmNetworkId,
@@ -142,7 +193,11 @@ export function signerConfig(input: ConfigInput, own: { id: string; evmUrls: rea
       registry: evm.registry,
       finality_blocks: 2,
       burial_endpoints_min: 2,
-      assets: (['ETH', 'USDT', 'USDC'] as const).map((code) => ({ asset: caip19(code, evm), contract: contractOf(code, evm), ...limits(code) })),
+      assets: (['ETH', 'USDT', 'USDC'] as const).map((code) => ({
+        asset: caip19(code, evm),
+        contract: contractOf(code, evm),
+        ...limits(code),
+      })),
     },
   ];
   if (own.bitcoinUrls.length > 0) {
@@ -167,7 +222,13 @@ export function signerConfig(input: ConfigInput, own: { id: string; evmUrls: rea
     server: { fingerprint: input.serverFingerprint },
     peers: input.signers
       .filter((signer) => signer.id !== own.id)
-      .map(({ id, identifier, port, fingerprint, certificate }) => ({ signer: id, identifier, url: `https://127.0.0.1:${port}`, fingerprint, certificate })),
+      .map(({ id, identifier, port, fingerprint, certificate }) => ({
+        signer: id,
+        identifier,
+        url: `https://127.0.0.1:${port}`,
+        fingerprint,
+        certificate,
+      })),
     integrator_keys: [input.integratorKey],
     networks,
   };

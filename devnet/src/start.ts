@@ -12,7 +12,8 @@ import { type StoryResult, tellStory } from './story/tell-story.ts';
 const { values } = parseArgs({ options: { once: { type: 'boolean', default: false }, folder: { type: 'string' } } });
 const folder = resolve(values.folder ?? fileURLToPath(new URL('../../.holdfast', import.meta.url)));
 const started = performance.now();
-const say = (line: string): void => console.log(`${((performance.now() - started) / 1000).toFixed(1).padStart(6)} s  ${line}`);
+const say = (line: string): void =>
+  console.log(`${((performance.now() - started) / 1000).toFixed(1).padStart(6)} s  ${line}`);
 
 let devnet: Devnet | undefined;
 let endMining: (() => Promise<void>) | undefined;
@@ -41,19 +42,33 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 
 function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
-  return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ').trimEnd()).join('\n');
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 function report(result: StoryResult, memory: ReadonlyMap<string, number>): void {
-  console.log(`\n${table([['Step', 'Seconds', 'What happened'], ...result.rows.map((row) => [row.step, row.seconds.toFixed(1), row.detail])])}`);
-  console.log(`\n${table([
-    ['Withdrawal', 'Charged', 'Network fee', 'Transaction'],
-    ...result.payouts.map(({ withdrawal, feePaid }) => {
-      const coins = (text: string): string => `${formatUnits(BigInt(text), decimalsOf[withdrawal.asset as AssetName])} ${withdrawal.asset}`;
-      return [coins(withdrawal.amount), coins(withdrawal.fee), feePaid, withdrawal.txid ?? ''];
-    }),
-  ])}`);
-  console.log(`\n${table([['Process', 'Memory'], ...[...memory].map(([name, bytes]) => [name, `${Math.round(bytes / 1_048_576)} MiB`])])}\n`);
+  console.log(
+    `\n${table([['Step', 'Seconds', 'What happened'], ...result.rows.map((row) => [row.step, row.seconds.toFixed(1), row.detail])])}`,
+  );
+  console.log(
+    `\n${table([
+      ['Withdrawal', 'Charged', 'Network fee', 'Transaction'],
+      ...result.payouts.map(({ withdrawal, feePaid }) => {
+        const coins = (text: string): string =>
+          `${formatUnits(BigInt(text), decimalsOf[withdrawal.asset as AssetName])} ${withdrawal.asset}`;
+        return [coins(withdrawal.amount), coins(withdrawal.fee), feePaid, withdrawal.txid ?? ''];
+      }),
+    ])}`,
+  );
+  console.log(
+    `\n${table([['Process', 'Memory'], ...[...memory].map(([name, bytes]) => [name, `${Math.round(bytes / 1_048_576)} MiB`])])}\n`,
+  );
 }
 
 try {
@@ -73,7 +88,9 @@ try {
   }
 } catch (error) {
   if (!interrupted) {
-    console.error(error instanceof Failure ? `${error.code}: ${error.message}${error.fix ? `\n${error.fix}` : ''}` : error);
+    console.error(
+      error instanceof Failure ? `${error.code}: ${error.message}${error.fix ? `\n${error.fix}` : ''}` : error,
+    );
     console.error(`Logs are in ${folder}/logs.`);
   }
   await end(1);

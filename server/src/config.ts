@@ -25,7 +25,10 @@ const AssetRule = Type.Object(
     per_customer_day_max: Amount,
     /** A deposit waits for the confirmations of the first tier whose `below` exceeds its amount; the last has none. */
     confirmations: Type.Array(
-      Type.Object({ below: Type.Union([Amount, Type.Null()]), confirmations: Type.Integer({ minimum: 1, maximum: 10_000 }) }, strict),
+      Type.Object(
+        { below: Type.Union([Amount, Type.Null()]), confirmations: Type.Integer({ minimum: 1, maximum: 10_000 }) },
+        strict,
+      ),
       { minItems: 1 },
     ),
   },
@@ -83,7 +86,15 @@ export const ServerConfig = Type.Object(
   {
     listen: Type.Object({ host: Type.String(), port: Type.Integer({ minimum: 0, maximum: 65_535 }) }, strict),
     signers: Type.Array(
-      Type.Object({ id: Type.String(), identifier: Type.Integer({ minimum: 1, maximum: 9 }), url: Type.String(), fingerprint: Hex(32) }, strict),
+      Type.Object(
+        {
+          id: Type.String(),
+          identifier: Type.Integer({ minimum: 1, maximum: 9 }),
+          url: Type.String(),
+          fingerprint: Hex(32),
+        },
+        strict,
+      ),
       { minItems: 1 },
     ),
     quorum: Type.Integer({ minimum: 1 }),
@@ -92,7 +103,14 @@ export const ServerConfig = Type.Object(
     ),
     integrator_keys: Type.Array(Type.Object({ key_id: Type.String(), public_key: Hex(32) }, strict)),
     assets: Type.Array(
-      Type.Object({ code: Type.String({ pattern: '^[A-Z0-9]{2,16}$' }), name: Type.String(), decimals: Type.Integer({ minimum: 0, maximum: 30 }) }, strict),
+      Type.Object(
+        {
+          code: Type.String({ pattern: '^[A-Z0-9]{2,16}$' }),
+          name: Type.String(),
+          decimals: Type.Integer({ minimum: 0, maximum: 30 }),
+        },
+        strict,
+      ),
     ),
     networks: Type.Array(Type.Union([EvmNetwork, BitcoinNetwork]), { minItems: 1 }),
     webhooks: Type.Object({ allow_private: Type.Boolean() }, strict),
@@ -110,7 +128,10 @@ export function parseConfig<T extends TSchema>(schema: T, value: unknown, source
   const check = Compile(schema);
   if (!check.Check(value)) {
     const first = check.Errors(value)[0];
-    throw new Failure('config-invalid', `${source}: ${first?.instancePath || '/'} ${first?.message ?? 'does not fit the schema'}`);
+    throw new Failure(
+      'config-invalid',
+      `${source}: ${first?.instancePath || '/'} ${first?.message ?? 'does not fit the schema'}`,
+    );
   }
   return value;
 }
@@ -128,9 +149,13 @@ export function loadConfig(dataDir: string): ServerConfig {
   const codes = new Set(config.assets.map((asset) => asset.code));
   for (const network of config.networks) {
     for (const rule of network.assets) {
-      if (!codes.has(rule.asset)) throw new Failure('config-invalid', `${file}: ${network.id} lists ${rule.asset}, which /assets lacks`);
+      if (!codes.has(rule.asset))
+        throw new Failure('config-invalid', `${file}: ${network.id} lists ${rule.asset}, which /assets lacks`);
       if (rule.confirmations.at(-1)?.below !== null) {
-        throw new Failure('config-invalid', `${file}: the last confirmation tier of ${rule.asset} on ${network.id} must have "below": null`);
+        throw new Failure(
+          'config-invalid',
+          `${file}: the last confirmation tier of ${rule.asset} on ${network.id} must have "below": null`,
+        );
       }
     }
     if (config.kill_at !== undefined && !devNetworks.has(network.id)) {

@@ -18,18 +18,28 @@ export interface ServerKeys {
   readonly webhookKey: string;
 }
 
-const files = { certificate: 'identity.crt', key: 'identity.key', relayer: 'relayer.key', webhook: 'webhook.key' } as const;
+const files = {
+  certificate: 'identity.crt',
+  key: 'identity.key',
+  relayer: 'relayer.key',
+  webhook: 'webhook.key',
+} as const;
 
 /** Makes what is missing in `dataDir`. @returns what others pin: fingerprint and addresses. */
-export async function initServer(dataDir: string, nowMs: number): Promise<{ fingerprint: string; relayer_address: string; webhook_public_key: string }> {
+export async function initServer(
+  dataDir: string,
+  nowMs: number,
+): Promise<{ fingerprint: string; relayer_address: string; webhook_public_key: string }> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const write = (name: string, text: string): void => writeFileSync(join(dataDir, name), text, { mode: 0o600, flag: 'wx' });
+  const write = (name: string, text: string): void =>
+    writeFileSync(join(dataDir, name), text, { mode: 0o600, flag: 'wx' });
   if (!existsSync(join(dataDir, files.certificate))) {
     const identity = await createIdentity('holdfast-server', nowMs);
     write(files.key, identity.privateKey);
     write(files.certificate, identity.certificate);
   }
-  if (!existsSync(join(dataDir, files.relayer))) write(files.relayer, bytesToHex(secp256k1.utils.randomSecretKey(randomBytes(48))));
+  if (!existsSync(join(dataDir, files.relayer)))
+    write(files.relayer, bytesToHex(secp256k1.utils.randomSecretKey(randomBytes(48))));
   if (!existsSync(join(dataDir, files.webhook))) {
     write(files.webhook, generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
   }

@@ -33,7 +33,9 @@ async function main(argv: readonly string[]): Promise<void> {
 }
 
 const log = (event: string, fields: Record<string, unknown> = {}): void => {
-  process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), event, ...fields }, (_key, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ time: new Date().toISOString(), event, ...fields }, (_key, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))}\n`,
+  );
 };
 
 async function run(dataDir: string): Promise<void> {
@@ -60,11 +62,22 @@ async function run(dataDir: string): Promise<void> {
       ...operations,
       reconcile: async () => {
         const result = await operations.reconcile();
-        differences = result.rows.map((row) => ({ network: row.network, asset: row.asset, difference: BigInt(row.difference) }));
+        differences = result.rows.map((row) => ({
+          network: row.network,
+          asset: row.asset,
+          difference: BigInt(row.difference),
+        }));
         return result;
       },
     },
-    { keys: config.api_keys, idempotency: idempotencyStore(db, ctx.now), now: ctx.now, newId: ctx.newId, metrics, logger: loggerOptions(ctx.now, 'warn') },
+    {
+      keys: config.api_keys,
+      idempotency: idempotencyStore(db, ctx.now),
+      now: ctx.now,
+      newId: ctx.newId,
+      metrics,
+      logger: loggerOptions(ctx.now, 'warn'),
+    },
   );
   await app.listen(config.listen);
   const loops = startJobs(ctx, adapters, keys);
@@ -94,7 +107,10 @@ function killSwitch(killAt: string | undefined): (step: Step) => void {
 try {
   await main(process.argv.slice(2));
 } catch (error) {
-  const failure = error instanceof Failure ? error : new Failure('internal', error instanceof Error ? error.message : String(error), { cause: error });
+  const failure =
+    error instanceof Failure
+      ? error
+      : new Failure('internal', error instanceof Error ? error.message : String(error), { cause: error });
   const row = errorRow(failure.code);
   log('fatal', { code: failure.code, message: failure.message, fix: failure.fix ?? row.fix });
   process.exit(row.exit);

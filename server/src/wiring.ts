@@ -31,7 +31,9 @@ export interface Adapters {
 }
 
 export function wireAdapters(config: ServerConfig, keys: ServerKeys, db: Context['db']): Adapters {
-  const clients = config.signers.map((signer) => createSignerClient({ ...signer, certificate: keys.identity.certificate, key: keys.identity.privateKey }));
+  const clients = config.signers.map((signer) =>
+    createSignerClient({ ...signer, certificate: keys.identity.certificate, key: keys.identity.privateKey }),
+  );
   const panel = signerPanel(clients, config.quorum);
   const networks = config.networks.map((row): Network => {
     const nativeAsset = nativeRule(row).asset;
@@ -39,7 +41,11 @@ export function wireAdapters(config: ServerConfig, keys: ServerKeys, db: Context
       ? evmNetwork(row, { db, panel, relayerKey: keys.relayerKey, nativeAsset })
       : bitcoinNetwork(row, { db, panel, nativeAsset });
   });
-  return { panel, networks: new Map(networks.map((network) => [network.id, network])), close: () => clients.forEach((client) => client.close()) };
+  return {
+    panel,
+    networks: new Map(networks.map((network) => [network.id, network])),
+    close: () => clients.forEach((client) => client.close()),
+  };
 }
 
 function nativeRule(row: NetworkConfig): AssetRule {
@@ -53,7 +59,8 @@ function assetTraits(config: ServerConfig): AssetTraits {
   const natives = new Map(config.networks.map((row) => [row.id, nativeRule(row).asset]));
   const known = <T>(map: ReadonlyMap<string, T>, key: string): T => {
     const value = map.get(key);
-    if (value === undefined) throw new Failure('config-invalid', `the database knows ${key}, the configuration does not`);
+    if (value === undefined)
+      throw new Failure('config-invalid', `the database knows ${key}, the configuration does not`);
     return value;
   };
   return { decimalsOf: (asset) => known(decimals, asset), nativeAssetOf: (network) => known(natives, network) };
@@ -82,6 +89,8 @@ export function startJobs(ctx: Context, adapters: Adapters, keys: ServerKeys): L
   return [
     ...runNetworkJobs(ctx, adapters.networks.values()),
     startLoop(ctx, 'sequence', 'events', eventsEveryMs, () => sequenceEvents({ db: ctx.db })),
-    startLoop(ctx, 'deliver', 'webhooks', eventsEveryMs, () => deliverWebhooks({ db: ctx.db, now: ctx.now, newId: ctx.newId, signingKey, allowPrivate })),
+    startLoop(ctx, 'deliver', 'webhooks', eventsEveryMs, () =>
+      deliverWebhooks({ db: ctx.db, now: ctx.now, newId: ctx.newId, signingKey, allowPrivate }),
+    ),
   ];
 }

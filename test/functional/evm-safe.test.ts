@@ -126,7 +126,8 @@ test('two of three owners pay a batch of 50, which inspection reads back and the
   const hash = bytesToHex(safeTransactionHash({ chainId: BigInt(chainId), safe, tx }));
   expect(found?.refs).toEqual([`tx:${receipt.transactionHash}`, `safe:${hash}`]);
   const outs = found?.transfers.filter(({ address, direction }) => address === safe && direction === 'out') ?? [];
-  const amounts = (parts: readonly { amount: bigint }[]): string[] => parts.map(({ amount }) => String(amount)).toSorted();
+  const amounts = (parts: readonly { amount: bigint }[]): string[] =>
+    parts.map(({ amount }) => String(amount)).toSorted();
   expect(amounts(outs)).toEqual(amounts(legs));
   const feeWei = BigInt(receipt.gasUsed) * BigInt(receipt.effectiveGasPrice);
   expect(found?.transfers[0]).toEqual({

@@ -258,7 +258,7 @@ async function outcomeOf(
     house: Object.fromEntries(
       [...house]
         .filter(([, delta]) => delta !== 0n)
-        .toSorted()
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
         .map(([code, delta]) => [code, delta.toString()]),
     ),
     deposits: deposits.map((row) => row.text),

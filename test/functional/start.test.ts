@@ -15,7 +15,9 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 /** Runs the start command as a shell does, in a process group of its own, whose members Ctrl-C signals all at once. */
-function start(onOutput: (text: string, interrupt: () => void) => void): Promise<{ code: number | null; output: string }> {
+function start(
+  onOutput: (text: string, interrupt: () => void) => void,
+): Promise<{ code: number | null; output: string }> {
   const child = spawn(process.execPath, [script, '--once', '--folder', join(root, 'data')], { detached: true });
   let output = '';
   const interrupt = (): void => void process.kill(-child.pid!, 'SIGINT');
@@ -28,7 +30,8 @@ function start(onOutput: (text: string, interrupt: () => void) => void): Promise
   return new Promise((resolve) => child.once('close', (code) => resolve({ code, output })));
 }
 
-const left = (): string[] => processesWithEnvironment('HOLDFAST_SUPERVISED_BY', join(root, 'data')).map((row) => String(row.pid));
+const left = (): string[] =>
+  processesWithEnvironment('HOLDFAST_SUPERVISED_BY', join(root, 'data')).map((row) => String(row.pid));
 
 it('tells the whole story, exits with 0 and leaves no process', { timeout: 180_000 }, async () => {
   const { code, output } = await start(() => undefined);

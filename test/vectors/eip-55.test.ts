@@ -12,7 +12,7 @@ test.each(all)('EIP-55 %s carries its checksum', (address) => {
 
 test.each(vectors.normal)('EIP-55 %s with any one letter in the other case is refused', (address) => {
   let letters = 0;
-  for (const [at, char] of [...address].entries()) {
+  for (const [at, char] of Array.from(address).entries()) {
     if (at < 2 || !/[a-fA-F]/.test(char)) continue;
     const flipped = char === char.toLowerCase() ? char.toUpperCase() : char.toLowerCase();
     expect(() => parseEvmAddress(address.slice(0, at) + flipped + address.slice(at + 1))).toThrow(Failure);

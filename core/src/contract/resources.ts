@@ -29,7 +29,9 @@ export const NetworkResource = Type.Object({
   family: Type.Union([Type.Literal('evm'), Type.Literal('bitcoin')]),
   height: Nullable(Type.Integer()),
   block_hash: Nullable(Type.String()),
-  confirmations: Type.Array(Type.Object({ below: Nullable(Amount), asset: Type.String(), confirmations: Type.Integer() })),
+  confirmations: Type.Array(
+    Type.Object({ below: Nullable(Amount), asset: Type.String(), confirmations: Type.Integer() }),
+  ),
 });
 export type NetworkResource = Static<typeof NetworkResource>;
 
@@ -75,7 +77,12 @@ export const DepositResource = Type.Object({
   address: Type.String(),
   txid: Type.String(),
   index: Type.String(),
-  state: Type.Union([Type.Literal('seen'), Type.Literal('credited'), Type.Literal('quarantined'), Type.Literal('orphaned')]),
+  state: Type.Union([
+    Type.Literal('seen'),
+    Type.Literal('credited'),
+    Type.Literal('quarantined'),
+    Type.Literal('orphaned'),
+  ]),
   reason: Nullable(Type.String()),
   confirmations: Type.Integer(),
   confirmations_required: Type.Integer(),

@@ -21,7 +21,11 @@ const pattern = /^(0|[1-9][0-9]{0,77})$/;
  */
 export function parseBaseUnits(text: unknown, pointer?: string): BaseUnits {
   if (typeof text !== 'string' || !pattern.test(text)) {
-    throw new Failure('invalid-amount', `not an amount in base units: ${JSON.stringify(text)?.slice(0, 100)}`, pointer === undefined ? {} : { pointer });
+    throw new Failure(
+      'invalid-amount',
+      `not an amount in base units: ${JSON.stringify(text)?.slice(0, 100)}`,
+      pointer === undefined ? {} : { pointer },
+    );
   }
   return BigInt(text) as BaseUnits;
 }

@@ -27,11 +27,19 @@ export async function joinCustomer(devnet: Devnet, name: string, reference: stri
   return { name, id, addresses };
 }
 
-export const networksOf = (devnet: Devnet): string[] => (devnet.chains.bitcoin ? [evmNetworkId, bitcoinNetworkId] : [evmNetworkId]);
-export const assetsOf = (devnet: Devnet): AssetName[] => (devnet.chains.bitcoin ? ['BTC', 'ETH', 'USDT', 'USDC'] : ['ETH', 'USDT', 'USDC']);
+export const networksOf = (devnet: Devnet): string[] =>
+  devnet.chains.bitcoin ? [evmNetworkId, bitcoinNetworkId] : [evmNetworkId];
+export const assetsOf = (devnet: Devnet): AssetName[] =>
+  devnet.chains.bitcoin ? ['BTC', 'ETH', 'USDT', 'USDC'] : ['ETH', 'USDT', 'USDC'];
 
 /** Somebody outside pays a customer. @returns the transaction id. */
-export async function payDeposit(devnet: Devnet, customer: Customer, asset: AssetName, coins: string, how: 'direct' | 'contract' = 'direct'): Promise<string> {
+export async function payDeposit(
+  devnet: Devnet,
+  customer: Customer,
+  asset: AssetName,
+  coins: string,
+  how: 'direct' | 'contract' = 'direct',
+): Promise<string> {
   const to = customer.addresses.get(networkOf(asset))!;
   const amount = parseUnits(coins, decimalsOf[asset]);
   const rpcUrl = devnet.chains.anvil.url;
@@ -43,10 +51,19 @@ export async function payDeposit(devnet: Devnet, customer: Customer, asset: Asse
 }
 
 /** The deposit that a transaction made, once it has reached the state. */
-export async function awaitDeposit(devnet: Devnet, customer: Customer, txid: string, state: DepositResource['state'], withinMs?: number): Promise<DepositResource> {
+export async function awaitDeposit(
+  devnet: Devnet,
+  customer: Customer,
+  txid: string,
+  state: DepositResource['state'],
+  withinMs?: number,
+): Promise<DepositResource> {
   return awaitCondition(
     `deposit ${txid} ${state}`,
-    async () => (await devnet.client.listDeposits({ customer: customer.id, limit: 200 })).data.find((deposit) => deposit.txid === txid && deposit.state === state),
+    async () =>
+      (await devnet.client.listDeposits({ customer: customer.id, limit: 200 })).data.find(
+        (deposit) => deposit.txid === txid && deposit.state === state,
+      ),
     withinMs,
   );
 }
@@ -58,7 +75,13 @@ export async function outsideAddress(devnet: Devnet, asset: AssetName): Promise<
 }
 
 /** A customer asks for a withdrawal that their exchange has authorised. */
-export async function requestWithdrawal(devnet: Devnet, customer: Customer, asset: AssetName, coins: string, destination: string): Promise<WithdrawalResource> {
+export async function requestWithdrawal(
+  devnet: Devnet,
+  customer: Customer,
+  asset: AssetName,
+  coins: string,
+  destination: string,
+): Promise<WithdrawalResource> {
   const authorized = devnet.authorize({
     version: 1,
     kind: 'withdrawal',
@@ -75,7 +98,12 @@ export async function requestWithdrawal(devnet: Devnet, customer: Customer, asse
   return devnet.client.createWithdrawal({ client_reference: `wd-${randomBytes(8).toString('hex')}`, ...authorized });
 }
 
-export async function awaitWithdrawal(devnet: Devnet, id: string, state: WithdrawalResource['state'], withinMs?: number): Promise<WithdrawalResource> {
+export async function awaitWithdrawal(
+  devnet: Devnet,
+  id: string,
+  state: WithdrawalResource['state'],
+  withinMs?: number,
+): Promise<WithdrawalResource> {
   return awaitCondition(
     `withdrawal ${id} ${state}`,
     async () => {

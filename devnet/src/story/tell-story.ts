@@ -5,7 +5,18 @@ import { formatUnits } from '@holdfast/core/money/base-units.ts';
 import type { Devnet } from '../devnet.ts';
 import { evmNetworkId } from '../configure.ts';
 import { mine, reorg } from '../evm/payments.ts';
-import { assetsOf, type AssetName, awaitDeposit, awaitWithdrawal, type Customer, decimalsOf, joinCustomer, outsideAddress, payDeposit, requestWithdrawal } from './actors.ts';
+import {
+  assetsOf,
+  type AssetName,
+  awaitDeposit,
+  awaitWithdrawal,
+  type Customer,
+  decimalsOf,
+  joinCustomer,
+  outsideAddress,
+  payDeposit,
+  requestWithdrawal,
+} from './actors.ts';
 import { awaitCondition } from './await-condition.ts';
 
 export interface StoryRow {
@@ -40,20 +51,38 @@ export async function tellStory(devnet: Devnet, tell: (line: string) => void): P
 
   const customers = await step('Three customers get addresses', async () => {
     // All signers must have made the threshold key; on a first start that is under way.
-    const value = await awaitCondition('addresses', () => Promise.all(names.map((name) => joinCustomer(devnet, name, `story-${run}-${name.toLowerCase()}`))), 20_000);
-    return { detail: value.map((customer) => `${customer.name} ${[...customer.addresses.values()].map((address) => `${address.slice(0, 10)}…`).join(' ')}`).join(', '), value };
+    const value = await awaitCondition(
+      'addresses',
+      () => Promise.all(names.map((name) => joinCustomer(devnet, name, `story-${run}-${name.toLowerCase()}`))),
+      20_000,
+    );
+    return {
+      detail: value
+        .map(
+          (customer) =>
+            `${customer.name} ${[...customer.addresses.values()].map((address) => `${address.slice(0, 10)}…`).join(' ')}`,
+        )
+        .join(', '),
+      value,
+    };
   });
   await step('Coins arrive on the chains and are credited once', () => payEverybody(devnet, customers, assets));
-  const paid = await step('Each customer withdraws each asset; two of three signers sign', () => withdrawEverything(devnet, customers, assets));
+  const paid = await step('Each customer withdraws each asset; two of three signers sign', () =>
+    withdrawEverything(devnet, customers, assets),
+  );
   await step('One signer is stopped: withdrawals still go through', async () => {
     await devnet.signer('signer-3').stop();
     const done = await withdrawOne(devnet, customers[0]!, assets, 'settled');
     return { detail: `${done.length} settled with signer-1 and signer-2`, value: undefined };
   });
-  await step('Two signers are stopped: withdrawals wait, and go on when one is back', () => waitForSigners(devnet, customers[1]!));
+  await step('Two signers are stopped: withdrawals wait, and go on when one is back', () =>
+    waitForSigners(devnet, customers[1]!),
+  );
   await step('A reorg removes a deposit: it is reversed', () => reverseDeposit(devnet, customers[2]!));
   await step('The books balance', () => balanceBooks(devnet));
-  const fees = new Map((await devnet.client.listTransactions({ limit: 200 })).data.map((transaction) => [transaction.txid, transaction]));
+  const fees = new Map(
+    (await devnet.client.listTransactions({ limit: 200 })).data.map((transaction) => [transaction.txid, transaction]),
+  );
   const payouts = paid.map((withdrawal) => {
     const transaction = fees.get(withdrawal.txid);
     const native = withdrawal.asset === 'BTC' ? 'BTC' : 'ETH';
@@ -66,7 +95,8 @@ export async function tellStory(devnet: Devnet, tell: (line: string) => void): P
 async function payEverybody(devnet: Devnet, customers: readonly Customer[], assets: readonly AssetName[]) {
   const due: { customer: Customer; txid: string }[] = [];
   for (const customer of customers) {
-    for (const asset of assets) due.push({ customer, txid: await payDeposit(devnet, customer, asset, deposits[asset]) });
+    for (const asset of assets)
+      due.push({ customer, txid: await payDeposit(devnet, customer, asset, deposits[asset]) });
     due.push({ customer, txid: await payDeposit(devnet, customer, 'ETH', '0.5', 'contract') });
   }
   const credited = await Promise.all(due.map(({ customer, txid }) => awaitDeposit(devnet, customer, txid, 'credited')));
@@ -79,31 +109,53 @@ async function withdrawEverything(devnet: Devnet, customers: readonly Customer[]
   // What the vault pays must have been collected from the forwarders.
   await awaitCollected(devnet);
   const requested = await Promise.all(
-    customers.flatMap((customer) => assets.map(async (asset) => requestWithdrawal(devnet, customer, asset, withdrawals[asset], await outsideAddress(devnet, asset)))),
+    customers.flatMap((customer) =>
+      assets.map(async (asset) =>
+        requestWithdrawal(devnet, customer, asset, withdrawals[asset], await outsideAddress(devnet, asset)),
+      ),
+    ),
   );
   const value = await Promise.all(requested.map((withdrawal) => awaitWithdrawal(devnet, withdrawal.id, 'settled')));
-  return { detail: `${value.length} withdrawals in ${new Set(value.map((withdrawal) => withdrawal.txid)).size} transactions`, value };
+  return {
+    detail: `${value.length} withdrawals in ${new Set(value.map((withdrawal) => withdrawal.txid)).size} transactions`,
+    value,
+  };
 }
 
 async function awaitCollected(devnet: Devnet): Promise<void> {
   await awaitCondition('sweep of the forwarders', async () => {
     const sweeps = (await devnet.client.listTransactions({ kind: 'sweep', limit: 200 })).data;
-    const deposited = (await devnet.client.listDeposits({ network: evmNetworkId, state: 'credited', limit: 1 })).data.length > 0;
-    return !deposited || (sweeps.length > 0 && sweeps.every((sweep) => sweep.state === 'included' || sweep.state === 'final'));
+    const deposited =
+      (await devnet.client.listDeposits({ network: evmNetworkId, state: 'credited', limit: 1 })).data.length > 0;
+    return (
+      !deposited ||
+      (sweeps.length > 0 && sweeps.every((sweep) => sweep.state === 'included' || sweep.state === 'final'))
+    );
   });
 }
 
-async function withdrawOne(devnet: Devnet, customer: Customer, assets: readonly AssetName[], state: 'settled'): Promise<WithdrawalResource[]> {
+async function withdrawOne(
+  devnet: Devnet,
+  customer: Customer,
+  assets: readonly AssetName[],
+  state: 'settled',
+): Promise<WithdrawalResource[]> {
   const some = assets.filter((asset) => asset === 'BTC' || asset === 'USDC');
   const coins: Partial<Record<AssetName, string>> = { BTC: '0.01', USDC: '50' };
-  const requested = await Promise.all(some.map(async (asset) => requestWithdrawal(devnet, customer, asset, coins[asset]!, await outsideAddress(devnet, asset))));
+  const requested = await Promise.all(
+    some.map(async (asset) =>
+      requestWithdrawal(devnet, customer, asset, coins[asset]!, await outsideAddress(devnet, asset)),
+    ),
+  );
   return Promise.all(requested.map((withdrawal) => awaitWithdrawal(devnet, withdrawal.id, state)));
 }
 
 async function waitForSigners(devnet: Devnet, customer: Customer) {
   await devnet.signer('signer-2').stop();
   const waiting = await requestWithdrawal(devnet, customer, 'ETH', '0.05', await outsideAddress(devnet, 'ETH'));
-  await awaitCondition('the alarm that signers are away', async () => (await devnet.client.listAlarms()).data.some((alarm) => alarm.code === 'signers-unavailable'));
+  await awaitCondition('the alarm that signers are away', async () =>
+    (await devnet.client.listAlarms()).data.some((alarm) => alarm.code === 'signers-unavailable'),
+  );
   await sleep(1_000);
   const { state } = await devnet.client.getWithdrawal({ id: waiting.id });
   if (state !== 'signing') throw new Error(`with one signer the withdrawal is ${state}`);
@@ -129,5 +181,10 @@ async function balanceBooks(devnet: Devnet) {
     const found = await devnet.client.reconcile();
     return found.balanced && found;
   });
-  return { detail: book.rows.map((row) => `${row.asset} ${formatUnits(BigInt(row.chain), row.decimals)}, difference ${row.difference}`).join('; '), value: undefined };
+  return {
+    detail: book.rows
+      .map((row) => `${row.asset} ${formatUnits(BigInt(row.chain), row.decimals)}, difference ${row.difference}`)
+      .join('; '),
+    value: undefined,
+  };
 }

@@ -48,7 +48,12 @@ export function rpcEndpoint(url: string, timeoutMs = 10_000): RpcEndpoint {
   async function send(body: unknown): Promise<unknown> {
     let text: string;
     try {
-      const response = await fetch(target, { method: 'POST', headers, body: JSON.stringify(body), signal: AbortSignal.timeout(timeoutMs) });
+      const response = await fetch(target, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify(body),
+        signal: AbortSignal.timeout(timeoutMs),
+      });
       text = await response.text();
     } catch (cause) {
       throw new Failure('node-unavailable', `${name} does not answer`, { cause });
@@ -62,7 +67,8 @@ export function rpcEndpoint(url: string, timeoutMs = 10_000): RpcEndpoint {
 
   function resultOf(reply: Reply | undefined, method: string): unknown {
     if (reply?.error) throw new RpcError(method, reply.error);
-    if (reply?.result === undefined) throw new Failure('node-unavailable', `${name} answered ${method} without a result`);
+    if (reply?.result === undefined)
+      throw new Failure('node-unavailable', `${name} answered ${method} without a result`);
     return reply.result;
   }
 
@@ -74,7 +80,8 @@ export function rpcEndpoint(url: string, timeoutMs = 10_000): RpcEndpoint {
     async batch<T extends readonly unknown[]>(calls: readonly RpcCall[]): Promise<T> {
       if (calls.length === 0) return [] as unknown as T;
       const replies = (await send(calls.map((call, id) => ({ jsonrpc: '2.0', id, ...call })))) as Reply[];
-      if (!Array.isArray(replies)) throw new Failure('node-unavailable', `${name} answered a batch with something else`);
+      if (!Array.isArray(replies))
+        throw new Failure('node-unavailable', `${name} answered a batch with something else`);
       const byId = new Map(replies.map((reply) => [reply.id, reply]));
       return calls.map((call, id) => resultOf(byId.get(id), call.method)) as unknown as T;
     },

@@ -2,15 +2,20 @@ import { formatId, parseId } from '@holdfast/core/contract/ids.ts';
 import type { WithdrawalResource } from '@holdfast/core/contract/resources.ts';
 import type { CreateWithdrawalBody } from '@holdfast/core/contract/routes.ts';
 import { Failure } from '@holdfast/core/failure.ts';
+import { invariant } from '@holdfast/core/invariant.ts';
 import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
 import { baseUnits } from '@holdfast/core/money/base-units.ts';
 import { intentDigestHex } from '@holdfast/core/signing/intent.ts';
-import { decideWithdrawal, type WithdrawalRule } from '@holdfast/core/withdrawals/decide-withdrawal.ts';
+import {
+  type AcceptedWithdrawal,
+  decideWithdrawal,
+  type WithdrawalRule,
+} from '@holdfast/core/withdrawals/decide-withdrawal.ts';
 import type { AssetRule } from '../config.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
 import { lockCustomer } from '../store/lock-customer.ts';
-import { changeByScript } from '../store/change-addresses.ts';
+import type { Sql } from '../store/database.ts';
 import { ownersOfKeys } from '../store/deposit-addresses.ts';
 import { insertEvents } from '../store/events.ts';
 import { balancesWithPrefix } from '../store/ledger/balances.ts';
@@ -26,7 +31,12 @@ const dayMs = 24 * 3_600_000;
  * Accepts a withdrawal: checks the customer's authorisation and the policy, holds amount and fee, queues it; one
  * transaction. The same client_reference with the same intent returns the withdrawal that exists.
  */
-export async function createWithdrawal(ctx: Context, networks: ReadonlyMap<string, Network>, traits: AssetTraits, body: CreateWithdrawalBody): Promise<WithdrawalResource> {
+export async function createWithdrawal(
+  ctx: Context,
+  networks: ReadonlyMap<string, Network>,
+  traits: AssetTraits,
+  body: CreateWithdrawalBody,
+): Promise<WithdrawalResource> {
   const { intent, authorization } = body;
   const network = networks.get(intent.network);
   if (!network) throw new Failure('unknown-network', `no network ${intent.network}`, { pointer: '/intent/network' });
@@ -38,65 +48,115 @@ export async function createWithdrawal(ctx: Context, networks: ReadonlyMap<strin
   const nowMs = ctx.now();
   const ownWallet = await network.isOwnWallet(destination);
 
+  const request: Request = { body, network, destination, customerId, digest, ownWallet, nowMs };
+
   const id = await ctx.db.transaction(async (sql) => {
-    if (!(await lockCustomer(sql, customerId))) throw new Failure('not-found', `no customer ${intent.customer}`, { pointer: '/intent/customer' });
-    const existing = await withdrawalByReference(sql, body.client_reference);
-    if (existing) {
-      if (existing.digest === digest) return existing.id;
-      throw new Failure('client-reference-taken', `client_reference ${body.client_reference} names withdrawal ${formatId('wd', existing.id)} with another intent`, { pointer: '/client_reference' });
-    }
-    const sameIntent = await withdrawalByDigest(sql, digest);
-    if (sameIntent) {
-      throw new Failure('client-reference-taken', `the intent already is withdrawal ${formatId('wd', sameIntent.id)}; an intent counts once`, { pointer: '/intent/nonce', fix: 'Choose another nonce for another payment.' });
-    }
-    const rules = network.config.assets.map(withdrawalRule);
-    const rule = rules.find((one) => one.caip19 === intent.asset);
-    const today = rule ? await withdrawnSince(sql, customerId, network.id, rule.asset, nowMs - dayMs) : 0n;
-    const owed = await balancesWithPrefix(sql, `receivable:${intent.customer}:`);
-    const accepted = decideWithdrawal(intent, {
-      nowMs,
-      rules,
-      withdrawnToday: () => today,
-      destination,
-      destinationIsOurs: ownWallet || (await ownersOfKeys(sql, network.id, [network.watchKey(destination)])).size > 0 || (await changeByScript(sql, network.id, [network.watchKey(destination)])).size > 0,
-      owes: [...owed.values()].some((balance) => balance > 0n),
-    });
-    const withdrawalId = ctx.newId();
-    const inserted = await insertWithdrawal(sql, {
-      id: withdrawalId,
-      customer_id: customerId,
-      client_reference: body.client_reference,
-      network: network.id,
-      asset: accepted.asset,
-      amount: accepted.amount,
-      fee: accepted.fee,
-      destination,
-      memo: intent.memo,
-      intent,
-      digest,
-      auth_key_id: authorization.key_id,
-      auth_signature: authorization.signature,
-      expires_at_ms: BigInt(accepted.expiresAtMs),
-      created_at_ms: BigInt(nowMs),
-    });
-    if (!inserted) throw new Failure('client-reference-taken', `client_reference ${body.client_reference} names another customer’s withdrawal`, { pointer: '/client_reference' });
-    await insertEvents(sql, [{ id: ctx.newId(), type: 'withdrawal.queued', resource: 'withdrawal', resourceId: withdrawalId }], nowMs);
-    const [status] = await postBatch(sql, [{
-      idem: `withdrawal/${withdrawalId}/hold`,
-      cause: `withdrawal:${withdrawalId}`,
-      debit: accountCodes.customer(intent.customer, accepted.asset),
-      credit: accountCodes.hold(intent.customer, accepted.asset),
-      amount: baseUnits(accepted.amount + accepted.fee),
-    }], nowMs);
-    if (status === 'insufficient') {
-      throw new Failure('insufficient-funds', `${accepted.amount} and the fee of ${accepted.fee} base units of ${accepted.asset} exceed the available balance`, { pointer: '/intent/amount' });
-    }
-    if (status !== 'posted') throw new Error(`the hold of withdrawal ${withdrawalId} was refused: ${status}`);
-    ctx.step('withdrawal-before-commit');
-    return withdrawalId;
+    if (!(await lockCustomer(sql, customerId)))
+      throw new Failure('not-found', `no customer ${intent.customer}`, { pointer: '/intent/customer' });
+    return (await findEarlier(sql, request)) ?? (await accept(ctx, sql, request));
   });
   ctx.step('withdrawal-after-commit');
   return getWithdrawal(ctx.db, traits, formatId('wd', id));
+}
+
+/** A request whose evidence holds. */
+interface Request {
+  readonly body: CreateWithdrawalBody;
+  readonly network: Network;
+  /** Canonical address. */
+  readonly destination: string;
+  readonly customerId: string;
+  readonly digest: string;
+  readonly ownWallet: boolean;
+  readonly nowMs: number;
+}
+
+/** Id of the withdrawal that this very request made before. @throws Failure client-reference-taken for another one. */
+async function findEarlier(sql: Sql, { body, digest }: Request): Promise<string | null> {
+  const existing = await withdrawalByReference(sql, body.client_reference);
+  if (existing) {
+    if (existing.digest === digest) return existing.id;
+    throw new Failure(
+      'client-reference-taken',
+      `client_reference ${body.client_reference} names withdrawal ${formatId('wd', existing.id)} with another intent`,
+      { pointer: '/client_reference' },
+    );
+  }
+  const sameIntent = await withdrawalByDigest(sql, digest);
+  if (!sameIntent) return null;
+  throw new Failure(
+    'client-reference-taken',
+    `the intent already is withdrawal ${formatId('wd', sameIntent.id)}; an intent counts once`,
+    { pointer: '/intent/nonce', fix: 'Choose another nonce for another payment.' },
+  );
+}
+
+/** Decides, holds and queues. @returns the new withdrawal's id. @throws Failure with the refusal. */
+async function accept(ctx: Context, sql: Sql, request: Request): Promise<string> {
+  const { body, network, destination, customerId, nowMs } = request;
+  const { intent, authorization } = body;
+  const accepted = await decide(sql, request);
+  const id = ctx.newId();
+  const inserted = await insertWithdrawal(sql, {
+    id,
+    customer_id: customerId,
+    client_reference: body.client_reference,
+    network: network.id,
+    asset: accepted.asset,
+    amount: accepted.amount,
+    fee: accepted.fee,
+    destination,
+    memo: intent.memo,
+    intent,
+    digest: request.digest,
+    auth_key_id: authorization.key_id,
+    auth_signature: authorization.signature,
+    expires_at_ms: BigInt(accepted.expiresAtMs),
+    created_at_ms: BigInt(nowMs),
+  });
+  if (!inserted)
+    throw new Failure(
+      'client-reference-taken',
+      `client_reference ${body.client_reference} names another customer’s withdrawal`,
+      { pointer: '/client_reference' },
+    );
+  const event = { id: ctx.newId(), type: 'withdrawal.queued', resource: 'withdrawal', resourceId: id };
+  await insertEvents(sql, [event], nowMs);
+  const hold = {
+    idem: `withdrawal/${id}/hold`,
+    cause: `withdrawal:${id}`,
+    debit: accountCodes.customer(intent.customer, accepted.asset),
+    credit: accountCodes.hold(intent.customer, accepted.asset),
+    amount: baseUnits(accepted.amount + accepted.fee),
+  };
+  const [status] = await postBatch(sql, [hold], nowMs);
+  if (status === 'insufficient') {
+    throw new Failure(
+      'insufficient-funds',
+      `${accepted.amount} and the fee of ${accepted.fee} base units of ${accepted.asset} exceed the available balance`,
+      { pointer: '/intent/amount' },
+    );
+  }
+  invariant(status === 'posted', `the hold of withdrawal ${id} was refused: ${status}`);
+  ctx.step('withdrawal-before-commit');
+  return id;
+}
+
+async function decide(sql: Sql, request: Request): Promise<AcceptedWithdrawal> {
+  const { network, destination, customerId, ownWallet, nowMs } = request;
+  const { intent } = request.body;
+  const rules = network.config.assets.map(withdrawalRule);
+  const rule = rules.find((one) => one.caip19 === intent.asset);
+  const today = rule ? await withdrawnSince(sql, customerId, network.id, rule.asset, nowMs - dayMs) : 0n;
+  const owed = await balancesWithPrefix(sql, `receivable:${intent.customer}:`);
+  return decideWithdrawal(intent, {
+    nowMs,
+    rules,
+    withdrawnToday: () => today,
+    destination,
+    destinationIsOurs: ownWallet || (await ownersOfKeys(sql, network.id, [network.watchKey(destination)])).size > 0,
+    owes: [...owed.values()].some((balance) => balance > 0n),
+  });
 }
 
 const withdrawalRule = (rule: AssetRule): WithdrawalRule => ({

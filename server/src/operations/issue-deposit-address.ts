@@ -28,24 +28,41 @@ export async function issueDepositAddress(
   await network.depositAddress(body.customer, 0);
   ctx.step('address-before-insert');
   const row = await ctx.db.transaction(async (sql) => {
-    if (!(await lockCustomer(sql, customerUuid))) throw new Failure('not-found', `no customer ${body.customer}`, { pointer: '/customer' });
+    if (!(await lockCustomer(sql, customerUuid)))
+      throw new Failure('not-found', `no customer ${body.customer}`, { pointer: '/customer' });
     const existing = await currentAddress(sql, customerUuid, network.id);
     if (existing) return existing;
     const index = await nextDerivationIndex(sql, network.id);
     const address = await network.depositAddress(body.customer, index);
-    await insertAddress(sql, { id: ctx.newId(), customer_id: customerUuid, network: network.id, index, address, watch_key: network.watchKey(address), state: 'pending', nowMs });
+    await insertAddress(sql, {
+      id: ctx.newId(),
+      customer_id: customerUuid,
+      network: network.id,
+      index,
+      address,
+      watch_key: network.watchKey(address),
+      state: 'pending',
+      nowMs,
+    });
     return (await currentAddress(sql, customerUuid, network.id))!;
   });
   if (row.state === 'pending') {
     const index = Number(row.derivation_index);
     const theirs = await panel.deriveAddress({ network: network.id, customer: body.customer, index });
     if (theirs !== row.address) {
-      throw new Failure('derivation-mismatch', `server derives ${row.address}, a signer ${theirs}, for ${body.customer} index ${index} on ${network.id}`);
+      throw new Failure(
+        'derivation-mismatch',
+        `server derives ${row.address}, a signer ${theirs}, for ${body.customer} index ${index} on ${network.id}`,
+      );
     }
     ctx.step('address-before-activate');
     await ctx.db.transaction(async (sql) => {
       await activateAddress(sql, row.id);
-      await insertEvents(sql, [{ id: ctx.newId(), type: 'deposit_address.issued', resource: 'deposit_address', resourceId: row.id }], ctx.now());
+      await insertEvents(
+        sql,
+        [{ id: ctx.newId(), type: 'deposit_address.issued', resource: 'deposit_address', resourceId: row.id }],
+        ctx.now(),
+      );
     });
   }
   return getDepositAddress(ctx.db, formatId('addr', row.id));

@@ -11,7 +11,13 @@ export function listAssets(ctx: Context): AssetResource[] {
     networks: ctx.config.networks.flatMap((network) =>
       network.assets
         .filter((rule) => rule.asset === asset.code)
-        .map((rule) => ({ network: network.id, caip19: rule.caip19, contract: rule.contract, withdrawal_fee: rule.withdrawal_fee, withdrawal_minimum: rule.withdrawal_minimum })),
+        .map((rule) => ({
+          network: network.id,
+          caip19: rule.caip19,
+          contract: rule.contract,
+          withdrawal_fee: rule.withdrawal_fee,
+          withdrawal_minimum: rule.withdrawal_minimum,
+        })),
     ),
   }));
 }
@@ -27,7 +33,9 @@ export async function listNetworks(ctx: Context, networks: Iterable<Network>): P
         family: network.family,
         height: tip?.height ?? null,
         block_hash: tip?.hash ?? null,
-        confirmations: network.config.assets.flatMap((rule) => rule.confirmations.map((tier) => ({ ...tier, asset: rule.asset }))),
+        confirmations: network.config.assets.flatMap((rule) =>
+          rule.confirmations.map((tier) => ({ ...tier, asset: rule.asset })),
+        ),
       };
     }),
   );

@@ -16,7 +16,10 @@ const tries = 20;
 export async function reconcile(ctx: Context, networks: Iterable<Network>): Promise<ReconciliationResource> {
   const rows: ReconciliationResource['rows'] = [];
   for (const network of networks) rows.push(...(await reconcileNetwork(ctx, network)));
-  const trial = (await trialBalance(ctx.db)).map(({ asset, debit, credit }) => ({ asset, difference: (debit - credit).toString() }));
+  const trial = (await trialBalance(ctx.db)).map(({ asset, debit, credit }) => ({
+    asset,
+    difference: (debit - credit).toString(),
+  }));
   return {
     object: 'reconciliation',
     balanced: rows.every((row) => row.difference === '0') && trial.every((row) => row.difference === '0'),
@@ -52,7 +55,15 @@ async function reconcileNetwork(ctx: Context, network: Network): Promise<Reconci
       const mine = ledger.get(rule.asset) ?? 0n;
       const theirs = chain.get(rule.asset) ?? 0n;
       const decimals = ctx.config.assets.find((asset) => asset.code === rule.asset)!.decimals;
-      return { network: network.id, asset: rule.asset, decimals, height: before.height, ledger: mine.toString(), chain: theirs.toString(), difference: (mine - theirs).toString() };
+      return {
+        network: network.id,
+        asset: rule.asset,
+        decimals,
+        height: before.height,
+        ledger: mine.toString(),
+        chain: theirs.toString(),
+        difference: (mine - theirs).toString(),
+      };
     });
   }
   throw problem;
@@ -61,9 +72,16 @@ async function reconcileNetwork(ctx: Context, network: Network): Promise<Reconci
 async function ledgerBalances(sql: Parameters<typeof balances>[0], network: Network): Promise<Map<string, bigint>> {
   const totals = new Map<string, bigint>();
   for (const { asset } of network.config.assets) {
-    const codes = [accountCodes.hot(network.id, asset), accountCodes.uncollected(network.id, asset), accountCodes.relayer(network.id, asset)];
+    const codes = [
+      accountCodes.hot(network.id, asset),
+      accountCodes.uncollected(network.id, asset),
+      accountCodes.relayer(network.id, asset),
+    ];
     const found = await balances(sql, codes);
-    totals.set(asset, codes.reduce((sum, code) => sum + (found.get(code) ?? 0n), 0n));
+    totals.set(
+      asset,
+      codes.reduce((sum, code) => sum + (found.get(code) ?? 0n), 0n),
+    );
   }
   return totals;
 }

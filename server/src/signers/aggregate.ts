@@ -28,7 +28,9 @@ export function aggregateInputs(
   const group: FrostPublic = {
     signers: { min, max },
     commitments: key.commitments.map((point) => Uint8Array.from(hexToBytes(point))),
-    verifyingShares: Object.fromEntries(key.verifying_shares.map(({ identifier, point }) => [identifier, Uint8Array.from(hexToBytes(point))])),
+    verifyingShares: Object.fromEntries(
+      key.verifying_shares.map(({ identifier, point }) => [identifier, Uint8Array.from(hexToBytes(point))]),
+    ),
   };
   return inputs.map(({ sighash, tweak }, i) => {
     const commitments = lists[i]!.map(({ identifier, hiding, binding }) => ({
@@ -36,10 +38,15 @@ export function aggregateInputs(
       hiding: Uint8Array.from(hexToBytes(hiding)),
       binding: Uint8Array.from(hexToBytes(binding)),
     }));
-    const byIdentifier = Object.fromEntries(shares.map((signer) => [signer.identifier, Uint8Array.from(hexToBytes(signer.shares[i]!))]));
+    const byIdentifier = Object.fromEntries(
+      shares.map((signer) => [signer.identifier, Uint8Array.from(hexToBytes(signer.shares[i]!))]),
+    );
     const signature = schnorr_FROST.aggregate(tweakPublic(group, tweak), commitments, sighash, byIdentifier);
     if (!schnorr.verify(signature, sighash, tweak.outputKeyXOnly)) {
-      throw new Failure('commitments-invalid', `the signature of input ${i} does not verify under ${bytesToHex(tweak.outputKeyXOnly)}`);
+      throw new Failure(
+        'commitments-invalid',
+        `the signature of input ${i} does not verify under ${bytesToHex(tweak.outputKeyXOnly)}`,
+      );
     }
     return signature;
   });

@@ -71,7 +71,8 @@ export function signerPanel(clients: readonly SignerClient[], quorum: number): S
         try {
           return (await client.call('/v1/address', request)).address;
         } catch (error) {
-          if (!isAway(error)) throw error;
+          // One that lacks history may refuse what another derives; two answers that differ must not be passed over.
+          if (error instanceof Failure && error.code !== 'invalid-request' && !isAway(error)) throw error;
           problems.push(error);
         }
       }

@@ -10,7 +10,11 @@ export interface AlarmRow {
 }
 
 /** Opens an alarm or renews the open one of the same code and subject. */
-export async function raiseAlarm(sql: Sql, alarm: { id: string; code: string; subject: string; message: string }, nowMs: number): Promise<void> {
+export async function raiseAlarm(
+  sql: Sql,
+  alarm: { id: string; code: string; subject: string; message: string },
+  nowMs: number,
+): Promise<void> {
   await sql.query(
     `insert into alarm (id, code, subject, message, opened_at_ms, last_seen_at_ms) values ($1, $2, $3, $4, $5, $5)
      on conflict (code, subject) where closed_at_ms is null

@@ -10,15 +10,24 @@ export async function nextChangeIndex(sql: Sql, network: string): Promise<number
   return Number(row!.next);
 }
 
-export async function insertChangeAddress(sql: Sql, row: { network: string; index: number; address: string; script: string }): Promise<void> {
-  await sql.query(
-    'insert into change_address (network, derivation_index, address, script) values ($1, $2, $3, $4)',
-    [row.network, row.index, row.address, row.script],
-  );
+export async function insertChangeAddress(
+  sql: Sql,
+  row: { network: string; index: number; address: string; script: string },
+): Promise<void> {
+  await sql.query('insert into change_address (network, derivation_index, address, script) values ($1, $2, $3, $4)', [
+    row.network,
+    row.index,
+    row.address,
+    row.script,
+  ]);
 }
 
 /** Which of the scripts (hex) are own change, with their index. */
-export async function changeByScript(sql: Sql, network: string, scripts: readonly string[]): Promise<Map<string, { address: string; index: number }>> {
+export async function changeByScript(
+  sql: Sql,
+  network: string,
+  scripts: readonly string[],
+): Promise<Map<string, { address: string; index: number }>> {
   if (scripts.length === 0) return new Map();
   const rows = await sql.query<{ script: string; address: string; derivation_index: bigint }>(
     'select script, address, derivation_index from change_address where network = $1 and script = any ($2)',
@@ -28,6 +37,9 @@ export async function changeByScript(sql: Sql, network: string, scripts: readonl
 }
 
 export async function allChangeScripts(sql: Sql, network: string): Promise<string[]> {
-  const rows = await sql.query<{ script: string }>('select script from change_address where network = $1 order by derivation_index', [network]);
+  const rows = await sql.query<{ script: string }>(
+    'select script from change_address where network = $1 order by derivation_index',
+    [network],
+  );
   return rows.map((row) => row.script);
 }

@@ -33,7 +33,10 @@ export async function nextDerivationIndex(sql: Sql, network: string): Promise<nu
   return Number(row!.next);
 }
 
-export async function insertAddress(sql: Sql, row: Omit<DepositAddressRow, 'derivation_index' | 'created_at_ms'> & { index: number; nowMs: number }): Promise<void> {
+export async function insertAddress(
+  sql: Sql,
+  row: Omit<DepositAddressRow, 'derivation_index' | 'created_at_ms'> & { index: number; nowMs: number },
+): Promise<void> {
   await sql.query(
     `insert into deposit_address (id, customer_id, network, derivation_index, address, watch_key, state, created_at_ms)
      values ($1, $2, $3, $4, $5, $6, $7, $8)`,
@@ -49,13 +52,22 @@ export async function activateAddress(sql: Sql, id: string): Promise<void> {
  * Which of the keys (lower-case addresses or scripts in hex) are deposit addresses of the network. Pending ones count:
  * an address that was derived but not yet returned may have been guessed from the chain's point of view.
  */
-export async function ownersOfKeys(sql: Sql, network: string, keys: readonly string[]): Promise<Map<string, AddressOwner & { kind: 'deposit'; address: string }>> {
+export async function ownersOfKeys(
+  sql: Sql,
+  network: string,
+  keys: readonly string[],
+): Promise<Map<string, AddressOwner & { kind: 'deposit'; address: string }>> {
   if (keys.length === 0) return new Map();
   const rows = await sql.query<{ watch_key: string; id: string; customer_id: string; address: string }>(
     'select watch_key, id, customer_id, address from deposit_address where network = $1 and watch_key = any ($2)',
     [network, keys],
   );
-  return new Map(rows.map((row) => [row.watch_key, { kind: 'deposit', addressId: row.id, customerId: row.customer_id, address: row.address }]));
+  return new Map(
+    rows.map((row) => [
+      row.watch_key,
+      { kind: 'deposit', addressId: row.id, customerId: row.customer_id, address: row.address },
+    ]),
+  );
 }
 
 /** Addresses of a network that ever received anything: all that can hold coins. */
@@ -69,12 +81,19 @@ export async function addressesWithDeposits(sql: Sql, network: string): Promise<
 
 /** Every watch key of a network, for a reading of the whole wallet. */
 export async function allWatchKeys(sql: Sql, network: string): Promise<string[]> {
-  const rows = await sql.query<{ watch_key: string }>('select watch_key from deposit_address where network = $1 order by id', [network]);
+  const rows = await sql.query<{ watch_key: string }>(
+    'select watch_key from deposit_address where network = $1 order by id',
+    [network],
+  );
   return rows.map((row) => row.watch_key);
 }
 
 /** Derivation index of each address id. */
-export async function derivationIndexes(sql: Sql, network: string, ids: readonly string[]): Promise<Map<string, number>> {
+export async function derivationIndexes(
+  sql: Sql,
+  network: string,
+  ids: readonly string[],
+): Promise<Map<string, number>> {
   if (ids.length === 0) return new Map();
   const rows = await sql.query<{ id: string; derivation_index: bigint }>(
     'select id, derivation_index from deposit_address where network = $1 and id = any ($2)',

@@ -37,8 +37,20 @@ export async function upsertSeenDeposits(
          where deposit.state = 'orphaned'
        returning id`,
       [
-        newId(), network, deposit.txid, deposit.index, deposit.asset, deposit.addressId, deposit.customerId, deposit.amount,
-        deposit.doubt === null ? 'seen' : 'quarantined', deposit.doubt, block.id, block.height, deposit.confirmationsRequired, nowMs,
+        newId(),
+        network,
+        deposit.txid,
+        deposit.index,
+        deposit.asset,
+        deposit.addressId,
+        deposit.customerId,
+        deposit.amount,
+        deposit.doubt === null ? 'seen' : 'quarantined',
+        deposit.doubt,
+        block.id,
+        block.height,
+        deposit.confirmationsRequired,
+        nowMs,
       ],
     );
     invariant(row, `deposit ${network} ${deposit.txid} ${deposit.index} is in two applied blocks`);
@@ -48,7 +60,12 @@ export async function upsertSeenDeposits(
 }
 
 /** Seen deposits deep enough for credit at `tipHeight`, oldest first, locked for the caller's transaction. */
-export async function lockCreditable(sql: Sql, network: string, tipHeight: number, limit: number): Promise<DepositRow[]> {
+export async function lockCreditable(
+  sql: Sql,
+  network: string,
+  tipHeight: number,
+  limit: number,
+): Promise<DepositRow[]> {
   return sql.query<DepositRow>(
     `select id, network, asset, customer_id, amount, state, credits from deposit
       where network = $1 and state = 'seen' and height + confirmations_required - 1 <= $2
@@ -74,7 +91,9 @@ export async function lockDepositsOfBlock(sql: Sql, blockId: bigint): Promise<De
 }
 
 export async function markOrphaned(sql: Sql, ids: readonly string[]): Promise<void> {
-  await sql.query(`update deposit set state = 'orphaned', credited_at_ms = null, sweep_id = null where id = any ($1)`, [ids]);
+  await sql.query(`update deposit set state = 'orphaned', credited_at_ms = null, sweep_id = null where id = any ($1)`, [
+    ids,
+  ]);
 }
 
 export interface Unswept {
@@ -105,7 +124,10 @@ export async function unsweptDeposits(
 
 /** Gives deposits to a sweep, all of them or none. @returns false when one was swept or orphaned meanwhile. */
 export async function markSwept(sql: Sql, ids: readonly string[], sweepId: string): Promise<boolean> {
-  const locked = await sql.query(`select id from deposit where id = any ($1) and sweep_id is null and state = 'credited' order by id for update`, [ids]);
+  const locked = await sql.query(
+    `select id from deposit where id = any ($1) and sweep_id is null and state = 'credited' order by id for update`,
+    [ids],
+  );
   if (locked.length !== ids.length) return false;
   await sql.query('update deposit set sweep_id = $2 where id = any ($1)', [ids, sweepId]);
   return true;

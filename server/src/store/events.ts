@@ -16,6 +16,12 @@ export async function insertEvents(sql: Sql, events: readonly NewEvent[], nowMs:
     `insert into event (id, type, resource, resource_id, occurred_at_ms)
      select id, type, resource, resource_id, $5
        from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) as e (id, type, resource, resource_id)`,
-    [events.map((e) => e.id), events.map((e) => e.type), events.map((e) => e.resource), events.map((e) => e.resourceId), nowMs],
+    [
+      events.map((e) => e.id),
+      events.map((e) => e.type),
+      events.map((e) => e.resource),
+      events.map((e) => e.resourceId),
+      nowMs,
+    ],
   );
 }

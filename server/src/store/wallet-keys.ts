@@ -11,12 +11,19 @@ export interface WalletKey {
 }
 
 export async function walletKey(sql: Sql, network: string): Promise<WalletKey | null> {
-  const [row] = await sql.query<{ public: WalletKey }>('select public from wallet_key where network = $1 order by epoch desc limit 1', [network]);
+  const [row] = await sql.query<{ public: WalletKey }>(
+    'select public from wallet_key where network = $1 order by epoch desc limit 1',
+    [network],
+  );
   return row?.public ?? null;
 }
 
 /** Records a key once; a later different one for the same epoch is ignored and the first is returned. */
 export async function rememberWalletKey(sql: Sql, key: WalletKey): Promise<WalletKey> {
-  await sql.query('insert into wallet_key (network, epoch, public) values ($1, $2, $3::jsonb) on conflict do nothing', [key.network, key.epoch, JSON.stringify(key)]);
+  await sql.query('insert into wallet_key (network, epoch, public) values ($1, $2, $3::jsonb) on conflict do nothing', [
+    key.network,
+    key.epoch,
+    JSON.stringify(key),
+  ]);
   return (await walletKey(sql, key.network)) ?? key;
 }

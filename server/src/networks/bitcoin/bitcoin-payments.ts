@@ -45,23 +45,37 @@ export function bitcoinPayments(
       const feeRate = (await node.feeRate()) ?? config.fee_rate_default;
       if (feeRate > config.fee_rate_max) {
         const reason = `fees are ${feeRate} sat/vB, above the ceiling of ${config.fee_rate_max}`;
-        return { payable: [], impossible: [], waiting: payouts.map((payout) => ({ id: payout.id, reason })), build: async () => null };
+        return {
+          payable: [],
+          impossible: [],
+          waiting: payouts.map((payout) => ({ id: payout.id, reason })),
+          build: async () => null,
+        };
       }
       const state = await wallet();
       const tipHeight = await node.height();
-      const dust = payouts.filter((payout) => payout.amount < dustLimitSats(parseBitcoinAddress(payout.destination, params).script));
+      const dust = payouts.filter(
+        (payout) => payout.amount < dustLimitSats(parseBitcoinAddress(payout.destination, params).script),
+      );
       return {
         payable: payouts.filter((payout) => !dust.includes(payout)),
-        impossible: dust.map((payout) => ({ id: payout.id, reason: `below-minimum: ${payout.amount} sats to ${payout.destination} are dust` })),
+        impossible: dust.map((payout) => ({
+          id: payout.id,
+          reason: `below-minimum: ${payout.amount} sats to ${payout.destination} are dust`,
+        })),
         waiting: [],
-        build: (sql, transactionId, chosen) => buildPlan(sql, transactionId, chosen, { id, feeRate, tipHeight, params, group: state.group }),
+        build: (sql, transactionId, chosen) =>
+          buildPlan(sql, transactionId, chosen, { id, feeRate, tipHeight, params, group: state.group }),
       };
     },
 
     async sign(unsigned, intents) {
       const { raw_tx, input_paths, change, prevouts } = unsigned as UnsignedBitcoin;
       const state = await wallet();
-      const sighashes = taprootSighashes(raw_tx, prevouts.map(({ script, amount }) => ({ script, amountSats: BigInt(amount) })));
+      const sighashes = taprootSighashes(
+        raw_tx,
+        prevouts.map(({ script, amount }) => ({ script, amountSats: BigInt(amount) })),
+      );
       const addresses = input_paths.map((path) => deriveWalletAddress(state.group, path, params));
       const signatures = await panel.signBitcoin(
         { network: id, raw_tx, input_paths, change, intents: [...intents] },
@@ -69,7 +83,12 @@ export function bitcoinPayments(
       );
       const final = finalizeTransaction(raw_tx, signatures);
       return {
-        seal: async () => ({ raw: hexToBytes(final.raw), txid: final.txid, refs: [`tx:${final.txid}`], relayerNonce: null }),
+        seal: async () => ({
+          raw: hexToBytes(final.raw),
+          txid: final.txid,
+          refs: [`tx:${final.txid}`],
+          relayerNonce: null,
+        }),
       };
     },
   };
@@ -84,15 +103,30 @@ interface PlanInput {
 }
 
 /** Picks and reserves coins inside the deciding transaction; payouts that do not fit wait for the next batch. */
-async function buildPlan(sql: Sql, transactionId: string, payouts: readonly Payout[], input: PlanInput): Promise<BatchPlan | null> {
+async function buildPlan(
+  sql: Sql,
+  transactionId: string,
+  payouts: readonly Payout[],
+  input: PlanInput,
+): Promise<BatchPlan | null> {
   const { id, params, group } = input;
-  const required = await lockCoinsNamed(sql, id, await earlierOutpoints(sql, payouts.map((payout) => payout.id)));
+  const required = await lockCoinsNamed(
+    sql,
+    id,
+    await earlierOutpoints(
+      sql,
+      payouts.map((payout) => payout.id),
+    ),
+  );
   const rows = [...required, ...(await lockFreeCoins(sql, id, input.tipHeight, 2 * inputsMax))];
   const rowOf = new Map(rows.map((row) => [`${row.txid}:${row.vout}`, row]));
   const index = await nextChangeIndex(sql, id);
   const change = deriveWalletAddress(group, [1, index], params);
   const coin = (row: CoinRow): Coin => ({ txid: row.txid, vout: row.vout, amountSats: row.amount });
-  const outputs = payouts.map((payout) => ({ script: parseBitcoinAddress(payout.destination, params).script, amountSats: payout.amount }));
+  const outputs = payouts.map((payout) => ({
+    script: parseBitcoinAddress(payout.destination, params).script,
+    amountSats: payout.amount,
+  }));
   const chosen = longestAffordable(outputs.length, (from, to) =>
     selectCoins({
       coins: [...rowOf.values()].map(coin),
@@ -105,8 +139,14 @@ async function buildPlan(sql: Sql, transactionId: string, payouts: readonly Payo
   );
   if (!chosen) return null;
   const { from, to } = chosen;
-  const built = buildBatch({ coins: chosen.coins, payouts: outputs.slice(from, to), changeScript: change.script, feeRateSatVb: input.feeRate });
-  if (built.changeOutput !== null) await insertChangeAddress(sql, { network: id, index, address: change.address, script: change.script });
+  const built = buildBatch({
+    coins: chosen.coins,
+    payouts: outputs.slice(from, to),
+    changeScript: change.script,
+    feeRateSatVb: input.feeRate,
+  });
+  if (built.changeOutput !== null)
+    await insertChangeAddress(sql, { network: id, index, address: change.address, script: change.script });
   const names = built.inputs.map(nameOf);
   await reserveCoins(sql, id, names, transactionId);
   const spent = names.map((name) => {
@@ -121,14 +161,22 @@ async function buildPlan(sql: Sql, transactionId: string, payouts: readonly Payo
     prevouts: spent.map((row) => ({ script: row.script, amount: row.amount.toString() })),
   };
   const refs = [`tx:${inspectBitcoinTransaction(built.rawTx).txid}`];
-  return { unsigned, refs, conflictKeys: names.map((name) => `coin:${name}`), pays: payouts.slice(from, to).map((payout) => payout.id) };
+  return {
+    unsigned,
+    refs,
+    conflictKeys: names.map((name) => `coin:${name}`),
+    pays: payouts.slice(from, to).map((payout) => payout.id),
+  };
 }
 
 /**
  * The most payouts in a row that the coins cover, from the first that they cover at all, so that one that is too large
  * does not hold up those behind it; null when not even one fits.
  */
-function longestAffordable(count: number, select: (from: number, to: number) => Coin[]): { from: number; to: number; coins: Coin[] } | null {
+function longestAffordable(
+  count: number,
+  select: (from: number, to: number) => Coin[],
+): { from: number; to: number; coins: Coin[] } | null {
   for (let from = 0; from < count; from++) {
     const found = longestFrom(from, count, select);
     if (found) return found;
@@ -137,7 +185,11 @@ function longestAffordable(count: number, select: (from: number, to: number) => 
 }
 
 /** By halving. */
-function longestFrom(from: number, count: number, select: (from: number, to: number) => Coin[]): { from: number; to: number; coins: Coin[] } | null {
+function longestFrom(
+  from: number,
+  count: number,
+  select: (from: number, to: number) => Coin[],
+): { from: number; to: number; coins: Coin[] } | null {
   let best: { from: number; to: number; coins: Coin[] } | null = null;
   let low = from + 1;
   let high = count;
