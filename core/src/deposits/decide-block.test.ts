@@ -197,6 +197,15 @@ describe('our own transactions', () => {
     expect(alarms).toMatchObject([{ code: 'payment-differs', subject: 'own-1' }]);
   });
 
+  test('a coin that a payee sends back to the vault waits in suspense and does not hold up the payment', () => {
+    const { inclusions, alarms } = decide(
+      [transaction([transfer('out', 'vault', 10n), transfer('in', 'vault', 1n)], ['safe:1'])],
+      [withdrawal],
+    );
+    expect(inclusions).toMatchObject([{ succeeded: true }]);
+    expect(alarms.map((alarm) => alarm.code)).toEqual(['unattributed-arrival']);
+  });
+
   test('a payee’s contract that passes its payment on to a customer of ours makes a deposit', () => {
     const { deposits, moves, alarms } = decide(
       [transaction([transfer('out', 'vault', 10n), transfer('in', 'ann', 10n)], ['safe:1'])],

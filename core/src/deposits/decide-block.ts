@@ -117,7 +117,8 @@ function decideOwn(
   const net = new Map<AssetCode, bigint>();
   const emptied = new Set<string>();
   let relayerFee = 0n;
-  for (const transfer of transaction.transfers) {
+  const { ours, strangers } = splitTransfers(transaction, own, state);
+  for (const transfer of ours) {
     const found = accountOf(transfer, state);
     if (!found) continue;
     if (transfer.index === 'fee') {
@@ -139,6 +140,7 @@ function decideOwn(
       (net.get(transfer.asset) ?? 0n) + (transfer.direction === 'out' ? transfer.amount : -transfer.amount),
     );
   }
+  decideForeign({ ...transaction, transfers: strangers }, state, changes, post);
   // A Safe transaction shows its own hash only when it ran; matched by transaction id alone it was mined and reverted.
   // A sweep has no outcome of its own: each forwarder either paid the vault or did not.
   const succeeded =
@@ -174,6 +176,21 @@ function decideOwn(
     fee: baseUnits(relayerFee + (minerFee > 0n ? minerFee : 0n)),
     emptied,
   });
+}
+
+/**
+ * In a payment of the vault only what leaves the vault, and the gas, are our doing. Whatever else moves is the doing of a
+ * payee's contract or of whoever sent the transaction: a coin that bounces back must not look like a smaller payment.
+ */
+function splitTransfers(
+  { transfers }: ScannedTransaction,
+  own: OwnTransaction,
+  state: BlockState,
+): { ours: readonly ScannedTransfer[]; strangers: readonly ScannedTransfer[] } {
+  if (state.family !== 'evm' || own.kind !== 'withdrawal') return { ours: transfers, strangers: [] };
+  const isOurs = (one: ScannedTransfer): boolean =>
+    one.index === 'fee' || (one.direction === 'out' && state.ownerOf(one.address)?.kind === 'hot');
+  return { ours: transfers.filter(isOurs), strangers: transfers.filter((one) => !isOurs(one)) };
 }
 
 function decideForeign(transaction: ScannedTransaction, state: BlockState, changes: BlockChanges, post: Post): void {

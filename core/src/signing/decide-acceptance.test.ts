@@ -81,7 +81,7 @@ describe('at most one payment', () => {
     const state = emptyState();
     const nth = (at: number) => transaction((at + 16).toString(16), ['x'], [intent('aa')]);
     for (let at = 0; at < acceptancesMax; at += 1) accept(state, nth(at));
-    expect(() => accept(state, nth(acceptancesMax))).toThrow(refusal('rate-limited'));
+    expect(() => accept(state, nth(acceptancesMax))).toThrow(refusal('limit-exceeded'));
   });
 
   test('takes the same bytes again without a charge, also after expiry', () => {

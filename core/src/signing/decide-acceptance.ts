@@ -36,7 +36,7 @@ export const acceptancesMax = 64;
  * expired meanwhile.
  * @param nowMs the time that the entry is journalled with.
  * @returns the entry to journal before signing, or null for the same bytes again.
- * @throws Failure intent-expired, already-paid-by, limit-exceeded, rate-limited.
+ * @throws Failure intent-expired, already-paid-by, limit-exceeded.
  */
 export function decideAcceptance(
   state: JournalState,
@@ -83,7 +83,7 @@ function checkIntent(
     );
   }
   if ((state.transactionsOf.get(digest)?.length ?? 0) >= acceptancesMax) {
-    throw new Failure('rate-limited', `intent ${digest} has ${acceptancesMax} transactions already`);
+    throw new Failure('limit-exceeded', `intent ${digest} has ${acceptancesMax} transactions already`);
   }
 }
 

@@ -25,7 +25,7 @@ import {
 } from '../store/withdrawals.ts';
 
 /** Pause of a withdrawal that cannot be paid now: the wallet is short of coins, fees are too high, ... */
-const waitingMs = 1_000;
+const waitingMs = 3_000;
 
 /**
  * Builds the next payment of a network out of queued withdrawals. One is under way at a time, so that every rebuild of

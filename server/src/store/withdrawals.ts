@@ -105,8 +105,8 @@ const owes = `exists (select from account r where r.balance > 0
   and r.code >= 'receivable:cus_' || w.customer_id || ':' and r.code < 'receivable:cus_' || w.customer_id || ';')`;
 
 /**
- * Queued withdrawals of a network whose time has come, oldest first. Those of customers who owe a receivable are left out
- * until they expire.
+ * Queued withdrawals of a network whose time has come, oldest first. Left out, so that they fill no places: those of
+ * customers who owe a receivable, until they expire, and expired ones that may have been signed and can only wait.
  */
 export async function queuedWithdrawals(
   sql: Sql,
@@ -120,6 +120,7 @@ export async function queuedWithdrawals(
             exists (${openAttempts} and not t.refused) as may_be_signed
        from withdrawal w
       where w.network = $1 and w.state = 'queued' and w.not_before_ms <= $2 and (w.expires_at_ms <= $2 or not ${owes})
+        and (w.expires_at_ms > $2 or not exists (${openAttempts} and not t.refused))
       order by w.id limit $3`,
     [network, nowMs, limit],
   );

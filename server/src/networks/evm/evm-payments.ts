@@ -130,8 +130,9 @@ export function evmPayments(
       const { safe_transaction, simulation, legs } = unsigned as UnsignedEvm;
       const hash = hashOf(safe_transaction);
       const nonce = await node.safeNonce(config.safe);
-      if (nonce > BigInt(safe_transaction.nonce)) {
-        throw new Failure('would-revert', `Safe nonce ${safe_transaction.nonce} is used; the next is ${nonce}`);
+      // A used nonce, or one that a reorg has put out of reach: either way it is rebuilt at the next one.
+      if (nonce !== BigInt(safe_transaction.nonce)) {
+        throw new Failure('would-revert', `the next Safe nonce is ${nonce}, not ${safe_transaction.nonce}`);
       }
       // Before anybody signs: what is signed and then fails can only be replaced, payout by payout, at the same nonce.
       if (!(await succeeds(simulation, legs)))

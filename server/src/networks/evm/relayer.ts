@@ -78,8 +78,11 @@ async function estimate(
   try {
     return ((await node.estimateGas(call)) * (100n + gasMarginPercent)) / 100n;
   } catch (error) {
-    if (error instanceof RpcError)
-      throw new Failure('would-revert', `${call.to}: ${error.message.slice(0, 300)}`, { cause: error });
-    throw error;
+    if (!(error instanceof RpcError)) throw error;
+    // Geth answers a revert with code 3; the Safe's own reasons are GS and three digits.
+    const reverts = error.code === 3 || /revert|GS\d{3}/i.test(error.message);
+    throw new Failure(reverts ? 'would-revert' : 'node-unavailable', `${call.to}: ${error.message.slice(0, 300)}`, {
+      cause: error,
+    });
   }
 }
