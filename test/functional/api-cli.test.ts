@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -10,7 +11,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type TestApi, testApi } from '../support/api.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 
-const main = new URL('../../cli/src/main.ts', import.meta.url).pathname;
+const main = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url));
 let database: TestDatabase;
 let api: TestApi;
 let folder: string;

@@ -44,6 +44,12 @@ export const bannedTexts: readonly BannedText[] = [
     instead: 'a test that runs; what cannot run must fail',
   },
   {
+    name: 'path out of a URL',
+    pattern: /import\.meta\.url\)\.pathname/,
+    in: code,
+    instead: 'fileURLToPath: a folder may have a space in its name',
+  },
+  {
     name: 'note to self',
     pattern: /\b(TODO|FIXME|XXX|HACK)\b/,
     in: everything,

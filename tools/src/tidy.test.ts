@@ -27,6 +27,7 @@ const planted: readonly (readonly [rule: string, path: string, banned: string, h
     '// oxlint-disable-next-line no-console -- the result',
   ],
   ['focused or skipped test', 'core/src/a.test.ts', `test.only('x', f);`, `test.each([])('x', f);`],
+  ['path out of a URL', 'core/src/a.test.ts', `new URL('x', import.meta.url).pathname`, `new URL('x', base).pathname`],
   ['focused or skipped test', 'core/src/a.test.ts', `describe.skipIf(slow)('x', f);`, `describe.concurrent('x', f);`],
   ['note to self', 'docs/a.md', 'TODO: write', 'to do: write'],
   ['clock out of thin air', 'server/src/jobs/a.ts', 'const nowMs = Date.now();', 'const nowMs = clock.nowMs();'],
