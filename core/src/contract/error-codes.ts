@@ -85,7 +85,6 @@ export const errorCodes = {
   },
   'transaction-malformed': refused('The bytes could not be decoded to the last one.'),
   'contract-not-allowed': refused('Only listed tokens, the vault and its MultiSendCallOnly may be called.'),
-  'refund-not-zero': refused('gasPrice, baseGas, safeTxGas, gasToken and refundReceiver must be zero.'),
   'would-revert': refused(
     'The chain would revert the transaction; the batch is taken apart and each payout tried alone.',
   ),
@@ -110,7 +109,6 @@ export const errorCodes = {
   'key-generation-failed': later(
     'The signers try again by themselves with new secrets. If it stays, read their logs: one of them misbehaves.',
   ),
-  'signer-halted': later('The signer is halted. Resume it by quorum.'),
   'clock-behind': later('The signer’s clock is behind its journal. Repair the clock.'),
   'journal-broken': {
     status: 500,

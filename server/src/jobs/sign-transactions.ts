@@ -22,7 +22,7 @@ const retryMs = (attempts: number): number => Math.min(5_000, 500 * 2 ** Math.mi
 
 /**
  * Has built payments signed and stores the bytes. Too few signers: the same content is offered again later. Refused:
- * the transaction is abandoned and its withdrawals are tried alone.
+ * the transaction is abandoned and its withdrawals are tried in smaller batches.
  */
 export async function signTransactions(ctx: Context, network: Network): Promise<number> {
   const due = await transactionsIn(ctx.db, network.id, ['built'], ctx.now());

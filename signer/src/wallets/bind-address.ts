@@ -7,8 +7,8 @@ const indexGapMax = 10_000;
 /**
  * Gives a deposit address out: its index belongs to the customer from the first time on.
  * @param derived this signer's own derivation.
- * @throws Failure invalid-request for an index far above the highest so far; address-index-taken; derivation-mismatch when the journal has another address, which a changed
- * configuration would cause.
+ * @throws Failure invalid-request for an index far above the highest so far; address-index-taken; derivation-mismatch
+ * when the journal has another address, which a changed configuration would cause.
  */
 export async function bindAddress(
   journal: Journal,
