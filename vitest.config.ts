@@ -20,6 +20,15 @@ export default defineConfig({
       { test: { name: 'vectors', include: ['test/vectors/**/*.test.ts'] } },
       {
         test: {
+          name: 'drills',
+          include: ['test/drills/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
           name: 'functional',
           include: ['test/functional/**/*.test.ts'],
           testTimeout: 120_000,

@@ -47,7 +47,8 @@ function readConfig(file: string): CliConfig {
   return { url, key_id, private_key_file };
 }
 
-function readKey(file: string): KeyObject {
+/** @throws Failure config-invalid */
+export function readKey(file: string): KeyObject {
   try {
     const text = readFileSync(file, 'utf8').trim();
     return ed25519PrivateKey(text.startsWith('-----') ? createPrivateKey(text) : text);

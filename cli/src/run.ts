@@ -2,16 +2,30 @@ import { parseArgs } from 'node:util';
 import { ApiFailure } from '@holdfast/client/api-failure.ts';
 import { errorRow } from '@holdfast/core/contract/error-codes.ts';
 import { Failure } from '@holdfast/core/failure.ts';
-import type { Command, OptionValues } from './command.ts';
+import { audit } from './audit.ts';
+import type { Command, FileCommand, OptionValues } from './command.ts';
 import { defaultConfigFile, openServer } from './config.ts';
 import { deposits } from './deposits.ts';
 import { printable } from './format-table.ts';
+import { haltToken } from './halt-token.ts';
+import { halt, halts, resume } from './halts.ts';
+import { intent } from './intent.ts';
+import { policy } from './policy.ts';
 import { reconcile } from './reconcile.ts';
 import { signers } from './signers.ts';
 import { status } from './status.ts';
 import { withdrawals } from './withdrawals.ts';
 
-const commands: Readonly<Record<string, Command>> = { status, reconcile, deposits, withdrawals, signers };
+const commands: Readonly<Record<string, Command>> = { status, reconcile, deposits, withdrawals, signers, halts };
+const fileCommands: Readonly<Record<string, FileCommand>> = {
+  policy,
+  audit,
+  intent,
+  halt,
+  resume,
+  'halt-token': haltToken,
+};
+const all: Readonly<Record<string, Command | FileCommand>> = { ...commands, ...fileCommands };
 const commonOptions = {
   json: { type: 'boolean' },
   config: { type: 'string' },
@@ -31,23 +45,23 @@ export async function run(argv: readonly string[], output: Output): Promise<numb
   const asJson = argv.includes('--json');
   try {
     const [name, ...rest] = argv;
-    const command = name === undefined || !Object.hasOwn(commands, name) ? undefined : commands[name];
+    const command = name === undefined ? undefined : commandOf(name);
     if (command === undefined) {
       if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
         output.out(usage());
         return name === undefined ? 2 : 0;
       }
       throw new Failure('invalid-request', `no such subcommand: ${name}`, {
-        fix: `One of ${Object.keys(commands).join(', ')}.`,
+        fix: `One of ${Object.keys(all).join(', ')}.`,
       });
     }
-    const values = optionsOf(command, rest);
+    const { values, positionals } = optionsOf(command, rest);
     if (values['help'] === true) {
       output.out(usage(name));
       return 0;
     }
-    const server = openServer(typeof values['config'] === 'string' ? values['config'] : defaultConfigFile);
-    const result = await command.run(server, values);
+    const open = () => openServer(typeof values['config'] === 'string' ? values['config'] : defaultConfigFile);
+    const result = await command.run(positionals, values, open);
     output.out(values['json'] === true ? JSON.stringify(result.json, null, 2) : result.text);
     return result.exitCode ?? 0;
   } catch (error) {
@@ -55,15 +69,24 @@ export async function run(argv: readonly string[], output: Output): Promise<numb
   }
 }
 
-function optionsOf(command: Command, args: readonly string[]): OptionValues {
+/** One shape for both kinds. */
+function commandOf(name: string): FileCommand | undefined {
+  if (Object.hasOwn(fileCommands, name)) return fileCommands[name];
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  return command && { ...command, usage: [], run: (_args, values, open) => command.run(open(), values) };
+}
+
+function optionsOf(
+  command: FileCommand,
+  args: readonly string[],
+): { values: OptionValues; positionals: readonly string[] } {
   try {
-    const { values } = parseArgs({
+    return parseArgs({
       args: [...args],
       options: { ...command.options, ...commonOptions },
       strict: true,
-      allowPositionals: false,
+      allowPositionals: command.usage.length > 0,
     });
-    return values;
   } catch (cause) {
     const message = cause instanceof Error ? (cause.message.split('. ')[0] ?? '') : String(cause);
     throw new Failure('invalid-request', message, { cause, fix: 'holdfast <subcommand> --help lists the options.' });
@@ -71,13 +94,17 @@ function optionsOf(command: Command, args: readonly string[]): OptionValues {
 }
 
 function usage(name?: string): string {
-  const lines = Object.entries(commands)
+  const lines = Object.entries(all)
     .filter(([command]) => name === undefined || command === name)
-    .map(([command, { summary, options }]) => {
-      const own = Object.keys(options)
+    .flatMap(([command, entry]) => {
+      const own = Object.keys(entry.options)
         .map((option) => `[--${option} ...]`)
         .join(' ');
-      return `  ${command.padEnd(12)} ${summary}${name === undefined || own === '' ? '' : `\n               ${own}`}`;
+      const details = 'usage' in entry ? entry.usage : own === '' ? [] : [own];
+      return [
+        `  ${command.padEnd(12)} ${entry.summary}`,
+        ...(name === undefined ? [] : details.map((line) => `               ${line}`)),
+      ];
     });
   return [
     'holdfast <subcommand> [--json] [--config FILE]',
@@ -85,7 +112,7 @@ function usage(name?: string): string {
     ...lines,
     '',
     `The server and the key are read from ${defaultConfigFile}.`,
-    'Exit codes: 0 well, 1 internal or not balanced, 2 bad input, 3 refused, 4 not found, 5 unavailable.',
+    'Exit codes: 0 well, 1 internal, not balanced or another digest, 2 bad input, 3 refused, 4 not found, 5 unavailable.',
   ].join('\n');
 }
 

@@ -1,5 +1,6 @@
 import { sign } from 'node:crypto';
-import { type IntentAuthorization, intentDigest, type WithdrawalIntent } from '@holdfast/core/signing/intent.ts';
+import type { KeySignature } from '@holdfast/core/signing/evidence.ts';
+import { intentDigest, type WithdrawalIntent } from '@holdfast/core/signing/intent.ts';
 import { ed25519PrivateKey, type PrivateKey } from './keys.ts';
 
 /**
@@ -9,7 +10,7 @@ import { ed25519PrivateKey, type PrivateKey } from './keys.ts';
 export function authorizeIntent(
   intent: WithdrawalIntent,
   signer: { keyId: string; privateKey: PrivateKey },
-): IntentAuthorization {
+): KeySignature {
   const signature = sign(null, intentDigest(intent), ed25519PrivateKey(signer.privateKey));
   return { key_id: signer.keyId, signature: signature.toString('hex') };
 }

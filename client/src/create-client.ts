@@ -1,13 +1,9 @@
-import type { EventResource } from '@holdfast/core/contract/resources.ts';
-import {
-  type Route,
-  type RouteInput,
-  type RouteName,
-  type RouteOutput,
-  routes,
-} from '@holdfast/core/contract/routes.ts';
+import type { DepositAddressResource, EventResource } from '@holdfast/core/contract/resources.ts';
+import type { Route } from '@holdfast/core/contract/route.ts';
+import { type RouteInput, type RouteName, type RouteOutput, routes } from '@holdfast/core/contract/routes.ts';
 import { ed25519PrivateKey, type PrivateKey } from './keys.ts';
 import { readEvents, type ReadEventsOptions } from './read-events.ts';
+import { type PinnedSigners, verifyDepositAddress } from './verify-deposit-address.ts';
 import { type Connection, type RequestOptions, send } from './send.ts';
 
 export interface ClientOptions {
@@ -18,6 +14,8 @@ export interface ClientOptions {
   /** UTC milliseconds; the machine's clock when not given. */
   readonly now?: () => number;
   readonly fetch?: typeof fetch;
+  /** Who vouches for deposit addresses; without it the client hands none out. */
+  readonly attestation?: PinnedSigners;
   /** Of one request; 30,000 when not given. */
   readonly timeoutMs?: number;
 }
@@ -58,19 +56,52 @@ export function createClient(options: ClientOptions): Client {
       (input: Record<string, unknown> = {}, request: RequestOptions = {}) => send(connection, route, input, request),
     ]),
   );
+  const pinned = options.attestation;
   return {
     ...calls,
+    ...attestedCalls(calls as unknown as Client, pinned),
     each: (list: ListName, input: object = {}, request: { signal?: AbortSignal } = {}) =>
-      eachOf(connection, routes[list], { ...input }, request),
+      eachOf(
+        connection,
+        routes[list],
+        { ...input },
+        list === 'listDepositAddresses'
+          ? { ...request, check: (item) => verifyDepositAddress(item as DepositAddressResource, pinned, input) }
+          : request,
+      ),
     events: (read: ReadEventsOptions = {}) => readEvents(connection, read),
   } as unknown as Client;
+}
+
+/** Whoever owns the API host can answer with an address of their own: only what pinned signers vouch for is passed on. */
+function attestedCalls(
+  calls: Client,
+  pinned: PinnedSigners | undefined,
+): Pick<Client, 'issueDepositAddress' | 'getDepositAddress' | 'listDepositAddresses'> {
+  return {
+    issueDepositAddress: async (input, request) => {
+      const address = await calls.issueDepositAddress(input, request);
+      verifyDepositAddress(address, pinned, input);
+      return address;
+    },
+    getDepositAddress: async (input, request) => {
+      const address = await calls.getDepositAddress(input, request);
+      verifyDepositAddress(address, pinned, input);
+      return address;
+    },
+    listDepositAddresses: async (input = {}, request) => {
+      const list = await calls.listDepositAddresses(input, request);
+      for (const address of list.data) verifyDepositAddress(address, pinned, input);
+      return list;
+    },
+  };
 }
 
 async function* eachOf(
   connection: Connection,
   route: Route,
   input: Record<string, unknown>,
-  options: RequestOptions,
+  { check, ...options }: RequestOptions & { check?: (item: unknown) => void },
 ): AsyncGenerator<unknown, void> {
   let cursor = input['cursor'];
   do {
@@ -78,6 +109,7 @@ async function* eachOf(
       data: unknown[];
       next_cursor: string | null;
     };
+    if (check) page.data.forEach(check);
     yield* page.data;
     cursor = page.next_cursor ?? undefined;
   } while (cursor !== undefined);

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Route } from '@holdfast/core/contract/routes.ts';
+import type { Route } from '@holdfast/core/contract/route.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { failureOf, isRetryable } from './api-failure.ts';
 import { type RequestSigner, signRequest, type UnsignedRequest } from './sign-request.ts';

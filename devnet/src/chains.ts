@@ -1,6 +1,8 @@
 import { join } from 'node:path';
-import { schnorr } from '@noble/curves/secp256k1.js';
-import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex, concatBytes, hexToBytes } from '@noble/hashes/utils.js';
+import { encodeSegwit } from '@holdfast/core/chains/bitcoin/address.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { type Miner, openMiner } from './bitcoin/miner.ts';
 import { type BitcoinNode, startBitcoindPair } from './bitcoin/start.ts';
@@ -59,6 +61,8 @@ export interface ColdKeys {
   readonly evmOwners: readonly string[];
   /** x-only public keys, hex, of the 3-of-5 leaf in every Bitcoin address. */
   readonly bitcoin: readonly string[];
+  /** P2WSH 3-of-5 of the same keys, regtest: where an evacuation goes. */
+  readonly bitcoinAddress: string;
 }
 
 export function keepColdKeys(folder: string): ColdKeys {
@@ -67,7 +71,19 @@ export function keepColdKeys(folder: string): ColdKeys {
     evm: keys.map((key) => `0x${key}`),
     evmOwners: keys.map((key) => addressOfKey(`0x${key}`)),
     bitcoin: keys.map((key) => bytesToHex(schnorr.getPublicKey(hexToBytes(key)))),
+    bitcoinAddress: coldAddress(keys.map((key) => secp256k1.getPublicKey(hexToBytes(key)))),
   };
+}
+
+/** BIP-67 order, BIP-141 script hash: OP_3 <5 keys> OP_5 OP_CHECKMULTISIG. */
+function coldAddress(keys: readonly Uint8Array[]): string {
+  const sorted = keys.toSorted((a, b) => Buffer.compare(a, b));
+  const script = concatBytes(
+    Uint8Array.of(0x53),
+    ...sorted.flatMap((key) => [Uint8Array.of(key.length), key]),
+    Uint8Array.of(0x55, 0xae),
+  );
+  return encodeSegwit({ prefix: 'bcrt', version: 0, program: sha256(script) });
 }
 
 /**

@@ -1,57 +1,8 @@
-import { parseUnits } from '@holdfast/core/money/base-units.ts';
+import { type AssetCode, assetRules, baseUnitsOf } from './asset-rules.ts';
 import type { EvmDeployment } from './evm/deploy-vault.ts';
 
 export const evmNetworkId = 'eip155:31337';
 export const bitcoinNetworkId = 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328';
-
-/** Rules of the devnet in whole coins; written into each process's config.json, where a user changes them. */
-const rules = {
-  BTC: {
-    decimals: 8,
-    name: 'Bitcoin',
-    fee: '0.00002',
-    minimum: '0.0001',
-    max: '50',
-    dayMax: '200',
-    sweepMin: '0',
-    small: '0.5',
-    confirmations: [1, 3],
-  },
-  ETH: {
-    decimals: 18,
-    name: 'Ether',
-    fee: '0.0004',
-    minimum: '0.001',
-    max: '500',
-    dayMax: '2000',
-    sweepMin: '0.001',
-    small: '5',
-    confirmations: [2, 4],
-  },
-  USDT: {
-    decimals: 6,
-    name: 'Tether USD',
-    fee: '1',
-    minimum: '5',
-    max: '1000000',
-    dayMax: '5000000',
-    sweepMin: '1',
-    small: '10000',
-    confirmations: [2, 4],
-  },
-  USDC: {
-    decimals: 6,
-    name: 'USD Coin',
-    fee: '1',
-    minimum: '5',
-    max: '1000000',
-    dayMax: '5000000',
-    sweepMin: '1',
-    small: '10000',
-    confirmations: [2, 4],
-  },
-} as const;
-type Code = keyof typeof rules;
 
 export interface SignerAddress {
   readonly id: string;
@@ -59,6 +10,9 @@ export interface SignerAddress {
   readonly port: number;
   readonly fingerprint: string;
   readonly certificate: string;
+  readonly ownerAddress: string;
+  /** Ed25519, hex. */
+  readonly statementKey: string;
 }
 
 export interface ConfigInput {
@@ -66,36 +20,33 @@ export interface ConfigInput {
   readonly coldBitcoin: readonly string[];
   readonly signers: readonly SignerAddress[];
   readonly serverFingerprint: string;
-  readonly integratorKey: { readonly key_id: string; readonly public_key: string };
 }
 
-const amount = (code: Code, text: string): string => parseUnits(text, rules[code].decimals).toString();
-
-export function caip19(code: Code, evm: EvmDeployment): string {
+export function caip19(code: AssetCode, evm: EvmDeployment): string {
   if (code === 'BTC') return `${bitcoinNetworkId}/slip44:0`;
   const contract = contractOf(code, evm);
   return contract === null ? `${evmNetworkId}/slip44:60` : `${evmNetworkId}/erc20:${contract}`;
 }
 
-function contractOf(code: Code, evm: EvmDeployment): string | null {
+export function contractOf(code: AssetCode, evm: EvmDeployment): string | null {
   if (code === 'USDT') return evm.usdt;
   if (code === 'USDC') return evm.usdc;
   return null;
 }
 
-function serverAsset(code: Code, evm: EvmDeployment): object {
-  const rule = rules[code];
+function serverAsset(code: AssetCode, evm: EvmDeployment): object {
+  const rule = assetRules[code];
   return {
     asset: code,
     caip19: caip19(code, evm),
     contract: contractOf(code, evm),
-    withdrawal_fee: amount(code, rule.fee),
-    withdrawal_minimum: amount(code, rule.minimum),
-    per_withdrawal_max: amount(code, rule.max),
-    sweep_minimum: amount(code, rule.sweepMin),
-    per_customer_day_max: amount(code, rule.dayMax),
+    withdrawal_fee: baseUnitsOf(code, rule.fee),
+    withdrawal_minimum: baseUnitsOf(code, rule.minimum),
+    per_withdrawal_max: baseUnitsOf(code, rule.max),
+    sweep_minimum: baseUnitsOf(code, rule.sweepMin),
+    per_customer_day_max: baseUnitsOf(code, rule.dayMax),
     confirmations: [
-      { below: amount(code, rule.small), confirmations: rule.confirmations[0] },
+      { below: baseUnitsOf(code, rule.small), confirmations: rule.confirmations[0] },
       { below: null, confirmations: rule.confirmations[1] },
     ],
   };
@@ -151,70 +102,33 @@ export function serverConfig(
       assets: [serverAsset('BTC', evm)],
     });
   }
-  const codes = own.bitcoinUrls.length > 0 ? (Object.keys(rules) as Code[]) : (['ETH', 'USDT', 'USDC'] as const);
+  const codes =
+    own.bitcoinUrls.length > 0 ? (Object.keys(assetRules) as AssetCode[]) : (['ETH', 'USDT', 'USDC'] as const);
   return {
     listen: { host: '127.0.0.1', port: own.port },
-    signers: input.signers.map(({ id, identifier, port, fingerprint }) => ({
+    signers: input.signers.map(({ id, identifier, port, fingerprint, statementKey }) => ({
       id,
       identifier,
       url: `https://127.0.0.1:${port}`,
       fingerprint,
+      statement_key: statementKey,
     })),
     quorum: 2,
     api_keys: own.apiKeys,
-    integrator_keys: [input.integratorKey],
-    assets: codes.map((code) => ({ code, name: rules[code].name, decimals: rules[code].decimals })),
+    policy: 'policy.json',
+    assets: codes.map((code) => ({ code, name: assetRules[code].name, decimals: assetRules[code].decimals })),
     networks,
     webhooks: { allow_private: true },
     ...(own.killAt === undefined ? {} : { kill_at: own.killAt }),
   };
 }
 
-/** A signer's config.json as a plain object: its own copy of the policy, its own node endpoints. */
+/** A signer's config.json as a plain object: its peers and its own nodes. What it may sign is in the policy. */
 export function signerConfig(
   input: ConfigInput,
   own: { id: string; evmUrls: readonly string[]; bitcoinUrls: readonly string[] },
 ): object {
   const me = input.signers.find((signer) => signer.id === own.id)!;
-  const { evm } = input;
-  const limits = (code: Code) => ({
-    per_transaction_max: amount(code, rules[code].max),
-    per_day_max: amount(code, rules[code].dayMax),
-  });
-  const networks: object[] = [
-    {
-      network: evmNetworkId,
-      family: 'evm',
-      rpc_urls: own.evmUrls,
-      safe: evm.safe,
-      multi_send: evm.multiSend,
-      forwarder_factory: evm.factory,
-      forwarder_init_code_hash: hash(evm.forwarderInitCodeHash),
-      registry: evm.registry,
-      finality_blocks: 2,
-      burial_endpoints_min: 2,
-      assets: (['ETH', 'USDT', 'USDC'] as const).map((code) => ({
-        asset: caip19(code, evm),
-        contract: contractOf(code, evm),
-        ...limits(code),
-      })),
-    },
-  ];
-  if (own.bitcoinUrls.length > 0) {
-    networks.push({
-      network: bitcoinNetworkId,
-      family: 'bitcoin',
-      rpc_urls: own.bitcoinUrls,
-      cold_keys: input.coldBitcoin,
-      asset: caip19('BTC', evm),
-      ...limits('BTC'),
-      fee_rate_max_sat_vb: 300,
-      fee_max_sats: '5000000',
-      min_confirmations: 1,
-      finality_blocks: 1,
-      burial_endpoints_min: 2,
-    });
-  }
   return {
     signer: me.id,
     identifier: me.identifier,
@@ -222,14 +136,18 @@ export function signerConfig(
     server: { fingerprint: input.serverFingerprint },
     peers: input.signers
       .filter((signer) => signer.id !== own.id)
-      .map(({ id, identifier, port, fingerprint, certificate }) => ({
+      .map(({ id, identifier, port, fingerprint, certificate, ownerAddress, statementKey }) => ({
         signer: id,
         identifier,
         url: `https://127.0.0.1:${port}`,
         fingerprint,
         certificate,
+        owner_address: ownerAddress,
+        statement_key: statementKey,
       })),
-    integrator_keys: [input.integratorKey],
-    networks,
+    networks: [
+      { network: evmNetworkId, rpc_urls: own.evmUrls },
+      ...(own.bitcoinUrls.length > 0 ? [{ network: bitcoinNetworkId, rpc_urls: own.bitcoinUrls }] : []),
+    ],
   };
 }

@@ -1,29 +1,22 @@
-import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { authorizeIntent } from '@holdfast/client/authorize-intent.ts';
 import { type Client, createClient } from '@holdfast/client/create-client.ts';
-import { scopes } from '@holdfast/core/contract/routes.ts';
-import type { AuthorizedIntent, WithdrawalIntent } from '@holdfast/core/signing/intent.ts';
-import { type Chains, keepColdKeys, openView, type PartyView, startChains } from './chains.ts';
-import { type ConfigInput, serverConfig, type SignerAddress, signerConfig } from './configure.ts';
-import { devnetKeys } from './evm/accounts.ts';
-import { deployVault, type EvmDeployment } from './evm/deploy-vault.ts';
-import { rpcCall } from './evm/json-rpc.ts';
-import { mine, sendEth } from './evm/payments.ts';
+import { scopes } from '@holdfast/core/contract/route.ts';
+import type { Policy, SignedPolicy } from '@holdfast/core/policy/policy.ts';
+import { holdCeremony } from './ceremony.ts';
+import { type Chains, openView, type PartyView, startChains } from './chains.ts';
+import { serverConfig, signerConfig } from './configure.ts';
+import type { EvmDeployment } from './evm/deploy-vault.ts';
+import { createEvidence, type Evidence } from './evidence.ts';
 import { freePort } from './free-port.ts';
+import { type DevnetKeys, mainOf, makeKeys, passphraseFile } from './make-keys.ts';
+import type { PolicyParties } from './policy-parties.ts';
 import { type Postgres, startPostgres } from './postgres.ts';
-import { type Ed25519Pair, keepEd25519, keepFile, randomHex, writePrivate } from './private-files.ts';
+import { type Ed25519Pair, keepFile, writePrivate } from './private-files.ts';
 import { rssBytes } from './process-table.ts';
 import { type Child, type ChildSpec, startSupervisor, type Supervisor } from './processes.ts';
 
-const run = promisify(execFile);
-const mainOf = (workspace: string): string => fileURLToPath(new URL(`../../${workspace}/src/main.ts`, import.meta.url));
 const signerIds = ['signer-1', 'signer-2', 'signer-3'] as const;
-/** Wei that the relayer gets at first; all it could ever lose. */
-const relayerFloatWei = 10n ** 19n;
 
 export interface DevnetOptions {
   /** `.holdfast` of a checkout, or a test's own folder. */
@@ -36,10 +29,12 @@ export interface DevnetOptions {
   readonly sweepWaitMs?: number;
   /** Quick key stretching; the sealed files say so. */
   readonly weakKdf?: boolean;
+  /** Changes version 1 of the policy before its administrators sign it; of no effect on a folder that has one. */
+  readonly policy?: (policy: Policy) => void;
 }
 
-/** A whole system on this machine: database, chain nodes, three signers, the server, and the keys of an integrator. */
-export interface Devnet {
+/** A whole system on this machine: database, chain nodes, three signers, the server, and everybody's keys. */
+export interface Devnet extends Evidence {
   readonly folder: string;
   readonly databaseUrl: string;
   readonly chains: Chains;
@@ -50,13 +45,17 @@ export interface Devnet {
   /** The API; each call reads the address of the server that runs now. */
   readonly client: Client;
   readonly apiUrl: () => string;
-  startServer(options?: { killAt?: string }): Promise<Child>;
+  /** `apiKeys`: further keys of the API, as its configuration lists them. */
+  startServer(options?: { killAt?: string; apiKeys?: readonly object[] }): Promise<Child>;
   startSigner(id: string): Promise<Child>;
   server(): Child;
   signer(id: string): Child;
   /** Resident bytes by process. */
   memory(): ReadonlyMap<string, number>;
-  authorize(intent: WithdrawalIntent): AuthorizedIntent;
+  /** Version 1 of the policy, and the ceremony that fixed it. */
+  readonly first: SignedPolicy;
+  readonly ceremony: string;
+  readonly parties: PolicyParties;
   stop(): Promise<void>;
 }
 
@@ -98,19 +97,20 @@ async function assemble(
   });
   stops.push(() => chains.stop());
   log('making keys');
-  const { input, api, integrator } = await makeKeys(folder, chains, options.weakKdf ?? false);
+  const keys = await makeKeys(folder, chains, {
+    signerIds,
+    weakKdf: options.weakKdf ?? false,
+    change: options.policy,
+  });
+  const { input, api, parties, first } = keys;
   const views = new Map<string, PartyView>();
   for (const name of ['server', ...signerIds]) {
     const view = await openView(chains);
     stops.push(() => view.close());
     views.set(name, view);
   }
-  for (const id of signerIds) {
-    writePrivate(
-      join(folder, id, 'config.json'),
-      JSON.stringify(signerConfig(input, { id, ...views.get(id)! }), null, 2),
-    );
-  }
+  log('holding the key ceremony');
+  const ceremony = await prepareSigners(folder, keys, views);
   // Children end before the proxies that they talk through.
   stops.push(async () => {
     for (const child of supervisor.children().filter((one) => one.name === 'server' || one.name.startsWith('signer-')))
@@ -134,15 +134,15 @@ async function assemble(
     spawn({
       name: id,
       args: [mainOf('signer'), 'run', join(folder, id)],
-      env: { HOLDFAST_PASSPHRASE_FILE: join(folder, id, 'passphrase') },
+      env: { HOLDFAST_PASSPHRASE_FILE: passphraseFile(folder, id) },
     });
   let port = 0;
-  const startServer = async (how: { killAt?: string } = {}): Promise<Child> => {
+  const startServer: Devnet['startServer'] = async (how = {}) => {
     port = await freePort();
     const own = serverConfig(input, {
       port,
       ...views.get('server')!,
-      apiKeys: [{ key_id: 'integrator-api', public_key: api.publicKey, scopes: [...scopes] }],
+      apiKeys: [{ key_id: 'integrator-api', public_key: api.publicKey, scopes: [...scopes] }, ...(how.apiKeys ?? [])],
       pollMs: options.pollMs ?? 200,
       batchWaitMs: options.batchWaitMs ?? 500,
       sweepWaitMs: options.sweepWaitMs ?? 0,
@@ -166,7 +166,7 @@ async function assemble(
     evm: input.evm,
     supervisor,
     views,
-    client: movingClient(apiUrl, api.seed),
+    client: movingClient(apiUrl, keys),
     apiUrl,
     startServer,
     startSigner,
@@ -179,36 +179,29 @@ async function assemble(
         ['anvil', rssBytes(chains.anvil.pid) ?? 0],
         ...supervisor.children().map((child) => [child.name, child.rssBytes() ?? 0] as const),
       ]),
-    authorize: (intent) => ({
-      intent,
-      authorization: authorizeIntent(intent, { keyId: 'integrator', privateKey: integrator.seed }),
-    }),
+    first,
+    ceremony,
+    parties,
+    ...createEvidence(folder, parties),
     stop,
   };
 }
 
-/** Every party makes its own keys; what the others pin of them comes together here. */
-async function makeKeys(
+/** Writes every signer's configuration and holds the ceremony over it. @returns its digest. */
+async function prepareSigners(
   folder: string,
-  chains: Chains,
-  weakKdf: boolean,
-): Promise<{ input: ConfigInput; api: Ed25519Pair; integrator: Ed25519Pair }> {
-  const cards = await Promise.all(signerIds.map((id) => initSigner(folder, id, weakKdf)));
-  const made = await run(process.execPath, [mainOf('server'), 'init', join(folder, 'server')]);
-  const server = JSON.parse(made.stdout) as { fingerprint: string; relayer_address: string };
-  const cold = keepColdKeys(join(folder, 'devnet', 'cold'));
-  const owners = cards.map((card) => card.owner_address);
-  const file = join(folder, 'devnet', 'evm.json');
-  const evm = await keepDeployment(file, chains, owners, cold.evmOwners, server.relayer_address);
-  const integrator = keepEd25519(join(folder, 'integrator', 'intent.json'));
-  const api = keepEd25519(join(folder, 'integrator', 'api.json'));
-  const signers: SignerAddress[] = [];
-  for (const [i, { signer: id, fingerprint, certificate }] of cards.entries()) {
-    signers.push({ id, identifier: i + 1, port: await freePort(), fingerprint, certificate });
+  { input, first }: DevnetKeys,
+  views: ReadonlyMap<string, PartyView>,
+): Promise<string> {
+  for (const id of signerIds) {
+    const config = signerConfig(input, { id, ...views.get(id)! });
+    writePrivate(join(folder, id, 'config.json'), JSON.stringify(config, null, 2));
   }
-  const integratorKey = { key_id: 'integrator', public_key: integrator.publicKey };
-  const serverFingerprint = server.fingerprint;
-  return { input: { evm, coldBitcoin: cold.bitcoin, signers, serverFingerprint, integratorKey }, api, integrator };
+  keepFile(join(folder, 'server', 'policy.json'), () => JSON.stringify(first, null, 2));
+  return holdCeremony(
+    signerIds.map((id) => ({ id, dataDir: join(folder, id), passphraseFile: passphraseFile(folder, id) })),
+    first,
+  );
 }
 
 async function ownPostgres(
@@ -222,58 +215,6 @@ async function ownPostgres(
   return postgres;
 }
 
-interface Card {
-  readonly signer: string;
-  readonly fingerprint: string;
-  readonly owner_address: string;
-  readonly certificate: string;
-}
-
-/** A signer makes its own keys; only its card leaves its folder. On a devnet its passphrase lies beside them. */
-async function initSigner(folder: string, id: string, weakKdf: boolean): Promise<Card> {
-  const dataDir = join(folder, id);
-  const passphrase = join(dataDir, 'passphrase');
-  keepFile(passphrase, () => randomHex(24));
-  const card = join(dataDir, 'card.json');
-  if (!existsSync(card)) {
-    const strength = weakKdf ? ['--kdf-memory-kib', '64', '--kdf-passes', '1'] : [];
-    const { stdout } = await run(process.execPath, [mainOf('signer'), 'init', dataDir, ...strength], {
-      env: { ...process.env, HOLDFAST_PASSPHRASE_FILE: passphrase },
-    });
-    writePrivate(card, stdout);
-  }
-  return JSON.parse(readFileSync(card, 'utf8')) as Card;
-}
-
-/** The contracts of an earlier run, or new ones where the chain does not have them. */
-async function keepDeployment(
-  file: string,
-  chains: Chains,
-  owners: readonly string[],
-  coldOwners: readonly string[],
-  relayer: string,
-): Promise<EvmDeployment> {
-  const rpcUrl = chains.anvil.url;
-  if (existsSync(file)) {
-    const known = JSON.parse(readFileSync(file, 'utf8')) as EvmDeployment;
-    if ((await rpcCall<string>(rpcUrl, 'eth_getCode', [known.safe, 'latest'])) !== '0x') return known;
-    throw new Error(
-      `The EVM chain was lost (anvil writes it every ten seconds and was killed before), but ${file} is there. Run "npm run reset" and start again.`,
-    );
-  }
-  const deployed = await deployVault({
-    rpcUrl,
-    deployerKey: devnetKeys.deployer,
-    owners,
-    coldOwners: coldOwners.slice(0, 5),
-    coldThreshold: 3,
-  });
-  await sendEth({ rpcUrl, to: relayer, amountWei: relayerFloatWei });
-  await mine({ rpcUrl, blocks: 1 });
-  writePrivate(file, JSON.stringify(deployed, null, 2));
-  return deployed;
-}
-
 function keepCliConfig(folder: string, port: number, api: Ed25519Pair): void {
   const keyFile = join(folder, 'cli', 'api.key');
   rmSync(keyFile, { force: true });
@@ -284,13 +225,14 @@ function keepCliConfig(folder: string, port: number, api: Ed25519Pair): void {
   );
 }
 
-/** The client of whichever server runs now: it gets a new port at each start. */
-function movingClient(apiUrl: () => string, seed: string): Client {
+/** The client of whichever server runs now: it gets a new port at each start. It pins the signers, as the ceremony named them. */
+function movingClient(apiUrl: () => string, { api, input }: DevnetKeys): Client {
+  const keys = Object.fromEntries(input.signers.map(({ id, statementKey }) => [id, statementKey]));
+  const options = { keyId: 'integrator-api', privateKey: api.seed, attestation: { quorum: 2, keys } };
   let made: { url: string; client: Client } | undefined;
   const current = (): Client => {
     const url = apiUrl();
-    if (made?.url !== url)
-      made = { url, client: createClient({ baseUrl: url, keyId: 'integrator-api', privateKey: seed }) };
+    if (made?.url !== url) made = { url, client: createClient({ baseUrl: url, ...options }) };
     return made.client;
   };
   return new Proxy({} as Client, { get: (_target, name) => Reflect.get(current(), name) as unknown });

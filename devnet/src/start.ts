@@ -77,6 +77,8 @@ try {
   const { bitcoin, bitcoinProblem } = devnet.chains;
   if (bitcoin) endMining = keepMining(bitcoin.miner);
   else say(`Bitcoin is left out: ${bitcoinProblem}`);
+  // What a signer asks for in earnest: node_faults + 1 endpoints of its own, on hosts of its own.
+  say('Policy version 1 provides for no lying node here (node_faults 0); in earnest it is 2.');
   const result = await tellStory(devnet, say);
   report(result, devnet.memory());
   say(`The story took ${((performance.now() - started) / 1000).toFixed(0)} s from the start.`);

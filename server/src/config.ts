@@ -92,6 +92,8 @@ export const ServerConfig = Type.Object(
           identifier: Type.Integer({ minimum: 1, maximum: 9 }),
           url: Type.String(),
           fingerprint: Hex(32),
+          /** Ed25519 key of the signer's statements; addresses count by it. */
+          statement_key: Hex(32),
         },
         strict,
       ),
@@ -101,7 +103,8 @@ export const ServerConfig = Type.Object(
     api_keys: Type.Array(
       Type.Object({ key_id: Type.String(), public_key: Hex(32), scopes: Type.Array(Type.String()) }, strict),
     ),
-    integrator_keys: Type.Array(Type.Object({ key_id: Type.String(), public_key: Hex(32) }, strict)),
+    /** The signed policy that the signers follow, for early refusals; a path from the data folder. */
+    policy: Type.String({ minLength: 1, maxLength: 500 }),
     assets: Type.Array(
       Type.Object(
         {

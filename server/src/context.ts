@@ -1,10 +1,13 @@
 import type { Database } from './store/database.ts';
+import type { Policy } from '@holdfast/core/policy/policy.ts';
 import type { ServerConfig } from './config.ts';
 
 /** What every job and operation gets instead of globals: the database, the clock, ids, and the test's kill switch. */
 export interface Context {
   readonly db: Database;
   readonly config: ServerConfig;
+  /** The server's copy, for early refusals. */
+  readonly policy: Policy;
   /** UTC milliseconds. */
   readonly now: () => number;
   /** UUIDv7. */
@@ -25,6 +28,14 @@ export const steps = [
   'credit-after-commit',
   'withdrawal-before-commit',
   'withdrawal-after-commit',
+  'approval-before-commit',
+  'approval-after-commit',
+  'record-before-commit',
+  'record-after-commit',
+  'settlement-before-commit',
+  'settlement-after-commit',
+  'tell-before-commit',
+  'tell-after-commit',
   'batch-before-commit',
   'batch-after-commit',
   'sign-before-request',

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { errorRow } from '@holdfast/core/contract/error-codes.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { loadConfig } from './config.ts';
+import { loadPolicy } from './load-policy.ts';
 import type { Context, Step } from './context.ts';
 import { buildHttp } from './http/build-http.ts';
 import { initServer, readServerKeys } from './init.ts';
@@ -48,6 +49,7 @@ async function run(dataDir: string): Promise<void> {
   const ctx: Context = {
     db,
     config,
+    policy: loadPolicy(dataDir, config.policy),
     now: Date.now,
     newId: () => uuidV7(Date.now()),
     step: killSwitch(config.kill_at),
@@ -80,7 +82,7 @@ async function run(dataDir: string): Promise<void> {
     },
   );
   await app.listen(config.listen);
-  const loops = startJobs(ctx, adapters, keys);
+  const loops = await startJobs(ctx, adapters, keys);
   log('listening', { address: app.listeningOrigin });
 
   let stopping = false;

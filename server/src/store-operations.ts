@@ -3,6 +3,7 @@ import type { Asset } from '@holdfast/core/money/asset.ts';
 import type { Operations } from './http/operations.ts';
 import { listAlarms } from './store/alarm-resources.ts';
 import type { AssetTraits } from './store/asset-traits.ts';
+import { getCustomerRecord, listCustomerRecords } from './store/customer-record-resources.ts';
 import { createCustomer, getCustomer, listBalances, listCustomers } from './store/customers.ts';
 import type { Database } from './store/database.ts';
 import { getDepositAddress, listDepositAddresses } from './store/deposit-address-resources.ts';
@@ -37,6 +38,15 @@ type NeedsMore =
   | 'listNetworks'
   | 'issueDepositAddress'
   | 'createWithdrawal'
+  | 'approveWithdrawal'
+  | 'createCustomerRecord'
+  | 'createSettlement'
+  | 'createAdjustment'
+  | 'listHalts'
+  | 'halt'
+  | 'resume'
+  | 'listPolicies'
+  | 'proposePolicy'
   | 'listSigners'
   | 'reconcile';
 
@@ -55,6 +65,8 @@ export function storeOperations(options: StoreOperationsOptions): Omit<Operation
     listDeposits: (filter, query) => listDeposits(db, traits, filter, query),
     getWithdrawal: (id) => getWithdrawal(db, traits, id),
     listWithdrawals: (filter, query) => listWithdrawals(db, traits, filter, query),
+    getCustomerRecord: (id) => getCustomerRecord(db, id),
+    listCustomerRecords: (filter, query) => listCustomerRecords(db, filter, query),
     getTransaction: (id) => getTransaction(db, traits, id),
     listTransactions: (filter, query) => listTransactions(db, traits, filter, query),
     listAlarms: (filter, query) => listAlarms(db, filter, query),

@@ -12,25 +12,26 @@ const sample: SignerConfig = {
     identifier,
     url: `https://127.0.0.1:700${identifier}`,
     fingerprint: `${identifier}${identifier}`.repeat(32),
+    owner_address: `0x${`${identifier}a`.repeat(20)}`,
+    statement_key: `${identifier}b`.repeat(32),
   })),
-  integrator_keys: [{ key_id: 'exchange', public_key: 'bb'.repeat(32) }],
   networks: [
     {
       network: 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328',
-      family: 'bitcoin',
       rpc_urls: ['http://user:password@127.0.0.1:18443/'],
-      cold_keys: ['1', '2', '3', '4', '5'].map((digit) => digit.repeat(64)),
-      asset: 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328/slip44:0',
-      per_transaction_max: '1',
-      per_day_max: '1',
-      fee_rate_max_sat_vb: 1,
-      fee_max_sats: '1',
-      min_confirmations: 1,
     },
   ],
 };
 
-const check = (value: unknown) => checkConfig(parseValue(SignerConfig, value, 'config-invalid', 'config.json'));
+/** As it comes from a file. */
+const check = (value: unknown) =>
+  checkConfig(parseValue(SignerConfig, JSON.parse(JSON.stringify(value)), 'config-invalid', 'config.json'));
+
+const withPeers = (fields: object) => sample.peers.map((peer) => ({ ...peer, ...fields }));
+const withOneOwner = sample.peers.map((peer, at) => ({
+  ...peer,
+  owner_address: `0x${(at === 0 ? 'ab' : 'AB').repeat(20)}`,
+}));
 
 test('accepts a complete config', () => {
   expect(check(sample)).toEqual(sample);
@@ -42,13 +43,15 @@ test.each<[string, object]>([
     'an unknown field of a network',
     { ...sample, networks: sample.networks.map((network) => ({ ...network, relayer: 'x' })) },
   ],
-  [
-    'a number as an amount',
-    { ...sample, networks: sample.networks.map((network) => ({ ...network, per_day_max: 1 })) },
-  ],
+  ['a limit, which belongs into the policy', { ...sample, intent_days_max: 31 }],
   ['a peer over http', { ...sample, peers: sample.peers.map((peer) => ({ ...peer, url: 'http://127.0.0.1' })) }],
   ['the server’s fingerprint for a peer', { ...sample, server: { fingerprint: '22'.repeat(32) } }],
   ['one identifier twice', { ...sample, identifier: 2 }],
+  ['one name twice', { ...sample, signer: 'signer-2' }],
+  ['one fingerprint twice', { ...sample, peers: withPeers({ fingerprint: '22'.repeat(32) }) }],
+  ['one statement key twice', { ...sample, peers: withPeers({ statement_key: 'cc'.repeat(32) }) }],
+  ['one owner address twice, spelled differently', { ...sample, peers: withOneOwner }],
+  ['a peer without a statement key', { ...sample, peers: withPeers({ statement_key: undefined }) }],
   [
     'one endpoint twice, with other credentials',
     {
@@ -59,16 +62,22 @@ test.each<[string, object]>([
       })),
     },
   ],
-  [
-    'one endpoint as enough to take a transaction for dead',
-    { ...sample, networks: sample.networks.map((network) => ({ ...network, burial_endpoints_min: 1 })) },
-  ],
   ['one network twice', { ...sample, networks: [...sample.networks, ...sample.networks] }],
   [
     'a quorum of which two share no signer',
     {
       ...sample,
-      peers: [...sample.peers, { ...sample.peers[0], signer: 'signer-4', identifier: 4, fingerprint: '44'.repeat(32) }],
+      peers: [
+        ...sample.peers,
+        {
+          signer: 'signer-4',
+          identifier: 4,
+          url: 'https://127.0.0.1:7004',
+          fingerprint: '44'.repeat(32),
+          owner_address: `0x${'4a'.repeat(20)}`,
+          statement_key: '4b'.repeat(32),
+        },
+      ],
     },
   ],
   ['a quorum larger than the group', { ...sample, quorum: 4 }],

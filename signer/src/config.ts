@@ -4,73 +4,16 @@ import { Failure } from '@holdfast/core/failure.ts';
 import Type, { type Static } from 'typebox';
 import { parseValue } from './parse.ts';
 
-/** `config.json` of a signer: its own policy copy, pinned by its own administrator. Unknown fields are refused. */
+/**
+ * `config.json` of a signer: who it and its peers are, and where its own nodes listen. What it may sign is in the signed policy
+ * (core/src/policy/policy.ts), never here. Unknown fields are refused.
+ */
 const strict = { additionalProperties: false } as const;
 const hex = (bytes: number) => Type.String({ pattern: `^[0-9a-f]{${bytes * 2}}$` });
-const Amount = Type.String({ pattern: '^(0|[1-9][0-9]{0,77})$' });
 const EvmAddress = Type.String({ pattern: '^0x[0-9a-fA-F]{40}$' });
 const SignerId = Type.String({ pattern: '^[a-z0-9-]{1,32}$' });
 const Identifier = Type.Integer({ minimum: 1, maximum: 9 });
 const Url = Type.String({ pattern: '^https?://', maxLength: 300 });
-
-const nodes = {
-  /** This signer's own nodes, no two the same; all of them must agree. */
-  rpc_urls: Type.Array(Url, { minItems: 1, maxItems: 9 }),
-  /** Depth below which a block counts as final: what proves that an earlier transaction can never confirm. */
-  finality_blocks: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
-  /** With fewer endpoints than this (3 when left out) no earlier transaction is ever taken for dead. */
-  burial_endpoints_min: Type.Optional(Type.Integer({ minimum: 2, maximum: 9 })),
-} as const;
-
-const limits = {
-  /** The most that one payment (one intent) may carry, base units. */
-  per_transaction_max: Amount,
-  /** The most that this signer accepts over any 24 hours, base units. */
-  per_day_max: Amount,
-} as const;
-
-const EvmNetwork = Type.Object(
-  {
-    network: Type.String({ pattern: '^eip155:[1-9][0-9]{0,31}$' }),
-    family: Type.Literal('evm'),
-    ...nodes,
-    safe: EvmAddress,
-    multi_send: EvmAddress,
-    forwarder_factory: EvmAddress,
-    forwarder_init_code_hash: hex(32),
-    registry: EvmAddress,
-    assets: Type.Array(
-      Type.Object(
-        { asset: Type.String({ maxLength: 160 }), contract: Type.Union([EvmAddress, Type.Null()]), ...limits },
-        strict,
-      ),
-      { minItems: 1 },
-    ),
-  },
-  strict,
-);
-export type EvmNetwork = Static<typeof EvmNetwork>;
-
-const BitcoinNetwork = Type.Object(
-  {
-    network: Type.String({ pattern: '^bip122:[0-9a-f]{32}$' }),
-    family: Type.Literal('bitcoin'),
-    ...nodes,
-    /** The custodians' keys, x only, for the leaf of every address. */
-    cold_keys: Type.Array(hex(32), { minItems: 5, maxItems: 5 }),
-    asset: Type.String({ maxLength: 160 }),
-    ...limits,
-    fee_rate_max_sat_vb: Type.Integer({ minimum: 1, maximum: 100_000 }),
-    /** Of one transaction. */
-    fee_max_sats: Amount,
-    /** Of all transactions that this signer accepts over any 24 hours, replaced ones too; 20 times `fee_max_sats` when left out. */
-    fee_per_day_max_sats: Type.Optional(Amount),
-    /** Of the coins that are spent. */
-    min_confirmations: Type.Integer({ minimum: 1, maximum: 1_000 }),
-  },
-  strict,
-);
-export type BitcoinNetwork = Static<typeof BitcoinNetwork>;
 
 export const SignerConfig = Type.Object(
   {
@@ -95,27 +38,35 @@ export const SignerConfig = Type.Object(
           fingerprint: hex(32),
           /** PEM; informative, only the fingerprint is trusted. */
           certificate: Type.Optional(Type.String({ maxLength: 4_000 })),
+          /** Of its card; the ceremony compares them. */
+          owner_address: EvmAddress,
+          statement_key: hex(32),
         },
         strict,
       ),
       { minItems: 1, maxItems: 8 },
     ),
-    integrator_keys: Type.Array(
-      Type.Object({ key_id: Type.String({ minLength: 1, maxLength: 64 }), public_key: hex(32) }, strict),
-      { minItems: 1 },
+    networks: Type.Array(
+      Type.Object(
+        {
+          /** CAIP-2. */
+          network: Type.String({ minLength: 1, maxLength: 64 }),
+          /** This signer's own nodes, no two the same; all of them must agree. */
+          rpc_urls: Type.Array(Url, { minItems: 1, maxItems: 9 }),
+        },
+        strict,
+      ),
+      { minItems: 1, maxItems: 64 },
     ),
-    /** An intent that expires later than so many days from now is refused; 31 when left out. */
-    intent_days_max: Type.Optional(Type.Integer({ minimum: 1, maximum: 366 })),
-    networks: Type.Array(Type.Union([EvmNetwork, BitcoinNetwork]), { minItems: 1 }),
   },
   strict,
 );
 export type SignerConfig = Static<typeof SignerConfig>;
+/** A network that this signer serves, with its own nodes there. */
+export type NetworkConfig = SignerConfig['networks'][number];
 
 /** Quorum when the config names none. */
 export const quorumDefault = 2;
-/** `intent_days_max` when the config names none. */
-export const intentDaysDefault = 31;
 
 /** Reads and checks `<dataDir>/config.json`. @throws Failure config-invalid naming the place. */
 export function loadConfig(dataDir: string): SignerConfig {
@@ -136,18 +87,16 @@ export function checkConfig(config: SignerConfig): SignerConfig {
   refuseTwice('signer', [config.signer, ...others.map((peer) => peer.signer)]);
   refuseTwice('fingerprint', [config.server.fingerprint, ...others.map((peer) => peer.fingerprint)]);
   refuseTwice(
-    'integrator key',
-    config.integrator_keys.map((key) => key.key_id),
+    'owner address',
+    others.map((peer) => peer.owner_address.toLowerCase()),
+  );
+  refuseTwice(
+    'statement key',
+    others.map((peer) => peer.statement_key),
   );
   refuseTwice(
     'network',
     config.networks.map((network) => network.network),
-  );
-  refuseTwice(
-    'asset',
-    config.networks.flatMap((network) =>
-      network.family === 'evm' ? network.assets.map(({ asset }) => asset) : [network.asset],
-    ),
   );
   for (const { rpc_urls: urls } of config.networks) refuseTwice('endpoint', urls.map(endpointOf));
   const count = others.length + 1;

@@ -25,6 +25,39 @@ test('makes the keys and the first record of the journal, and prints the same ca
   expect(readFileSync(at('journal.jsonl'), 'utf8').split('\n')).toHaveLength(2);
 });
 
+test('the card names the keys that the passphrase opens', async () => {
+  const { signer: _, certificate: __, ...card } = await init();
+  const unlocked = await unlockSigner(folder, passphrase);
+  expect(unlocked.card).toEqual(card);
+  expect(unlocked.statement.publicKey).toBe(card.statement_key);
+  expect(readFileSync(at('keys', 'statement', '1.sealed'), 'utf8')).toContain(
+    `"statement_key":"${card.statement_key}"`,
+  );
+});
+
+test('does not open with another passphrase', async () => {
+  await init();
+  await expect(unlockSigner(folder, utf8ToBytes('wrong'))).rejects.toMatchObject({ code: 'wrong-passphrase' });
+});
+
+test('gives a signer that was made before there were statement keys one, and keeps the rest', async () => {
+  const card = await init();
+  rmSync(at('keys', 'statement'), { recursive: true });
+  await expect(unlockSigner(folder, passphrase)).rejects.toMatchObject({ code: 'config-invalid' });
+  const again = await init();
+  expect({ ...again, statement_key: card.statement_key }).toEqual(card);
+  expect(again.statement_key).not.toBe(card.statement_key);
+});
+
+test('refuses a statement key that was sealed with weaker parameters than asked for', async () => {
+  const salt = '00'.repeat(16);
+  mkdirSync(at('keys'));
+  const planted = await openKeyStore(folder, passphrase, { name: 'argon2id', parallelism: 1, salt, ...weak });
+  planted.seal('statement/1.sealed', { wallet: 'statement', epoch: 1 }, new Uint8Array(32).fill(1));
+  await expect(init({ memory_kib: 128, passes: 1 })).rejects.toMatchObject({ code: 'config-invalid' });
+  expect(readdirSync(at('keys'))).toEqual(['statement']);
+});
+
 test('makes no second journal for a signer whose journal is gone', async () => {
   await init();
   rmSync(at('journal.jsonl'));
@@ -62,6 +95,7 @@ test('seals nothing beside a file that the passphrase does not open', async () =
 test.each([
   ['owner', 'identity'],
   ['identity', 'owner'],
+  ['owner', 'statement'],
 ])('refuses the secret of %s under the name of %s, and quotes none of it', async (from, to) => {
   await init();
   copyFileSync(at('keys', from, '1.sealed'), at('keys', to, '1.sealed'));

@@ -2,14 +2,18 @@ import { basename, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { errorRow } from '@holdfast/core/contract/error-codes.ts';
 import { Failure } from '@holdfast/core/failure.ts';
+import { opensslVerifiers } from '@holdfast/transport/openssl-verifiers.ts';
+import { acceptCeremony } from './ceremony/accept-ceremony.ts';
+import { prepareCeremony } from './ceremony/prepare-ceremony.ts';
 import { loadConfig, readPassphrase } from './config.ts';
-import { initSigner } from './init.ts';
+import { initSigner, unlockSigner } from './init.ts';
 import { errorName, log } from './log.ts';
 import { runSigner } from './run.ts';
 
 /**
  * `init <dataDir> [--signer id] [--kdf-memory-kib n --kdf-passes n]` makes keys and prints the card for the ceremony;
- * `run <dataDir>` serves. The passphrase comes from the file that HOLDFAST_PASSPHRASE_FILE names.
+ * `ceremony <dataDir>` prints its transcript and digest, with `--accept <digest>` it fixes them; `run <dataDir>` serves.
+ * The passphrase comes from the file that HOLDFAST_PASSPHRASE_FILE names.
  */
 async function main(argv: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -19,27 +23,20 @@ async function main(argv: string[]): Promise<void> {
       signer: { type: 'string' },
       'kdf-memory-kib': { type: 'string' },
       'kdf-passes': { type: 'string' },
+      accept: { type: 'string' },
     },
   });
   const command = positionals.length > 1 ? positionals[0] : 'run';
   const folder = positionals.at(-1);
   if (folder === undefined || positionals.length > 2)
-    throw new Failure('config-invalid', 'usage: init <dataDir> | run <dataDir>');
+    throw new Failure('config-invalid', 'usage: init <dataDir> | ceremony <dataDir> | run <dataDir>');
   const dataDir = resolve(folder);
   // Files of a signer are its own, whatever the shell's umask says.
   process.umask(0o077);
   const passphrase = readPassphrase(process.env);
-  if (command === 'init') {
-    const signer = values.signer ?? basename(dataDir);
-    const memory = values['kdf-memory-kib'];
-    const passes = values['kdf-passes'];
-    if ((memory === undefined) !== (passes === undefined))
-      throw new Failure('config-invalid', 'give both --kdf-memory-kib and --kdf-passes, or neither');
-    const strength = memory === undefined ? undefined : { memory_kib: Number(memory), passes: Number(passes) };
-    process.stdout.write(`${JSON.stringify(await initSigner(dataDir, signer, passphrase, strength))}\n`);
-    return;
-  }
-  if (command !== 'run') throw new Failure('config-invalid', `no command ${command}; there are init and run`);
+  if (command === 'init') return init(dataDir, passphrase, values);
+  if (command === 'ceremony') return ceremony(dataDir, passphrase, values.accept);
+  if (command !== 'run') throw new Failure('config-invalid', `no command ${command}; there are init, ceremony and run`);
   const stop = await runSigner(dataDir, loadConfig(dataDir), passphrase);
   passphrase.fill(0);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -48,6 +45,31 @@ async function main(argv: string[]): Promise<void> {
       void stop().then(() => process.exit(0));
     });
   }
+}
+
+async function init(
+  dataDir: string,
+  passphrase: Uint8Array,
+  values: { readonly signer?: string; readonly 'kdf-memory-kib'?: string; readonly 'kdf-passes'?: string },
+): Promise<void> {
+  const { signer = basename(dataDir), 'kdf-memory-kib': memory, 'kdf-passes': passes } = values;
+  if ((memory === undefined) !== (passes === undefined))
+    throw new Failure('config-invalid', 'give both --kdf-memory-kib and --kdf-passes, or neither');
+  const strength = memory === undefined ? undefined : { memory_kib: Number(memory), passes: Number(passes) };
+  print(await initSigner(dataDir, signer, passphrase, strength));
+}
+
+async function ceremony(dataDir: string, passphrase: Uint8Array, expected: string | undefined): Promise<void> {
+  const config = loadConfig(dataDir);
+  const { card } = await unlockSigner(dataDir, passphrase);
+  const verifiers = opensslVerifiers;
+  if (expected === undefined) return print(prepareCeremony(dataDir, config, card, verifiers));
+  const monotonicMs = (): number => performance.now();
+  print(await acceptCeremony({ dataDir, config, card, verifiers, expected, clock: Date.now, monotonicMs }));
+}
+
+function print(value: object): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
 /** Never the cause, the stack or the message of an unexpected error: they may quote what was being read. */

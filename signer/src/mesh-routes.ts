@@ -1,46 +1,103 @@
 import { Failure } from '@holdfast/core/failure.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
-import { meshMessages, type MeshPath, type MeshRequest, type MeshResponse } from '@holdfast/core/signing/messages.ts';
+import {
+  meshMessages,
+  type MeshHello,
+  type MeshPath,
+  type MeshRequest,
+  type MeshResponse,
+} from '@holdfast/core/signing/messages.ts';
+import type { HaltDesk } from './halts/halt-desk.ts';
 import type { KeyGeneration, KeyPeer } from './keys/key-generation.ts';
+import { digestsOf, type refusalRecorder } from './wallets/wallet.ts';
 import type { Caller, Route } from './transport/pinned-server.ts';
 
-/** What peers may ask; see core/signing/messages.ts. */
-export function meshRoutes(input: {
-  readonly signer: string;
+type Answer<P extends MeshPath> = (peer: string, body: MeshRequest<P>) => Promise<MeshResponse<P>>;
+
+export interface MeshDesks {
   readonly identifier: number;
-  readonly bootId: string;
   readonly peers: readonly KeyPeer[];
   readonly generations: ReadonlyMap<string, KeyGeneration>;
-}): [MeshPath, Route][] {
-  const { peers } = input;
-  const route = <P extends MeshPath>(
-    path: P,
-    handle: (body: MeshRequest<P>, from: number) => Promise<MeshResponse<P>>,
-  ): [MeshPath, Route] => {
+  /** What this signer says to a peer, and hears from it. */
+  readonly hello: (peer: string) => MeshHello;
+  readonly heard: (peer: string, hello: MeshHello) => void;
+  readonly reserve: Answer<'/v1/mesh/reserve'>;
+  /** Journals what peers are refused. */
+  readonly recorded: ReturnType<typeof refusalRecorder>;
+  readonly signed: (peer: string, body: MeshRequest<'/v1/mesh/signed'>) => Promise<void>;
+  readonly transcripts: (body: MeshRequest<'/v1/mesh/transcripts'>) => Promise<MeshResponse<'/v1/mesh/transcripts'>>;
+  readonly checkpoint: Answer<'/v1/mesh/checkpoint'>;
+  readonly halts: Pick<HaltDesk, 'peerHalt' | 'resume'>;
+  readonly acceptPolicy: (signed: MeshRequest<'/v1/mesh/policy'>) => Promise<unknown>;
+}
+
+/** What peers may ask; see core/signing/messages.ts. */
+export function meshRoutes(desks: MeshDesks): [MeshPath, Route][] {
+  const { peers, halts } = desks;
+  const route = <P extends MeshPath>(path: P, handle: Answer<P>): [MeshPath, Route] => {
     const wrapped = async (body: MeshRequest<P>, caller: Caller): Promise<MeshResponse<P>> => {
       const peer = peers.find((one) => one.signer === caller.name);
       invariant(peer, 'a caller in the role of a peer is one of the peers');
-      return handle(body, peer.identifier);
+      return handle(peer.signer, body);
     };
     return [path, { role: 'peer', request: meshMessages[path].request, handle: wrapped }];
   };
+  return [
+    route('/v1/mesh/hello', async (peer, hello) => {
+      desks.heard(peer, hello);
+      return desks.hello(peer);
+    }),
+    route('/v1/mesh/reserve', async (peer, body) =>
+      desks.recorded(body.request.body.network, digestsOf(body.request.body.intents), async () =>
+        desks.reserve(peer, body),
+      ),
+    ),
+    route('/v1/mesh/signed', async (peer, body) => {
+      await desks.signed(peer, body);
+      return {};
+    }),
+    route('/v1/mesh/transcripts', async (_, body) => desks.transcripts(body)),
+    route('/v1/mesh/halt', async (peer, body) => {
+      await halts.peerHalt(peer, body);
+      return {};
+    }),
+    route('/v1/mesh/resume', async (_, body) => {
+      await halts.resume(body);
+      return {};
+    }),
+    route('/v1/mesh/policy', async (_, body) => {
+      await desks.acceptPolicy(body);
+      return {};
+    }),
+    route('/v1/mesh/checkpoint', desks.checkpoint),
+    ...keyGenerationRoutes(desks, route),
+  ];
+}
+
+function keyGenerationRoutes(
+  { identifier, peers, generations }: MeshDesks,
+  route: <P extends MeshPath>(path: P, handle: Answer<P>) => [MeshPath, Route],
+): [MeshPath, Route][] {
   const generation = (network: string): KeyGeneration => {
-    const found = input.generations.get(network);
+    const found = generations.get(network);
     if (!found) throw new Failure('unknown-network', `this signer makes no key for ${network}`);
     return found;
   };
-  const lowest = Math.min(input.identifier, ...peers.map((peer) => peer.identifier));
+  const identifierOf = (signer: string): number =>
+    peers.find((peer) => peer.signer === signer)?.identifier ?? Number.NaN;
+  const lowest = Math.min(identifier, ...peers.map((peer) => peer.identifier));
   return [
-    route('/v1/mesh/hello', async () => ({ signer: input.signer, boot_id: input.bootId })),
-    route('/v1/mesh/dkg/step', async ({ network, session, step }, from) => {
-      if (from !== lowest)
+    route('/v1/mesh/dkg/step', async (peer, { network, session, step }) => {
+      if (identifierOf(peer) !== lowest)
         throw new Failure('peer-unknown', 'only the signer with the lowest identifier paces key generation');
       await generation(network).step(session, step);
       return {};
     }),
-    route('/v1/mesh/dkg/package', async ({ network, session }) => generation(network).showPackage(session)),
-    route('/v1/mesh/dkg/echo', async ({ network, session }) => generation(network).showEcho(session)),
-    route('/v1/mesh/dkg/share', async ({ network, session }, from) => generation(network).showShare(session, from)),
-    route('/v1/mesh/dkg/key', async ({ network, session }) => generation(network).showKey(session)),
+    route('/v1/mesh/dkg/package', async (_, { network, session }) => generation(network).showPackage(session)),
+    route('/v1/mesh/dkg/echo', async (_, { network, session }) => generation(network).showEcho(session)),
+    route('/v1/mesh/dkg/share', async (peer, { network, session }) =>
+      generation(network).showShare(session, identifierOf(peer)),
+    ),
+    route('/v1/mesh/dkg/key', async (_, { network, session }) => generation(network).showKey(session)),
   ];
 }

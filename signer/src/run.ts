@@ -1,31 +1,28 @@
 import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:https';
 import { join } from 'node:path';
-import type { SignerStatus } from '@holdfast/core/signing/messages.ts';
-import { intentDaysDefault, quorumDefault, type SignerConfig } from './config.ts';
+import { Failure } from '@holdfast/core/failure.ts';
+import type { SignerConfig } from './config.ts';
+import { portTaken } from './ceremony/hold-port.ts';
 import { journalName, unlockSigner } from './init.ts';
-import { openJournal } from './journal/journal.ts';
-import { publicWallet } from './keys/frost-key.ts';
-import { openFrostKeyFiles } from './keys/frost-key-files.ts';
-import { createKeyGeneration, type KeyGeneration, type KeyPeer } from './keys/key-generation.ts';
+import { openJournal, type Journal } from './journal/journal.ts';
 import { paceKeyGeneration } from './keys/pace-key-generation.ts';
-import { createSigningSessions } from './keys/signing-sessions.ts';
 import { log } from './log.ts';
-import { meshRoutes } from './mesh-routes.ts';
-import { createRpc } from './nodes/json-rpc.ts';
-import { watchPeers } from './peer-watch.ts';
-import { pinnedKeys } from './review/intent-rules.ts';
+import { lostTranscripts, openTranscriptStore, type TranscriptStore } from './transcripts/transcript-store.ts';
 import { createPeerClient } from './transport/peer-client.ts';
 import { createPinnedServer, type Caller, type Route } from './transport/pinned-server.ts';
-import { walletRoutes } from './wallet-routes.ts';
-import { createBitcoinWallet, type BitcoinWallet } from './wallets/bitcoin-wallet.ts';
-import { createEvmWallet, type EvmWallet } from './wallets/evm-wallet.ts';
-import type { WalletDeps } from './wallets/wallet.ts';
+import { keepLooking } from './watcher/keep-looking.ts';
+import { wireSigner, type WiredPeer } from './wiring.ts';
 
 const build = '0.1.0';
+export const transcriptsName = 'transcripts.jsonl';
 const peerTimeoutMs = 5_000;
-const nodeTimeoutMs = 5_000;
-const dayMs = 86_400_000;
+/** Whoever wants to sign waits for it; a peer that is slower counts as away. */
+const reserveTimeoutMs = 2_000;
+/** A signer takes ten sockets of a peer. */
+const peerSockets = { reserve: 2, others: 7 } as const;
+/** A node that does not answer must not hold up the end. */
+const stopMsMax = 2_000;
 
 /** Wires one signer and serves until the returned function is called. */
 export async function runSigner(
@@ -34,80 +31,89 @@ export async function runSigner(
   passphrase: Uint8Array,
 ): Promise<() => Promise<void>> {
   const bootId = randomUUID();
-  const { store, identity, owner } = await unlockSigner(dataDir, passphrase);
+  const secrets = await unlockSigner(dataDir, passphrase);
   const routes = new Map<string, Route>();
-  const server = createPinnedServer(identity, callersOf(config), routes);
+  const server = createPinnedServer(secrets.identity, callersOf(config), routes);
   // Holding the port comes before opening the journal: two processes must never write one journal.
   await listen(server, config.listen);
 
   const clock = Date.now;
   const monotonicMs = (): number => performance.now();
   const journal = await openJournal(join(dataDir, journalName), clock, monotonicMs);
+  refuseForeignJournal(journal, config.signer);
+  const transcripts = await openTranscriptStore(join(dataDir, transcriptsName));
+  refuseLostTranscripts(journal, transcripts);
   await journal.append({ kind: 'started', body: { boot_id: bootId, build } });
-  const clients = config.peers.map((peer) => ({ peer, client: createPeerClient(identity, peer, peerTimeoutMs) }));
-  const peers: KeyPeer[] = clients.map(({ peer, client }) => ({
-    identifier: peer.identifier,
-    signer: peer.signer,
-    call: client.call,
-  }));
-
-  const expiryAheadMsMax = (config.intent_days_max ?? intentDaysDefault) * dayMs;
-  const deps: WalletDeps = { journal, keys: pinnedKeys(config), clock, expiryAheadMsMax };
-  const sessions = createSigningSessions(monotonicMs);
-  const evm = new Map<string, EvmWallet>();
-  const bitcoin = new Map<string, BitcoinWallet>();
-  const generations = new Map<string, KeyGeneration>();
-  for (const network of config.networks) {
-    const endpoints = network.rpc_urls.map((url) => createRpc(url, nodeTimeoutMs));
-    if (network.family === 'evm') {
-      evm.set(network.network, createEvmWallet(network, owner, endpoints, deps));
-      continue;
-    }
-    const generation = createKeyGeneration({
-      network: network.network,
-      identifier: config.identifier,
-      quorum: config.quorum ?? quorumDefault,
-      peers,
-      files: openFrostKeyFiles(network.network, store, journal),
-    });
-    generations.set(network.network, generation);
-    bitcoin.set(network.network, createBitcoinWallet(network, generation.confirmed, sessions, endpoints, deps));
-  }
-
   const stopping = new AbortController();
-  const reachable = watchPeers(peers, stopping.signal);
-  const status = (): SignerStatus => ({
-    signer: config.signer,
-    boot_id: bootId,
-    build,
-    journal: { seq: journal.head().seq, hash: journal.head().hash },
-    owner_address: owner.address,
-    frost_wallets: [...generations.values()].flatMap((generation) => generation.confirmed() ?? []).map(publicWallet),
-    peers_reachable: reachable(),
-  });
-  const mesh = meshRoutes({ signer: config.signer, identifier: config.identifier, bootId, peers, generations });
-  for (const [path, route] of [...walletRoutes({ status, evm, bitcoin, sessions, deps }), ...mesh])
-    routes.set(path, route);
-  log('listening', {
-    signer: config.signer,
-    host: config.listen.host,
-    port: config.listen.port,
-    boot_id: bootId,
-    journal_seq: journal.head().seq,
-  });
+  const { signal } = stopping;
+  const { peers, close } = connectPeers(config, secrets.identity);
+  const parts = { dataDir, config, secrets, bootId, build, journal, transcripts, peers, clock, monotonicMs, signal };
+  const wired = wireSigner(parts);
+  for (const [path, route] of wired.routes) routes.set(path, route);
+  const { host, port } = config.listen;
+  log('listening', { signer: config.signer, host, port, boot_id: bootId, journal_seq: journal.head().seq });
 
   const paces = peers.every((peer) => config.identifier < peer.identifier);
-  const pacing = paces
-    ? [...generations].map(([network, own]) => paceKeyGeneration(network, own, peers, stopping.signal))
-    : [];
+  const hello = () => wired.hello(null);
+  const pacing = (paces ? [...wired.generations] : []).map(async ([network, own]) =>
+    paceKeyGeneration({ network, own, peers, hello, signal }),
+  );
+  const looking = [...wired.watchers.values()].map(async (watcher) => keepLooking(watcher, signal));
+  const checkpointing = wired.checkpoints.pace(signal);
   return async () => {
     stopping.abort();
     server.close();
     server.closeAllConnections();
-    for (const { client } of clients) client.close();
-    await Promise.allSettled(pacing);
+    close();
+    const late = new Promise((resolve) => setTimeout(resolve, stopMsMax).unref());
+    await Promise.race([Promise.allSettled([...pacing, ...looking, checkpointing]), late]);
+    await transcripts.close();
     await journal.close();
   };
+}
+
+/** With another's history this signer would not know what it has signed itself. @throws Failure journal-broken. */
+function refuseForeignJournal({ state }: Journal, signer: string): void {
+  if (state.signer === signer) return;
+  throw new Failure(
+    'journal-broken',
+    `${journalName} is the journal of ${state.signer ?? 'nobody'}, not of ${signer}`,
+    {
+      fix: "Give every signer its own journal.jsonl and transcripts.jsonl back, from each one's newest backup.",
+    },
+  );
+}
+
+/** The journal names its requests by hash; without their text nobody can tell what was signed. @throws Failure journal-broken. */
+function refuseLostTranscripts({ state }: Journal, transcripts: TranscriptStore): void {
+  const lost = state.accepted.find(({ request }) => !transcripts.has(request));
+  if (!lost) return;
+  throw new Failure('journal-broken', `transcripts.jsonl lacks the request of record ${lost.seq}`, lostTranscripts);
+}
+
+function connectPeers(
+  config: SignerConfig,
+  identity: Parameters<typeof createPeerClient>[0],
+): { peers: WiredPeer[]; close: () => void } {
+  const clients = config.peers.map((peer) => ({
+    peer,
+    others: createPeerClient(identity, peer, peerTimeoutMs, peerSockets.others),
+    reserve: createPeerClient(identity, peer, reserveTimeoutMs, peerSockets.reserve),
+  }));
+  const peers = clients.map(({ peer, others, reserve }) => ({
+    signer: peer.signer,
+    identifier: peer.identifier,
+    statementKey: peer.statement_key,
+    call: others.call,
+    callReserve: reserve.call,
+  }));
+  const close = (): void => {
+    for (const { others, reserve } of clients) {
+      others.close();
+      reserve.close();
+    }
+  };
+  return { peers, close };
 }
 
 function callersOf(config: SignerConfig): Caller[] {
@@ -117,9 +123,9 @@ function callersOf(config: SignerConfig): Caller[] {
 
 function listen(server: Server, address: { host: string; port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (cause: NodeJS.ErrnoException) => reject(portTaken(cause, address)));
     server.listen(address.port, address.host, () => {
-      server.removeListener('error', reject);
+      server.removeAllListeners('error');
       resolve();
     });
   });

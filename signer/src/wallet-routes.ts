@@ -6,21 +6,32 @@ import {
   type SignerResponse,
   type SignerStatus,
 } from '@holdfast/core/signing/messages.ts';
-import type { SigningSessions } from './keys/signing-sessions.ts';
+import { policyDigest } from '@holdfast/core/policy/policy.ts';
+import { statementDigestHex } from '@holdfast/core/signing/statement.ts';
+import type { HaltDesk } from './halts/halt-desk.ts';
+import type { Spread } from './halts/spread.ts';
+import { acceptPolicy } from './policy/accept-policy.ts';
+import { acceptRecords, type RecordDeps } from './records/accept-records.ts';
 import type { Route } from './transport/pinned-server.ts';
 import type { BitcoinWallet } from './wallets/bitcoin-wallet.ts';
 import type { EvmWallet } from './wallets/evm-wallet.ts';
-import { refusalRecorder, type WalletDeps } from './wallets/wallet.ts';
+import { allNetworks, digestsOf, refusalRecorder, type WalletDeps } from './wallets/wallet.ts';
 
 /** What the server may ask; see core/signing/messages.ts. */
 export function walletRoutes(input: {
   readonly status: () => SignerStatus;
   readonly evm: ReadonlyMap<string, EvmWallet>;
   readonly bitcoin: ReadonlyMap<string, BitcoinWallet>;
-  readonly sessions: SigningSessions;
+  readonly share: (
+    session: string,
+    commitments: SignerRequest<'/v1/sign/bitcoin/share'>['commitments'],
+  ) => Promise<string[]>;
   readonly deps: WalletDeps;
+  readonly records: Omit<RecordDeps, 'recorded'>;
+  readonly halts: HaltDesk;
+  readonly spread: Spread;
 }): [SignerPath, Route][] {
-  const { evm, bitcoin, sessions } = input;
+  const { evm, bitcoin, share, records, halts, spread } = input;
   const recorded = refusalRecorder(input.deps);
   const route = <P extends SignerPath>(
     path: P,
@@ -30,14 +41,39 @@ export function walletRoutes(input: {
     route('/v1/status', async () => input.status()),
     route('/v1/address', async (body) => (evm.get(body.network) ?? walletOf(bitcoin, body.network)).address(body)),
     route('/v1/sign/evm', async (body) =>
-      recorded(body.network, body.intents, async () => walletOf(evm, body.network).sign(body)),
+      recorded(body.network, digestsOf(body.intents), async () => walletOf(evm, body.network).sign(body)),
     ),
     route('/v1/sign/bitcoin/commit', async (body) =>
-      recorded(body.network, body.intents, async () => walletOf(bitcoin, body.network).commit(body)),
+      recorded(body.network, digestsOf(body.intents), async () => walletOf(bitcoin, body.network).commit(body)),
     ),
     route('/v1/sign/bitcoin/share', async ({ session, commitments }) => ({
-      shares: sessions.share(session, commitments),
+      shares: await share(session, commitments),
     })),
+    route('/v1/records', async (body) => ({ results: await acceptRecords({ ...records, recorded }, body.records) })),
+    route('/v1/policy', async (body) =>
+      recorded(
+        allNetworks,
+        () => [policyDigest(body.policy)],
+        async () => acceptPolicy({ ...records, spread }, body),
+      ),
+    ),
+    route('/v1/halt', async (body) =>
+      recorded(
+        allNetworks,
+        () => [statementDigestHex('halt', body.statement)],
+        async () => halts.halt(body),
+      ),
+    ),
+    route('/v1/resume', async (body) =>
+      recorded(
+        allNetworks,
+        () => [statementDigestHex('resume', body.statement)],
+        async () => {
+          await halts.resume(body);
+          return {};
+        },
+      ),
+    ),
   ];
 }
 

@@ -80,7 +80,13 @@ describe('a withdrawal that does not fit its schema is refused before anything h
       'short signature',
       withdrawal({}, { authorization: { key_id: 'a', signature: '00' } }),
       'invalid-request',
-      ['/authorization/signature'],
+      // It fits neither an integrator's signature nor a passkey's assertion, and what is wrong with either is told.
+      [
+        '/authorization',
+        ...['authenticator_data', 'client_data_json', 'credential_id', 'key_id', 'signature'].map(
+          (name) => `/authorization/${name}`,
+        ),
+      ],
     ],
     ['space in the reference', withdrawal({}, { client_reference: 'a b' }), 'invalid-request', ['/client_reference']],
     ['an array', [], 'invalid-request', ['']],

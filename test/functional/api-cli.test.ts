@@ -1,14 +1,18 @@
 import { fileURLToPath } from 'node:url';
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { ReconciliationResource, SignerResource } from '@holdfast/core/contract/resources.ts';
+import type { SignerAnswers } from '@holdfast/core/contract/bodies.ts';
+import type { HaltResource, ReconciliationResource, SignerResource } from '@holdfast/core/contract/resources.ts';
 import { Failure } from '@holdfast/core/failure.ts';
+import type { SignedHalt } from '@holdfast/core/signing/halt.ts';
+import { samplePolicy } from '@holdfast/core/policy/sample-policy.test-support.ts';
+import { statementDigestHex } from '@holdfast/core/signing/statement.ts';
 import { raiseAlarm } from '@holdfast/server/store/alarms.ts';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type TestApi, testApi } from '../support/api.ts';
+import { publicKeyOf, type TestApi, testApi } from '../support/api.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 
 const main = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url));
@@ -16,6 +20,14 @@ let database: TestDatabase;
 let api: TestApi;
 let folder: string;
 let reconciliation: ReconciliationResource;
+let halts: HaltResource[] = [];
+
+const answered = (signerId: string, code: string | null = null): SignerAnswers['answers'][number] => ({
+  signer: signerId,
+  state: code === null ? 'accepted' : 'refused',
+  code,
+  message: code && 'no such key \u001b[31m',
+});
 
 const signer = (id: string, reachable: boolean): SignerResource => ({
   object: 'signer',
@@ -55,6 +67,18 @@ beforeAll(async () => {
       ],
       listSigners: async () => [signer('signer-1', true), signer('signer-2', true), signer('signer-3', false)],
       reconcile: async () => reconciliation,
+      listHalts: async () => halts,
+      halt: async ({ statement }) => {
+        const digest = statementDigestHex('halt', statement);
+        const by = 'watcher \u001b[31m';
+        const at = [{ signer: 'signer-1', halted_at: '2026-01-01T00:00:00.000Z' }];
+        halts.push({ object: 'halt', digest, statement, by, signers: at });
+        return { answers: [answered('signer-1'), answered('signer-2', 'halt-invalid')] };
+      },
+      resume: async ({ statement }) => {
+        halts = halts.filter(({ digest }) => !statement.halts.includes(digest));
+        return { answers: [answered('signer-1')] };
+      },
     },
   });
   await writeFile(path.join(folder, 'key'), `${api.seed}\n`);
@@ -152,6 +176,91 @@ test('signers and the lists have a table and JSON', async () => {
     out: 'no deposits\n',
   });
   expect(JSON.parse((await holdfast('withdrawals', '--json')).out)).toMatchObject({ object: 'list', data: [] });
+});
+
+test('a halt token is made offline, handed in, listed, and lifted by a resumption', async () => {
+  expect((await holdfast('halts')).out).toBe('nothing is halted\n');
+  const token = path.join(folder, 'token.json');
+  const asset = 'eip155:31337/slip44:60';
+  const key = ['--policy', await haltPolicy(), '--key', path.join(folder, 'key'), '--key-id', 'watcher-1'];
+  const options = [...key, '--network', 'eip155:31337', '--asset', asset, '--reason', 'worst day'];
+  const made = await holdfast('halt-token', token, ...options, '--config', path.join(folder, 'absent.json'));
+  expect(made).toMatchObject({ code: 0, err: '' });
+  expect(made.out).toContain(`halts ${asset}, once`);
+  const signed = JSON.parse(await readFile(token, 'utf8')) as SignedHalt;
+  expect(signed.statement).toMatchObject({ scope: { network: 'eip155:31337', asset }, reason: 'worst day' });
+  expect((await stat(token)).mode & 0o777).toBe(0o600);
+  expect(await holdfast('halt-token', token, ...key)).toMatchObject({
+    code: 2,
+  });
+  expect(await readFile(token, 'utf8')).toBe(`${JSON.stringify(signed, null, 2)}\n`);
+
+  const digest = statementDigestHex('halt', signed.statement);
+  expect(await holdfast('halt', token)).toMatchObject({
+    code: 0,
+    out: `${token}: halt ${digest}\nsigner-1 accepted\nsigner-2 refused: halt-invalid no such key \ufffd[31m\n`,
+  });
+  const listed = (await holdfast('halts')).out;
+  expect(listed).toContain(`${digest}  ${asset}  watcher \ufffd[31m  signer-1  worst day`);
+  expect(JSON.parse((await holdfast('halts', '--json')).out)).toMatchObject({ data: [{ digest }] });
+
+  const statement = { version: 1, kind: 'resume', halts: [digest], reason: 'looked at', nonce: 'resume-nonce' };
+  const assertion = {
+    credential_id: 'a'.repeat(16),
+    authenticator_data: '00',
+    client_data_json: '00',
+    signature: '00',
+  };
+  const resumption = path.join(folder, 'resume.json');
+  await writeFile(resumption, JSON.stringify({ statement, approvals: [assertion] }));
+  const partial = await holdfast('resume', resumption);
+  expect(partial).toMatchObject({ code: 2, out: '' });
+  expect(partial.err).toContain('resume.json: /statement');
+  const whole = { statement: { ...statement, expires_at: '2026-01-01T00:00:00.000Z' }, approvals: [assertion] };
+  await writeFile(resumption, JSON.stringify(whole));
+  expect((await holdfast('resume', resumption)).out).toBe(`resume ${digest}\nsigner-1 accepted\n`);
+  expect((await holdfast('halts')).out).toBe('nothing is halted\n');
+  const wrong = [
+    ['resume'],
+    ['halt', path.join(folder, 'absent.json')],
+    ['halt-token', path.join(folder, 'x'), ...key, '--asset', asset],
+  ];
+  expect(await Promise.all(wrong.map(async (args) => (await holdfast(...args)).code))).toEqual([2, 2, 2]);
+});
+
+/** A policy in which the CLI's key may halt. */
+async function haltPolicy(): Promise<string> {
+  const mayHalt = [{ key_id: 'watcher-1', public_key: publicKeyOf(api.seed) }];
+  return writeConfig(
+    'policy.json',
+    samplePolicy((policy) => (policy.halt_keys = mayHalt)),
+  );
+}
+
+test('every halt that is named is handed in, also beside one that cannot be', async () => {
+  const key = ['--policy', await haltPolicy(), '--key', path.join(folder, 'key'), '--key-id', 'watcher-1'];
+  const tokens = ['first', 'second'].map((name) => path.join(folder, `${name}.json`));
+  for (const token of tokens) expect(await holdfast('halt-token', token, ...key)).toMatchObject({ code: 0 });
+  const [first, second] = tokens as [string, string];
+  const whole = await holdfast('halt', first, second);
+  expect(whole.code).toBe(0);
+  expect(halts.length).toBe(2);
+  halts = [];
+
+  const absent = path.join(folder, 'absent.json');
+  const some = await holdfast('halt', first, absent, second, '--json');
+  expect(some.code).toBe(2);
+  expect(halts.map(({ digest }) => digest).toSorted()).toEqual(
+    (JSON.parse(some.out) as { halts: { digest: string | null }[] }).halts
+      .flatMap(({ digest }) => digest ?? [])
+      .toSorted(),
+  );
+  expect(halts.length).toBe(2);
+  expect(JSON.parse(some.out)).toMatchObject({
+    halts: [{ file: first, error: null }, { file: absent, error: { code: 'invalid-request' } }, { file: second }],
+  });
+  expect((await holdfast('halt', absent, second)).out).toContain(`${absent}: NOT HANDED IN, invalid-request`);
+  halts = [];
 });
 
 test('a failure exits with the code of the error table and says what to do', async () => {

@@ -66,7 +66,7 @@ describe('a deposit waits for the confirmations of its own value', () => {
     }
     await step(2);
     for (const deposit of await depositsOf(system, customer)) {
-      expect(await eventTypesOf(system, deposit.id)).toEqual(['deposit.seen', 'deposit.credited']);
+      await expect.poll(() => eventTypesOf(system, deposit.id)).toEqual(['deposit.seen', 'deposit.credited']);
     }
     expect((await system.balance(customer, asset)).available).toBe(
       (BigInt(units(asset, small)) + BigInt(units(asset, large))).toString(),

@@ -135,7 +135,7 @@ describe('a withdrawal to a contract that pays one of our customers', () => {
       return found.length > 0 && found.every(({ state }) => state === 'credited') && found;
     });
     expect(deposit).toMatchObject({ amount: units('ETH', '1').toString() });
-    expect(await eventTypesOf(system, deposit!.id)).toEqual(['deposit.seen', 'deposit.credited']);
+    await expect.poll(() => eventTypesOf(system, deposit!.id)).toEqual(['deposit.seen', 'deposit.credited']);
     expect(await openAlarms(system, 'payment-differs')).toEqual([]);
     await system.mustBalance();
   });

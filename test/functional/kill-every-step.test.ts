@@ -2,17 +2,20 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseId } from '@holdfast/core/contract/ids.ts';
 import { Failure } from '@holdfast/core/failure.ts';
+import type { Policy } from '@holdfast/core/policy/policy.ts';
+import type { SettlementRecord } from '@holdfast/core/signing/customer-record.ts';
 import { bitcoinNetworkId, evmNetworkId } from '@holdfast/devnet/configure.ts';
 import type { ChildExit } from '@holdfast/devnet/processes.ts';
 import { type AssetName, type Customer, outsideAddress, payDeposit } from '@holdfast/devnet/story/actors.ts';
 import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
 import { type Step, steps } from '@holdfast/server/context.ts';
 import { type Books, fund, openBooks, received, units, withdrawalBody } from '../support/payouts.ts';
-import { type System, startSystem } from '../support/system.ts';
+import { relaxPolicy, type System, startSystem } from '../support/system.ts';
 
 /**
- * One scenario, a new customer each time: addresses on both networks, three deposits, three withdrawals. It is run once
- * without a kill and then once for each place at which the server kills itself; the books must end the same.
+ * One scenario, a new customer each time: addresses on both networks, a passkey, three deposits, a trade, three withdrawals
+ * of which one needs an approval. It is run once without a kill and then once for each place at which the server kills
+ * itself; the books must end the same.
  */
 const assets = ['ETH', 'USDC', 'BTC'] as const;
 const deposited: Readonly<Record<(typeof assets)[number], string>> = { ETH: '3', USDC: '900', BTC: '0.4' };
@@ -35,12 +38,27 @@ const runs: readonly { step: Step; armed: Armed }[] = [
 let system: System;
 let books: Books;
 let undisturbed: Outcome;
+/** Whom all customers trade with. */
+let treasury: Customer;
+/** Batches of the engine so far. */
+let trades = 0;
+
+function oneApproval(policy: Policy): void {
+  relaxPolicy(policy);
+  for (const network of policy.networks) {
+    for (const asset of network.family === 'evm' ? network.assets : []) {
+      if (asset.code === 'ETH')
+        asset.approval_tiers = [{ above: units('ETH', '1').toString(), approvals: 1, offline: 0 }];
+    }
+  }
+}
 
 beforeAll(async () => {
-  system = await startSystem();
+  system = await startSystem({ policy: oneApproval });
   books = openBooks(system);
   // One coin larger than all others, so that every Bitcoin payment has one input.
-  await fund(system, await system.newCustomer('treasury'), { BTC: '20', ETH: '50', USDC: '50000' });
+  treasury = await system.newCustomer('treasury');
+  await fund(system, treasury, { BTC: '20', ETH: '50', USDC: '50000' });
   undisturbed = (await play(null)).outcome;
 });
 afterAll(async () => {
@@ -52,8 +70,8 @@ describe('a server killed with SIGKILL', () => {
   it('has something to compare with', () => {
     expect(undisturbed).toMatchObject({
       customer: {
-        'customer:ETH': (units('ETH', '1.75') - units('ETH', '0.0004')).toString(),
-        'customer:USDC': units('USDC', '566').toString(),
+        'customer:ETH': (units('ETH', '1.8') - units('ETH', '0.0004')).toString(),
+        'customer:USDC': units('USDC', '466').toString(),
         'customer:BTC': (units('BTC', '0.25') - units('BTC', '0.00002')).toString(),
         'hold:ETH': '0',
         'hold:USDC': '0',
@@ -97,6 +115,8 @@ async function play(run: { step: Step; armed: Armed } | null): Promise<{ outcome
 
   await arm('beginning');
   const customer = await join(tag, insist);
+  const enrolment = system.enrolment(customer.id);
+  await insist(() => system.client.createCustomerRecord(enrolment, { idempotencyKey: `e-${tag}` }));
   for (const asset of assets) await payDeposit(system, customer, asset, deposited[asset]);
   await mineUntilRow(
     `three deposits credited and collected`,
@@ -106,17 +126,23 @@ async function play(run: { step: Step; armed: Armed } | null): Promise<{ outcome
     [parseId('cus', customer.id)],
   );
 
+  const trade = system.settlement((trades += 1), tradeOf(customer));
+  await insist(() => system.client.createSettlement(trade, { idempotencyKey: `t-${tag}` }));
+
   await arm('requests');
   const destinations = new Map<AssetName, string>();
   for (const asset of assets) destinations.set(asset, await outsideAddress(system, asset));
   const bodies = assets.map((asset) =>
     withdrawalBody(system, customer, asset, withdrawn[asset], destinations.get(asset)!),
   );
-  await Promise.all(
+  const requested = await Promise.all(
     bodies.map((body) =>
       insist(() => system.client.createWithdrawal(body, { idempotencyKey: `wd-${body.client_reference}` })),
     ),
   );
+  const { id } = requested[assets.indexOf('ETH')]!;
+  const [assertion] = system.approve(bodies[assets.indexOf('ETH')]!.intent);
+  await insist(() => system.client.approveWithdrawal({ id, assertion: assertion! }, { idempotencyKey: `ap-${tag}` }));
   if (run?.armed === 'in flight') {
     await untilRow(
       'three withdrawals in flight',
@@ -191,6 +217,17 @@ async function join(tag: string, insist: <T>(call: () => Promise<T>) => Promise<
   return { name: tag, id, addresses };
 }
 
+/** The treasury buys 100 USDC for 0.05 ETH. */
+function tradeOf({ id }: Customer): SettlementRecord['entries'] {
+  const [ether, dollars] = [units('ETH', '0.05'), units('USDC', '100')];
+  return [
+    { customer: id, asset: 'USDC', amount: `-${dollars}` },
+    { customer: treasury.id, asset: 'USDC', amount: `${dollars}` },
+    { customer: treasury.id, asset: 'ETH', amount: `-${ether}` },
+    { customer: id, asset: 'ETH', amount: `${ether}` },
+  ];
+}
+
 // The database is asked and not the API, which is away while the server is dead.
 async function untilRow(what: string, text: string, values: readonly string[]): Promise<void> {
   await awaitCondition(what, async () => (await books.db.query(text, values)).length > 0, 30_000, 30);
@@ -250,7 +287,8 @@ async function outcomeOf(
   const events = await books.db.query<{ type: string; count: number }>(
     `select e.type, count(*)::int as count from event e
       where e.resource_id in (select id::text from deposit where customer_id = $1 union select id::text from withdrawal where customer_id = $1
-                              union select id::text from deposit_address where customer_id = $1) group by 1 order by 1`,
+                              union select id::text from deposit_address where customer_id = $1
+                              union select id::text from customer_record where customer_id = $1) group by 1 order by 1`,
     [id],
   );
   return {

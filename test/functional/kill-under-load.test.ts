@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Client, createClient } from '@holdfast/client/create-client.ts';
-import type { CreateWithdrawalBody } from '@holdfast/core/contract/routes.ts';
+import type { CreateWithdrawalBody } from '@holdfast/core/contract/bodies.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { freePort } from '@holdfast/devnet/free-port.ts';
 import {

@@ -65,7 +65,7 @@ async function expectRecovery(
   const [deposit, ...others] = await depositsOf(system, customer);
   expect(others).toEqual([]);
   expect(deposit).toMatchObject({ state: 'credited' });
-  expect(await eventTypesOf(system, deposit!.id)).toEqual(['deposit.seen', 'deposit.credited']);
+  await expect.poll(() => eventTypesOf(system, deposit!.id)).toEqual(['deposit.seen', 'deposit.credited']);
   expect(await system.available(customer, asset)).toBe(coins);
   const closed = (await system.client.listAlarms({ state: 'closed', limit: 200 })).data.find(
     ({ code }) => code === alarm,

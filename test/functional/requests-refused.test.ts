@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { ApiFailure } from '@holdfast/client/api-failure.ts';
 import { authorizeIntent } from '@holdfast/client/authorize-intent.ts';
 import { encodeSegwit } from '@holdfast/core/chains/bitcoin/address.ts';
-import type { CreateWithdrawalBody } from '@holdfast/core/contract/routes.ts';
+import type { CreateWithdrawalBody } from '@holdfast/core/contract/bodies.ts';
 import { parseUnits } from '@holdfast/core/money/base-units.ts';
 import type { WithdrawalIntent } from '@holdfast/core/signing/intent.ts';
 import { bitcoinNetworkId, caip19, evmNetworkId } from '@holdfast/devnet/configure.ts';

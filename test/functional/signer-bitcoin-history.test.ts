@@ -1,26 +1,24 @@
-import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ed25519 } from '@noble/curves/ed25519.js';
 import { inspectBitcoinTransaction } from '@holdfast/core/chains/bitcoin/inspect.ts';
+import type { BitcoinNetworkPolicy } from '@holdfast/core/policy/policy.ts';
 import type { FrostSecret } from '@noble/curves/abstract/frost.js';
-import type { BitcoinNetwork } from '@holdfast/signer/config.ts';
-import { createJournalFile, openJournal, type Journal } from '@holdfast/signer/journal/journal.ts';
 import { frostKey, type FrostKey } from '@holdfast/signer/keys/frost-key.ts';
 import { createSigningSessions } from '@holdfast/signer/keys/signing-sessions.ts';
 import { walletChildren } from '@holdfast/signer/keys/wallet-children.ts';
 import { createRpc } from '@holdfast/signer/nodes/json-rpc.ts';
 import { createBitcoinWallet, type BitcoinWallet } from '@holdfast/signer/wallets/bitcoin-wallet.ts';
+import { createShareDesk } from '@holdfast/signer/wallets/release-shares.ts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { generateKeys } from '../support/frost.ts';
+import { type LoneSigner, openLoneSigner } from '../support/lone-signer.ts';
 import {
+  alice,
   bitcoinNetwork,
   bitcoinRequest,
   bitcoinWithdrawal,
-  btcAsset,
-  coldKeys,
-  integratorSecret,
+  stagePolicy,
   withdrawal,
   type SignerStage,
   type StageCoin,
@@ -35,45 +33,38 @@ const key: FrostKey = frostKey(
   { public: generated.frostPublic, secret: generated.secrets[0] as FrostSecret },
   new Uint8Array(32),
 );
-const config: BitcoinNetwork = {
-  network: bitcoinNetwork,
-  family: 'bitcoin',
-  rpc_urls: ['http://127.0.0.1/'],
-  burial_endpoints_min: 2,
-  cold_keys: [...coldKeys],
-  asset: btcAsset,
-  per_transaction_max: '1000000000',
-  per_day_max: '100000000000',
-  fee_rate_max_sat_vb: 100,
+const config: BitcoinNetworkPolicy = {
+  ...(stagePolicy([alice]).networks[1] as BitcoinNetworkPolicy),
   fee_max_sats: '2000',
-  min_confirmations: 1,
+  fee_per_day_max_sats: '40000',
 };
 const children = walletChildren(config, key);
 const stage = { derive: children.address } as unknown as SignerStage;
 let folder: string;
-let journal: Journal;
+let lone: LoneSigner;
 let node: StubNode;
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'holdfast-bitcoin-'));
-  createJournalFile(join(folder, 'journal.jsonl'), 'signer-1', Date.now());
-  journal = await openJournal(join(folder, 'journal.jsonl'), Date.now, () => performance.now());
+  lone = await openLoneSigner(folder);
   node = await startStubNode();
 });
 afterEach(async () => {
-  await Promise.all([journal.close(), node.stop()]);
+  await Promise.all([lone.close(), node.stop()]);
   rmSync(folder, { recursive: true });
 });
 
-function wallet(change: Partial<BitcoinNetwork> = {}): BitcoinWallet {
-  const keys = new Map([['exchange', ed25519.getPublicKey(integratorSecret)]]);
-  const deps = { journal, keys, clock: Date.now, expiryAheadMsMax: 86_400_000 };
-  const endpoints = node.urls.map((url) => createRpc(url, 5_000));
+function wallet(change: Partial<BitcoinNetworkPolicy> = {}): BitcoinWallet {
+  const policy = stagePolicy([alice]);
+  policy.networks = [{ ...config, ...change }];
+  const deps = lone.deps(policy);
+  const sessions = createSigningSessions(() => 0);
   return createBitcoinWallet(
-    { ...config, ...change },
+    bitcoinNetwork,
     () => key,
-    createSigningSessions(() => 0),
-    endpoints,
+    node.urls.map((url) => createRpc(url, 5_000)),
+    sessions,
+    createShareDesk(sessions, deps),
     deps,
   );
 }
@@ -81,13 +72,8 @@ function wallet(change: Partial<BitcoinNetwork> = {}): BitcoinWallet {
 let nextIndex = 0;
 function coin(): StageCoin {
   const path = [0, (nextIndex += 1)] as const;
-  const one = { txid: randomBytes(32).toString('hex'), vout: 1, amountSats: 200_000n, path };
-  node.coins.set(`${one.txid}:1`, {
-    amountSats: one.amountSats,
-    script: children.address(path).script,
-    confirmations: 6,
-  });
-  return one;
+  const amountSats = 200_000n;
+  return { ...node.addCoin({ amountSats, script: children.address(path).script }), amountSats, path };
 }
 
 /** A transaction of 154 vB. */
@@ -106,15 +92,6 @@ test('fees of a day are bounded, a replacement pays again, and the same bytes do
     message: expect.stringMatching(/fee/),
   });
   await signer.commit(paying([coin()], [bitcoinWithdrawal()], 5));
-});
-
-test('without a limit in the config the fees of a day are twenty of the highest', async () => {
-  const signer = wallet({ fee_max_sats: '1000' });
-  for (let at = 0; at < 20; at += 1) await signer.commit(paying([coin()], [bitcoinWithdrawal()], 6));
-  const over = async (): Promise<void> => {
-    for (let at = 0; at < 5; at += 1) await signer.commit(paying([coin()], [bitcoinWithdrawal()], 6));
-  };
-  await expect(over()).rejects.toMatchObject({ code: 'limit-exceeded', message: expect.stringMatching(/over 20000/) });
 });
 
 test('asks no node before the evidence holds and the inputs are counted', async () => {

@@ -150,8 +150,8 @@ function rename(request: SignBitcoinRequest): SignBitcoinRequest {
 }
 
 function forged(): AuthorizedIntent {
-  const { intent } = bitcoinWithdrawal();
-  return { intent, authorization: withdrawal({ asset: ethAsset }).authorization };
+  const { intent, approvals } = bitcoinWithdrawal();
+  return { intent, approvals, authorization: withdrawal({ asset: ethAsset }).authorization };
 }
 
 function confirmations(found: StageCoin, count: number): StageCoin {

@@ -1,24 +1,23 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ed25519 } from '@noble/curves/ed25519.js';
+import type { BitcoinNetworkPolicy, EvmNetworkPolicy } from '@holdfast/core/policy/policy.ts';
 import type { AuthorizedIntent } from '@holdfast/core/signing/intent.ts';
 import type { SignEvmRequest } from '@holdfast/core/signing/messages.ts';
-import type { EvmNetwork } from '@holdfast/signer/config.ts';
-import { createJournalFile, openJournal, type Journal } from '@holdfast/signer/journal/journal.ts';
 import { createOwnerSecret, ownerKey } from '@holdfast/signer/keys/owner-key.ts';
 import { createRpc } from '@holdfast/signer/nodes/json-rpc.ts';
 import { createEvmWallet, type EvmWallet } from '@holdfast/signer/wallets/evm-wallet.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type LoneSigner, openLoneSigner } from '../support/lone-signer.ts';
 import {
+  alice,
   ethAsset,
   evmNetwork,
   evmRequest,
-  factory,
-  integratorSecret,
   multiSend,
   registry,
   safe,
+  stagePolicy,
   withdrawal,
 } from '../support/signer-stage.ts';
 import { startStubNode, type StubNode } from '../support/stub-nodes.ts';
@@ -28,50 +27,34 @@ const otherNetwork = 'eip155:31338';
 const otherAsset = `${otherNetwork}/slip44:60`;
 const owner = ownerKey(createOwnerSecret());
 const refused = { code: 'already-paid-by' };
+const owners = [owner.address, alice, registry];
 let folder: string;
-let journal: Journal;
+let lone: LoneSigner;
+let journal: LoneSigner['journal'];
 let node: StubNode;
 let otherNode: StubNode;
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'holdfast-burial-'));
-  const path = join(folder, 'journal.jsonl');
-  createJournalFile(path, 'signer-1', Date.now());
-  journal = await openJournal(path, Date.now, () => performance.now());
+  lone = await openLoneSigner(folder);
+  journal = lone.journal;
   [node, otherNode] = await Promise.all([startStubNode(), startStubNode()]);
   otherNode.chainId = 31_338n;
-  for (const one of [node, otherNode]) Object.assign(one, { owners: [owner.address, safe, registry], safeNonce: 5n });
+  for (const one of [node, otherNode]) Object.assign(one, { owners, safeNonce: 5n });
 });
 afterEach(async () => {
-  await Promise.all([journal.close(), node.stop(), otherNode.stop()]);
+  await Promise.all([lone.close(), node.stop(), otherNode.stop()]);
   rmSync(folder, { recursive: true });
 });
 
-function wallet(
-  change: Partial<EvmNetwork> = {},
-  chain = node,
-  endpoints = 2,
-  burial: Pick<EvmNetwork, 'burial_endpoints_min'> = { burial_endpoints_min: 2 },
-): EvmWallet {
+function wallet(change: Partial<EvmNetworkPolicy> = {}, chain = node, endpoints = 2): EvmWallet {
   const network = change.network ?? evmNetwork;
-  const config: EvmNetwork = {
-    network,
-    family: 'evm',
-    rpc_urls: [...chain.urls],
-    safe,
-    multi_send: multiSend,
-    forwarder_factory: factory,
-    forwarder_init_code_hash: '77'.repeat(32),
-    registry,
-    ...burial,
-    assets: [
-      { asset: `${network}/slip44:60`, contract: null, per_transaction_max: '1000000', per_day_max: '1000000000' },
-    ],
-    ...change,
-  };
+  const policy = stagePolicy(owners);
+  const [evm, bitcoin] = policy.networks as [EvmNetworkPolicy, BitcoinNetworkPolicy];
+  const assets = evm.assets.slice(0, 1).map((asset) => ({ ...asset, asset: `${network}/slip44:60` }));
+  policy.networks = [{ ...evm, assets, ...change }, bitcoin];
   const rpcs = chain.urls.slice(0, endpoints).map((url) => createRpc(url, 5_000));
-  const keys = new Map([['exchange', ed25519.getPublicKey(integratorSecret)]]);
-  return createEvmWallet(config, owner, rpcs, { journal, keys, clock: Date.now, expiryAheadMsMax: 86_400_000 });
+  return createEvmWallet(network, owner, rpcs, lone.deps(policy));
 }
 
 /** Another transaction takes the Safe's nonce, and the block of it becomes final. */
@@ -120,10 +103,9 @@ describe('an earlier transaction counts as dead', () => {
     expect(readFileSync(join(folder, 'journal.jsonl'), 'utf8')).toContain('"kind":"buried"');
   });
 
-  test('not on the word of one endpoint, nor of two where three are wanted, which is the default', async () => {
+  test('not on the word of one endpoint, nor of two where three are wanted', async () => {
     executeAnother();
     await expect(wallet({}, node, 1).sign(request(intents))).rejects.toMatchObject(refused);
-    await expect(wallet({}, node, 2, {}).sign(request(intents))).rejects.toMatchObject(refused);
     await expect(wallet({ burial_endpoints_min: 3 }).sign(request(intents))).rejects.toMatchObject(refused);
     expect(buried()).toBe(0);
   });
@@ -167,10 +149,22 @@ describe('an earlier transaction counts as dead', () => {
   });
 });
 
-test.each(['1.3.0', '1.4.1', '1.5.1', ''])('signs for no Safe of version %j', async (version) => {
-  node.version = version;
+test.each<[string, Partial<StubNode>]>([
+  ['another singleton', { singleton: registry }],
+  ['a guard', { guard: registry }],
+  ['a fallback handler', { handler: registry }],
+  ['a module', { modules: [registry] }],
+  ['a module guard', { moduleGuard: registry }],
+  ['a lower threshold', { threshold: 1n }],
+  ['another owner', { owners: [owner.address, alice, safe] }],
+  ['an owner more', { owners: [...owners, multiSend] }],
+])('signs for no Safe that has %s', async (_name, change) => {
+  const before = { ...node };
+  node.height += 1;
+  Object.assign(node, change);
   await expect(wallet().sign(request([withdrawal()]))).rejects.toMatchObject({ code: 'chain-mismatch' });
-  node.version = '1.5.0';
+  node.height += 1;
+  Object.assign(node, { ...before, height: node.height });
   await wallet().sign(request([withdrawal()]));
 });
 

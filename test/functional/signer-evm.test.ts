@@ -152,9 +152,11 @@ test('a paid withdrawal is refused at another nonce, by a restarted signer too',
 
 test('a withdrawal left out of the batch that used its nonce is signed again once that is final, not before', async () => {
   const intents = [withdrawal()];
-  const [dropped] = await Promise.all(signers.map(signEvm(evmRequest(intents, nextNonce()))));
+  const nonce = nextNonce();
+  const [dropped] = await Promise.all(signers.map(signEvm(evmRequest(intents, nonce))));
+  const [rival] = await Promise.all(signers.map(signEvm(evmRequest([withdrawal({ amount: '999' })], nonce))));
   stage.node.height += 1;
-  stage.node.executions.push({ height: stage.node.height, safeTxHash: 'ee'.repeat(32) });
+  stage.node.executions.push({ height: stage.node.height, safeTxHash: rival?.safe_tx_hash ?? '' });
   const again = evmRequest(intents, nextNonce());
   await refusedByAll(stage, signEvm(again), 'already-paid-by', new RegExp(dropped?.safe_tx_hash ?? ''));
   stage.node.height += 64;

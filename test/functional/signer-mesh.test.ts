@@ -65,7 +65,8 @@ test('a client writes nothing to a server whose certificate is not the pinned on
 test('neither does a signer to a peer', async () => {
   const peer = { signer: first.id, url: first.url, fingerprint: '00'.repeat(32) };
   const client = createPeerClient(stage.cluster.serverIdentity, peer, 5_000);
-  await expect(client.call('/v1/mesh/hello', {})).rejects.toMatchObject({ code: 'signers-unavailable' });
+  const session = { network: bitcoinNetwork, session: '00'.repeat(16) };
+  await expect(client.call('/v1/mesh/dkg/key', session)).rejects.toMatchObject({ code: 'signers-unavailable' });
   client.close();
 });
 

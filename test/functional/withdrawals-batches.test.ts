@@ -2,20 +2,19 @@ import { randomBytes } from 'node:crypto';
 import { bech32 } from '@scure/base';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadArtifact } from '@holdfast/contracts/artifact.ts';
-import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
-import { baseUnits, formatUnits } from '@holdfast/core/money/base-units.ts';
+import { formatUnits } from '@holdfast/core/money/base-units.ts';
 import { bitcoinNetworkId } from '@holdfast/devnet/configure.ts';
 import { devnetKeys } from '@holdfast/devnet/evm/accounts.ts';
 import { rpcCall } from '@holdfast/devnet/evm/json-rpc.ts';
 import { reorg } from '@holdfast/devnet/evm/payments.ts';
 import { type AssetName, type Customer, outsideAddress } from '@holdfast/devnet/story/actors.ts';
 import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
-import { mustPost } from '@holdfast/server/store/ledger/post-batch.ts';
 import { callMined, calls, deploy, openAlarms } from '../support/chain-steps.ts';
 import {
   allIn,
   type Books,
   fund,
+  lend,
   mineUntilAll,
   openBooks,
   received,
@@ -72,26 +71,6 @@ async function balanced(): Promise<void> {
   await system.mustBalance();
 }
 
-/** The house gives a customer coins that its hot wallet does not hold. */
-async function lend(customer: Customer, asset: AssetName, amount: bigint): Promise<void> {
-  const idem = `lent/${randomBytes(8).toString('hex')}`;
-  await books.db.transaction((sql) =>
-    mustPost(
-      sql,
-      [
-        {
-          idem,
-          cause: idem,
-          debit: accountCodes.capital(asset),
-          credit: accountCodes.customer(customer.id, asset),
-          amount: baseUnits(amount),
-        },
-      ],
-      Date.now(),
-    ),
-  );
-}
-
 describe('a batch on Bitcoin', () => {
   it('pays 30 withdrawals of several customers to every kind of address in one transaction, and its change is spent next', async () => {
     await fund(system, customers[0]!, { BTC: '6' });
@@ -138,7 +117,7 @@ describe('a batch on Bitcoin', () => {
     await fund(system, other, { BTC: '0.2' });
     const customer = await system.newCustomer('short');
     const hot = await books.balance(`hot:${bitcoinNetworkId}:BTC`);
-    await lend(customer, 'BTC', hot + units('BTC', '1'));
+    await lend(system, books, customer, 'BTC', hot + units('BTC', '1'));
     const to = await outsideAddress(system, 'BTC');
     const amount = hot + units('BTC', '0.5');
     const [large] = await ask([{ customer, asset: 'BTC', coins: formatUnits(amount, 8), to }]);
@@ -257,7 +236,7 @@ describe('a batch on an EVM chain', () => {
     const customer = await system.newCustomer('vault-short');
     await fund(system, customer, { ETH: '2' });
     const vault = await received(system, 'USDT', system.evm.safe);
-    await lend(customer, 'USDT', vault + units('USDT', '500'));
+    await lend(system, books, customer, 'USDT', vault + units('USDT', '500'));
     const to = await outsideAddress(system, 'USDT');
     const [large] = await ask([{ customer, asset: 'USDT', coins: formatUnits(vault + units('USDT', '100'), 6), to }]);
     const [ether] = await ask([{ customer, asset: 'ETH', coins: '1', to: await outsideAddress(system, 'ETH') }]);

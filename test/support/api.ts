@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { type Client, createClient } from '@holdfast/client/create-client.ts';
 import { ed25519PrivateKey } from '@holdfast/client/keys.ts';
 import { signRequest } from '@holdfast/client/sign-request.ts';
-import { scopes } from '@holdfast/core/contract/routes.ts';
+import { scopes } from '@holdfast/core/contract/route.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import type { ApiKey } from '@holdfast/server/http/authenticate.ts';
 import { buildHttp, type HttpOptions } from '@holdfast/server/http/build-http.ts';
@@ -87,6 +87,15 @@ export async function testApi(options: TestApiOptions): Promise<TestApi> {
     listNetworks: notHere,
     issueDepositAddress: notHere,
     createWithdrawal: notHere,
+    approveWithdrawal: notHere,
+    createCustomerRecord: notHere,
+    createSettlement: notHere,
+    createAdjustment: notHere,
+    listHalts: notHere,
+    halt: notHere,
+    resume: notHere,
+    listPolicies: notHere,
+    proposePolicy: notHere,
     listSigners: notHere,
     reconcile: notHere,
     ...options.operations,

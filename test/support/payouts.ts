@@ -1,15 +1,23 @@
 import { randomBytes } from 'node:crypto';
 import type { WithdrawalResource, WithdrawalState } from '@holdfast/core/contract/resources.ts';
-import type { CreateWithdrawalBody } from '@holdfast/core/contract/routes.ts';
+import type { CreateWithdrawalBody } from '@holdfast/core/contract/bodies.ts';
 import { parseId } from '@holdfast/core/contract/ids.ts';
-import { parseUnits } from '@holdfast/core/money/base-units.ts';
+import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
+import { baseUnits, parseUnits } from '@holdfast/core/money/base-units.ts';
 import type { WithdrawalIntent } from '@holdfast/core/signing/intent.ts';
-import { caip19 } from '@holdfast/devnet/configure.ts';
 import { toHex } from '@holdfast/devnet/evm/abi.ts';
 import { rpcCall } from '@holdfast/devnet/evm/json-rpc.ts';
-import { type AssetName, type Customer, decimalsOf, networkOf, payDeposit } from '@holdfast/devnet/story/actors.ts';
+import {
+  type AssetName,
+  type Customer,
+  decimalsOf,
+  networkOf,
+  payDeposit,
+  withdrawalIntent,
+} from '@holdfast/devnet/story/actors.ts';
 import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
 import { type Database, openDatabase } from '@holdfast/server/store/database.ts';
+import { mustPost } from '@holdfast/server/store/ledger/post-batch.ts';
 import { createContract } from 'micro-eth-signer/abi.js';
 import type { System } from './system.ts';
 
@@ -33,20 +41,7 @@ export function withdrawalBody(
   destination: string,
   changes: Partial<WithdrawalIntent> = {},
 ): CreateWithdrawalBody {
-  const intent: WithdrawalIntent = {
-    version: 1,
-    kind: 'withdrawal',
-    network: networkOf(asset),
-    asset: caip19(asset, system.evm),
-    amount: units(asset, coins).toString(),
-    destination,
-    memo: null,
-    customer: customer.id,
-    fee_max: units(asset, '2').toString(),
-    expires_at: new Date(Date.now() + 3_600_000).toISOString(),
-    nonce: randomBytes(12).toString('hex'),
-    ...changes,
-  };
+  const intent = { ...withdrawalIntent(system, customer, asset, coins, destination), ...changes };
   return { client_reference: `wd-${randomBytes(8).toString('hex')}`, ...system.authorize(intent) };
 }
 
@@ -128,6 +123,26 @@ export async function received(system: System, asset: AssetName, address: string
   const contract = asset === 'USDC' ? system.evm.usdc : system.evm.usdt;
   const data = toHex(token.balanceOf.encodeInput(address));
   return BigInt(await rpcCall<string>(url, 'eth_call', [{ to: contract, data }, 'latest']));
+}
+
+/** The house gives a customer coins that its hot wallet does not hold; an approver tells the signers of it. */
+export async function lend(
+  system: System,
+  books: Books,
+  customer: Customer,
+  asset: AssetName,
+  amount: bigint,
+): Promise<void> {
+  const idem = `lent/${customer.id}/${amount}/${Date.now()}`;
+  const posting = {
+    idem,
+    cause: idem,
+    debit: accountCodes.capital(asset),
+    credit: accountCodes.customer(customer.id, asset),
+    amount: baseUnits(amount),
+  };
+  await books.db.transaction((sql) => mustPost(sql, [posting], Date.now()));
+  await system.client.createAdjustment(system.adjustment(customer.id, asset, amount, 'lent by the house'));
 }
 
 /** The system's own tables, read beside the server. */

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,11 +10,13 @@ import { deriveWalletAddress, type WalletAddress } from '@holdfast/core/chains/b
 import { bitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
 import { buildWithdrawalBatch } from '@holdfast/core/chains/evm/build.ts';
 import type { KeyPath } from '@holdfast/core/keys/derive-child.ts';
+import type { BitcoinNetworkPolicy, EvmNetworkPolicy, Policy } from '@holdfast/core/policy/policy.ts';
+import { samplePolicy } from '@holdfast/core/policy/sample-policy.test-support.ts';
 import { parseBaseUnits } from '@holdfast/core/money/base-units.ts';
 import { intentDigest, type AuthorizedIntent, type WithdrawalIntent } from '@holdfast/core/signing/intent.ts';
 import type { SignBitcoinRequest, SignEvmRequest, SignerStatus } from '@holdfast/core/signing/messages.ts';
 import { startSigners, waitForKeys, type SignerCluster } from './signers.ts';
-import { startStubNode, type StubNode } from './stub-nodes.ts';
+import { startStubNode, stubSafe, stubSingleton, type StubNode } from './stub-nodes.ts';
 
 export const evmNetwork = 'eip155:31337';
 export const bitcoinNetwork = 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328';
@@ -22,7 +24,7 @@ export const ethAsset = `${evmNetwork}/slip44:60`;
 export const usdc = '0x00000000000000000000000000000000000C0DE1';
 export const usdcAsset = `${evmNetwork}/erc20:${usdc}`;
 export const btcAsset = `${bitcoinNetwork}/slip44:0`;
-export const safe = '0x00000000000000000000000000000000000000A5';
+export const safe = stubSafe;
 export const multiSend = '0x00000000000000000000000000000000000000B5';
 export const factory = '0x00000000000000000000000000000000000000C5';
 export const registry = '0x00000000000000000000000000000000000000d5';
@@ -62,53 +64,22 @@ export interface StageLimits {
   readonly perDay: string;
 }
 
-export async function startStage(
-  limits: { readonly bitcoin?: StageLimits; readonly eth?: StageLimits } = {},
-): Promise<SignerStage> {
+export interface StageOptions {
+  readonly bitcoin?: StageLimits;
+  readonly eth?: StageLimits;
+  /** Changes version 1 of the policy before it is signed. */
+  readonly policy?: (policy: Policy) => void;
+}
+
+export async function startStage(options: StageOptions = {}): Promise<SignerStage> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-signers-'));
   const node = await startStubNode();
-  const bitcoinLimits = limits.bitcoin ?? { perPayment: '1000000000', perDay: '100000000000' };
-  const ethLimits = limits.eth ?? { perPayment: '1000000', perDay: '1000000000' };
   const cluster = await startSigners({
     folder,
-    integratorKeys: [{ key_id: 'exchange', public_key: bytesToHex(ed25519.getPublicKey(integratorSecret)) }],
-    networks: (cards) => {
+    networks: () => [evmNetwork, bitcoinNetwork].map((network) => ({ network, rpc_urls: [...node.urls] })),
+    policy: (cards) => {
       node.owners = cards.map((card) => card.owner_address);
-      return [
-        {
-          network: evmNetwork,
-          family: 'evm',
-          rpc_urls: [...node.urls],
-          burial_endpoints_min: 2,
-          safe,
-          multi_send: multiSend,
-          forwarder_factory: factory,
-          forwarder_init_code_hash: '77'.repeat(32),
-          registry,
-          assets: [
-            {
-              asset: ethAsset,
-              contract: null,
-              per_transaction_max: ethLimits.perPayment,
-              per_day_max: ethLimits.perDay,
-            },
-            { asset: usdcAsset, contract: usdc, per_transaction_max: '1000000', per_day_max: '1000000000' },
-          ],
-        },
-        {
-          network: bitcoinNetwork,
-          family: 'bitcoin',
-          rpc_urls: [...node.urls],
-          burial_endpoints_min: 2,
-          cold_keys: [...coldKeys],
-          asset: btcAsset,
-          per_transaction_max: bitcoinLimits.perPayment,
-          per_day_max: bitcoinLimits.perDay,
-          fee_rate_max_sat_vb: 100,
-          fee_max_sats: '50000',
-          min_confirmations: 1,
-        },
-      ];
+      return stagePolicy(node.owners, options);
     },
   });
   const stop = async (): Promise<void> => {
@@ -125,15 +96,83 @@ export async function startStage(
     const derive = (path: KeyPath): WalletAddress =>
       deriveWalletAddress({ ...group, coldKeys: coldKeys.map((key) => hexToBytes(key)) }, path, params);
     const addCoin = (path: KeyPath, amountSats: bigint): StageCoin => {
-      const coin = { txid: randomBytes(32).toString('hex'), vout: 1, amountSats, path };
-      node.coins.set(`${coin.txid}:1`, { amountSats, script: derive(path).script, confirmations: 6 });
-      return coin;
+      const { txid, vout } = node.addCoin({ amountSats, script: derive(path).script });
+      return { txid, vout, amountSats, path };
     };
     return { cluster, node, folder, wallet, derive, addCoin, stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/**
+ * Version 1 on the stage: the integrator's word is enough for everything within the limits, and no lying node is provided
+ * for. The sample policy's people are in it (core/src/policy/sample-policy.test-support.ts).
+ */
+export function stagePolicy(owners: readonly string[], options: StageOptions = {}): Policy {
+  const bitcoin = options.bitcoin ?? { perPayment: '1000000000', perDay: '100000000000' };
+  const eth = options.eth ?? { perPayment: '1000000', perDay: '1000000000' };
+  const usd = { perPayment: '1000000', perDay: '1000000000' };
+  return samplePolicy((policy) => {
+    policy.integrator_keys = [
+      {
+        key_id: 'exchange',
+        public_key: bytesToHex(ed25519.getPublicKey(integratorSecret)),
+        may: ['withdraw', 'enrol', 'add-destination'],
+      },
+    ];
+    policy.intent_s_max = 31 * 86_400;
+    policy.destinations.delay_s = 0;
+    policy.credentials.delay_s = 0;
+    policy.positions.approvals = 0;
+    policy.builds = { permitted: ['0.1.0'], soak_s: 0 };
+    const [sampleEvm, sampleBitcoin] = policy.networks as [EvmNetworkPolicy, BitcoinNetworkPolicy];
+    policy.networks = [
+      {
+        ...sampleEvm,
+        ...stageNodes,
+        network: evmNetwork,
+        finality_blocks: 64,
+        safe,
+        safe_singleton: stubSingleton,
+        safe_owners: [...owners],
+        multi_send: multiSend,
+        forwarder_factory: factory,
+        forwarder_init_code_hash: '77'.repeat(32),
+        registry,
+        assets: [
+          { asset: ethAsset, code: 'ETH', contract: null, ...stageLimits(eth) },
+          { asset: usdcAsset, code: 'USDC', contract: usdc, ...stageLimits(usd) },
+        ],
+        allowed_calls: [],
+      },
+      {
+        ...sampleBitcoin,
+        ...stageNodes,
+        network: bitcoinNetwork,
+        finality_blocks: 6,
+        cold_keys: [...coldKeys],
+        asset: btcAsset,
+        ...stageLimits(bitcoin),
+        // The stub has no estimate.
+        fee_rate_fallback_sat_vb: 100,
+        fee_rate_max_sat_vb: 100,
+        fee_max_sats: '50000',
+        fee_per_day_max_sats: '1000000',
+        min_confirmations: 1,
+      },
+    ];
+    options.policy?.(policy);
+  });
+}
+
+/** Two endpoints lead to one stub. */
+const stageNodes = { node_faults: 0, burial_endpoints_min: 2 } as const;
+
+function stageLimits({ perPayment, perDay }: StageLimits) {
+  const limits = { per_transaction_max: perPayment, per_hour_max: perDay, per_day_max: perDay };
+  return { limits, integrator_limits: { ...limits }, degraded_per_day_max: perDay, approval_tiers: [] };
 }
 
 /** A withdrawal that the integrator has signed. */
@@ -159,6 +198,7 @@ export function withdrawal(
   return {
     intent,
     authorization: { key_id: keyId, signature: bytesToHex(ed25519.sign(intentDigest(intent), secret)) },
+    approvals: [],
   };
 }
 

@@ -1,18 +1,19 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { X509Certificate } from 'node:crypto';
 import { createSignerClient } from '@holdfast/server/signers/client.ts';
 import type { SignerClient } from '@holdfast/server/signers/panel.ts';
+import type { Policy, SignedPolicy } from '@holdfast/core/policy/policy.ts';
+import { signSamplePolicy } from '@holdfast/core/policy/sample-policy.test-support.ts';
+import { holdCeremony } from '@holdfast/devnet/ceremony.ts';
+import { freePort } from '@holdfast/devnet/free-port.ts';
 import type { SignerConfig } from '@holdfast/signer/config.ts';
 import type { SignerCard } from '@holdfast/signer/init.ts';
 import { createIdentity, fingerprintOf, type Identity } from '@holdfast/transport/certificate.ts';
-
-export type SignerNetworks = SignerConfig['networks'];
 
 /** One signer process that can be stopped, killed and started again on the same data folder and port. */
 export interface SignerProcess {
@@ -33,6 +34,8 @@ export interface SignerCluster {
   readonly signers: readonly SignerProcess[];
   /** Certificate that the signers take for the server's. */
   readonly serverIdentity: Identity;
+  /** Version 1, in force. */
+  readonly policy: SignedPolicy;
   stop(): Promise<void>;
 }
 
@@ -42,13 +45,15 @@ const fastKdf = ['--kdf-memory-kib', '64', '--kdf-passes', '1'];
 const startTimeoutMs = 30_000;
 
 /**
- * Makes and starts `count` signers (three by default), pinned to each other and to one server identity.
- * @param networks the networks section of each signer's config, given the cards (owner addresses) of all.
+ * Makes and starts `count` signers (three by default), pinned to each other and to one server identity, with a policy that
+ * the sample administrators have signed.
+ * @param policy version 1, given the cards (owner addresses) of all.
+ * @param networks the nodes of each signer.
  */
 export async function startSigners(input: {
   readonly folder: string;
-  readonly integratorKeys: SignerConfig['integrator_keys'];
-  readonly networks: (cards: readonly SignerCard[], signer: string) => SignerNetworks | Promise<SignerNetworks>;
+  readonly policy: (cards: readonly SignerCard[]) => Policy;
+  readonly networks: (signer: string) => SignerConfig['networks'];
   readonly count?: number;
   /** Argon2id at full strength instead of a quick one. */
   readonly fullStrengthKdf?: boolean;
@@ -58,40 +63,53 @@ export async function startSigners(input: {
   const passphraseFile = join(input.folder, 'passphrase');
   writeFileSync(passphraseFile, 'correct horse battery staple\n', { mode: 0o600 });
   const serverIdentity = await createIdentity('server', Date.now());
-  const ports = await freePorts(ids.length);
+  const serverFingerprint = fingerprintOf(new X509Certificate(serverIdentity.certificate));
+  const ports = await Promise.all(ids.map(() => freePort()));
   const env = { ...process.env, HOLDFAST_PASSPHRASE_FILE: passphraseFile };
   const strength = input.fullStrengthKdf ? [] : fastKdf;
   const cards = await Promise.all(ids.map((id) => initSigner(join(input.folder, id), id, strength, env)));
-  const url = (at: number): string => `https://127.0.0.1:${ports[at]}`;
-  const signers: SignerProcess[] = [];
-  for (const [at, id] of ids.entries()) {
-    const config: SignerConfig = {
-      signer: id,
-      identifier: at + 1,
-      listen: { host: '127.0.0.1', port: ports[at] ?? 0 },
-      server: { fingerprint: fingerprintOf(new X509Certificate(serverIdentity.certificate)) },
-      peers: cards.flatMap(({ signer, fingerprint, certificate }, other) =>
-        other === at ? [] : [{ signer, identifier: other + 1, url: url(other), fingerprint, certificate }],
-      ),
-      integrator_keys: input.integratorKeys,
-      networks: await input.networks(cards, id),
-    };
+  const policy = signSamplePolicy(input.policy(cards));
+  const signers = ids.map((id, at) => {
     const dataDir = join(input.folder, id);
+    const config = configOf(cards, ports, at, { serverFingerprint, networks: input.networks(id) });
     writeFileSync(join(dataDir, 'config.json'), JSON.stringify(config, null, 2));
+    const url = `https://127.0.0.1:${ports[at]}`;
     const card = cards[at] as SignerCard;
-    signers.push(signerProcess({ id, identifier: at + 1, dataDir, url: url(at), card, identity: serverIdentity, env }));
-  }
+    return signerProcess({ id, identifier: at + 1, dataDir, url, card, identity: serverIdentity, env });
+  });
   const stop = async (): Promise<void> => {
     await Promise.all(signers.map((signer) => signer.stop('SIGKILL')));
     for (const signer of signers) signer.client.close();
   };
   try {
+    await holdCeremony(
+      signers.map(({ id, dataDir }) => ({ id, dataDir, passphraseFile })),
+      policy,
+    );
     await Promise.all(signers.map((signer) => signer.start()));
   } catch (error) {
     await stop();
     throw error;
   }
-  return { signers, serverIdentity, stop };
+  return { signers, serverIdentity, policy, stop };
+}
+
+function configOf(
+  cards: readonly SignerCard[],
+  ports: readonly number[],
+  at: number,
+  own: { readonly serverFingerprint: string; readonly networks: SignerConfig['networks'] },
+): SignerConfig {
+  return {
+    signer: (cards[at] as SignerCard).signer,
+    identifier: at + 1,
+    listen: { host: '127.0.0.1', port: ports[at] ?? 0 },
+    server: { fingerprint: own.serverFingerprint },
+    peers: cards.flatMap((card, other) =>
+      other === at ? [] : [{ ...card, identifier: other + 1, url: `https://127.0.0.1:${ports[other]}` }],
+    ),
+    networks: own.networks,
+  };
 }
 
 /** Waits until every signer reports the key of a network. */
@@ -188,12 +206,4 @@ function signerProcess(input: {
     key: identity.privateKey,
   });
   return { id, dataDir, url, card, client, log, pid: () => child?.pid, start, stop };
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

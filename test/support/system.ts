@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BalanceResource } from '@holdfast/core/contract/resources.ts';
 import { formatUnits } from '@holdfast/core/money/base-units.ts';
+import type { Policy } from '@holdfast/core/policy/policy.ts';
 import { bitcoinNetworkId, evmNetworkId } from '@holdfast/devnet/configure.ts';
 import { type Devnet, type DevnetOptions, startDevnet } from '@holdfast/devnet/devnet.ts';
 import { rpcCall } from '@holdfast/devnet/evm/json-rpc.ts';
@@ -38,6 +39,7 @@ export async function startSystem(options: Partial<DevnetOptions> = {}): Promise
     pollMs: 50,
     batchWaitMs: 100,
     weakKdf: true,
+    policy: relaxPolicy,
     ...options,
   });
   if (!devnet.chains.bitcoin) {
@@ -110,6 +112,25 @@ export async function startSystem(options: Partial<DevnetOptions> = {}): Promise
       rmSync(root, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * What most tests want of version 1: nobody waits for a delay, the integrator's word is worth as much as a passkey, and a
+ * signer may be away. What a test gives as `policy` replaces it.
+ */
+export function relaxPolicy(policy: Policy): void {
+  policy.destinations.delay_s = 0;
+  policy.credentials.delay_s = 0;
+  // A first passkey waits as long as a loosening.
+  policy.delays = { tighten_s: 0, loosen_s: 0 };
+  for (const network of policy.networks) {
+    for (const asset of network.family === 'evm' ? network.assets : [network]) {
+      asset.limits.per_hour_max = asset.limits.per_day_max;
+      asset.integrator_limits = { ...asset.limits };
+      asset.degraded_per_day_max = asset.limits.per_day_max;
+      asset.approval_tiers = [];
+    }
+  }
 }
 
 async function balanceOf(devnet: Devnet, customer: Customer, asset: AssetName): Promise<BalanceResource> {

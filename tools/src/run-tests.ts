@@ -1,7 +1,7 @@
 /**
  * Runs the tiers that the arguments name and closes with `tests: N passed, N failed`; each static check counts as one
  * test. Exits with 1 when anything failed or nothing ran.
- * Usage: node tools/src/run-tests.ts <tier>...   (static, unit, vectors, functional, check, all)
+ * Usage: node tools/src/run-tests.ts <tier>...   (static, unit, vectors, functional, drills, check, all)
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -25,9 +25,10 @@ const tiers: Readonly<Record<string, readonly (() => Counts)[]>> = {
   unit: [() => runVitest('core', 'unit')],
   vectors: [() => runVitest('vectors')],
   functional: [() => runCheck(...bitcoind), () => runVitest('functional')],
+  drills: [() => runCheck(...bitcoind), () => runVitest('drills')],
 };
 const check = [...tiers['static']!, () => runVitest('core', 'unit', 'vectors')];
-const aliases: typeof tiers = { check, all: [...check, ...tiers['functional']!] };
+const aliases: typeof tiers = { check, all: [...check, ...tiers['functional']!, () => runVitest('drills')] };
 
 const env = { ...process.env, PATH: `${join(repoRoot, 'node_modules/.bin')}${delimiter}${process.env['PATH'] ?? ''}` };
 

@@ -109,7 +109,9 @@ export const errorCodes = {
   'key-generation-failed': later(
     'The signers try again by themselves with new secrets. If it stays, read their logs: one of them misbehaves.',
   ),
-  'clock-behind': later('The signer’s clock is behind its journal. Repair the clock.'),
+  'clock-behind': later(
+    'The signer’s clock does not go with its journal, the other signers or the chain. Repair the clock, or the node that is stuck.',
+  ),
   'journal-broken': {
     status: 500,
     exit: 1,
@@ -121,6 +123,51 @@ export const errorCodes = {
     exit: 3,
     retryable: false,
     fix: 'Check the file that HOLDFAST_PASSPHRASE_FILE names.',
+  },
+  // Policy, evidence, halts.
+  'policy-invalid': bad('Run holdfast policy lint on the file.'),
+  'policy-rollback': refused('A version counts once and never goes back: propose one above the version in force.'),
+  'policy-missing': later('This signer has no policy in force: bring its policies folder back and run it again.'),
+  'policy-differs': later('The signers hold different versions of the policy; hand the newest to all of them.'),
+  'build-not-permitted': later('Run a build that the policy lists and whose soak time has passed.'),
+  'ceremony-differs': refused(
+    'Compare the ceremony transcript of all signers again; one of them was told something else.',
+  ),
+  'approval-missing': refused('Collect the approvals that the policy asks for over this intent’s digest.'),
+  'approval-invalid': refused(
+    'Approve the digest with a listed credential, at the pinned origin, with user verification.',
+  ),
+  'destination-not-approved': refused('Add the destination to the customer’s address book first, signed.'),
+  'destination-immature': refused('Wait until the policy’s delay for new destinations has passed.'),
+  'credential-unknown': refused('Enrol the credential first and wait for the policy’s delay.'),
+  'credential-conflict': refused('A credential belongs to one customer, with one key, once.'),
+  'position-exceeded': refused(
+    'The signers have not proven that the customer has so much: hand them the deposits and settlements, or collect approvals.',
+  ),
+  'deposit-unproven': later('The signer’s own nodes do not show the deposit deep enough yet.'),
+  'settlement-invalid': refused(
+    'Settlements are zero-sum per asset, in sequence, and signed by an engine key of the policy.',
+  ),
+  halted: later('Signing is halted. See holdfast halts; a quorum of approvers resumes.'),
+  'halt-invalid': refused('Halt with a listed operator’s passkey, a listed key or an unused token.'),
+  'resume-invalid': refused('Resume with enough approvals over a statement that names the halts, before it expires.'),
+  'reservation-refused': refused('Another signer has bound one of these withdrawals to another transaction.'),
+  'degraded-limit': later('With a signer away only the degraded limit may leave. Start the signer.'),
+  'journal-behind': {
+    status: 500,
+    exit: 1,
+    retryable: false,
+    fix: 'Peers have countersigned records that this journal lacks: restore the newest journal.jsonl.',
+  },
+  'evacuation-refused': refused('An evacuation pays sealed cold addresses of the policy and nothing else.'),
+  'attestation-invalid': refused('Do not show this address: too few pinned signers vouch for it.'),
+  'node-proof-invalid': later('A node’s answer does not follow from its block header. Find the node that lies.'),
+  'nodes-too-few': later('Configure at least node_faults + 1 endpoints of this signer’s own.'),
+  'audit-invalid': {
+    status: 422,
+    exit: 3,
+    retryable: false,
+    fix: 'Keep the files as they are; somebody changed or cut one.',
   },
   // Operation.
   'signers-unavailable': later('Start the signers; what is queued goes on by itself.'),

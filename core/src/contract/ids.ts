@@ -12,6 +12,7 @@ export const idPrefixes = {
   webhookEndpoint: 'whk',
   delivery: 'dlv',
   alarm: 'alm',
+  customerRecord: 'rec',
 } as const;
 
 export type IdPrefix = (typeof idPrefixes)[keyof typeof idPrefixes];
@@ -45,6 +46,7 @@ const prefixOfResource: Readonly<Record<string, IdPrefix>> = {
   transaction: 'tx',
   webhook_endpoint: 'whk',
   alarm: 'alm',
+  customer_record: 'rec',
 };
 
 /** The public id of a resource named by its kind, as events name it. @throws InvariantError for an unknown kind. */

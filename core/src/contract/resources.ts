@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { HaltStatement } from '../signing/halt.ts';
 
 /** The API's resources, shared by server, client and CLI. Amounts are base-unit strings, times RFC 3339 UTC. */
 const Amount = Type.String({ description: 'Base units as a decimal string', examples: ['12500000'] });
@@ -62,6 +63,11 @@ export const DepositAddressResource = Type.Object({
   address: Type.String(),
   index: Type.Integer(),
   state: Type.Union([Type.Literal('active'), Type.Literal('superseded'), Type.Literal('retired')]),
+  /** The signers vouch for the address; verify it against pinned keys before showing it (client/verify-deposit-address.ts). */
+  attestation: Type.Object({
+    epoch: Type.Integer(),
+    statements: Type.Array(Type.Object({ signer: Type.String(), signature: Type.String() })),
+  }),
   created_at: Time,
 });
 export type DepositAddressResource = Static<typeof DepositAddressResource>;
@@ -92,6 +98,7 @@ export const DepositResource = Type.Object({
 export type DepositResource = Static<typeof DepositResource>;
 
 export const WithdrawalState = Type.Union([
+  Type.Literal('awaiting_approval'),
   Type.Literal('queued'),
   Type.Literal('signing'),
   Type.Literal('broadcast'),
@@ -115,6 +122,9 @@ export const WithdrawalResource = Type.Object({
   memo: Nullable(Type.String()),
   digest: Type.String(),
   state: WithdrawalState,
+  /** `customer`: the customer's own passkey; `integrator`: an integrator's key, with tighter limits. */
+  authorized_by: Type.Union([Type.Literal('customer'), Type.Literal('integrator')]),
+  approvals: Type.Object({ needed: Type.Integer(), given: Type.Integer() }),
   reason: Nullable(Type.String()),
   txid: Nullable(Type.String()),
   expires_at: Time,
@@ -122,6 +132,55 @@ export const WithdrawalResource = Type.Object({
   updated_at: Time,
 });
 export type WithdrawalResource = Static<typeof WithdrawalResource>;
+
+/** What one signer has made of something; `pending` while it has not answered. */
+const SignerVerdict = Type.Object({
+  signer: Type.String(),
+  state: Type.Union([Type.Literal('pending'), Type.Literal('accepted'), Type.Literal('refused')]),
+  code: Nullable(Type.String()),
+  message: Nullable(Type.String()),
+  /** When a credential or a destination counts there; null for what counts at once. */
+  effective_at: Nullable(Time),
+});
+
+export const CustomerRecordResource = Type.Object({
+  object: Type.Literal('customer_record'),
+  id: Type.String(),
+  kind: Type.Union([
+    Type.Literal('credential'),
+    Type.Literal('destination'),
+    Type.Literal('settlement'),
+    Type.Literal('adjustment'),
+  ]),
+  /** Null for a settlement. */
+  customer: Nullable(Type.String()),
+  digest: Type.String(),
+  /** The signed record itself. */
+  record: Type.Unknown(),
+  signers: Type.Array(SignerVerdict),
+  created_at: Time,
+});
+export type CustomerRecordResource = Static<typeof CustomerRecordResource>;
+
+export const HaltResource = Type.Object({
+  object: Type.Literal('halt'),
+  digest: Type.String(),
+  statement: HaltStatement,
+  by: Type.String(),
+  /** Signers that hold it, with their own time. */
+  signers: Type.Array(Type.Object({ signer: Type.String(), halted_at: Time })),
+});
+export type HaltResource = Static<typeof HaltResource>;
+
+export const PolicyResource = Type.Object({
+  object: Type.Literal('policy'),
+  signer: Type.String(),
+  version: Nullable(Type.Integer()),
+  digest: Nullable(Type.String()),
+  pending: Nullable(Type.Object({ version: Type.Integer(), digest: Type.String(), effective_at: Time })),
+  problem: Nullable(Type.String()),
+});
+export type PolicyResource = Static<typeof PolicyResource>;
 
 export const EventResource = Type.Object({
   object: Type.Literal('event'),

@@ -1,6 +1,17 @@
-import Type, { type Static, type TObject, type TSchema } from 'typebox';
-import { IntentAuthorization, WithdrawalIntent } from '../signing/intent.ts';
-import { ListOf, pageQuery } from './page.ts';
+import Type, { type Static, type TSchema } from 'typebox';
+import {
+  AddApprovalBody,
+  Asset,
+  ClientReference,
+  CreateCustomerBody,
+  CreatedWebhookEndpoint,
+  CreateDepositAddressBody,
+  CreateWebhookEndpointBody,
+  CreateWithdrawalBody,
+  Customer,
+  Network,
+} from './bodies.ts';
+import { ListOf } from './page.ts';
 import {
   AlarmResource,
   AssetResource,
@@ -18,87 +29,23 @@ import {
   WithdrawalResource,
   WithdrawalState,
 } from './resources.ts';
+import { Id, query, type Route } from './route.ts';
+import { signerRoutes } from './signer-routes.ts';
+
+export const ListEventsQuery = query({
+  after: Type.Optional(
+    Type.String({ pattern: '^(0|[1-9][0-9]{0,15})$', description: 'Events with a seq above this one' }),
+  ),
+});
+export const StreamEventsQuery = Type.Object(
+  { after: ListEventsQuery.properties.after },
+  { additionalProperties: false },
+);
 
 /**
  * Every route under /v1, one table: the server registers from it, the client calls from it, openapi.json is generated
  * from it. GET needs scope `read`; what changes something names its own.
  */
-export type Scope = 'read' | 'customers' | 'addresses' | 'withdrawals' | 'webhooks';
-export const scopes: readonly Scope[] = ['read', 'customers', 'addresses', 'withdrawals', 'webhooks'];
-
-const strict = { additionalProperties: false } as const;
-/** Chosen by the caller, unique for ever within the kind of resource; printable ASCII without spaces. */
-const ClientReference = Type.String({
-  pattern: '^[!-~]{1,128}$',
-  description: 'Your own permanent name for the resource: the same reference with the same content returns it again',
-});
-const Customer = Type.String({ maxLength: 80, description: 'Customer id, `cus_...`' });
-const Network = Type.String({ maxLength: 64, description: 'CAIP-2' });
-const Asset = Type.String({ maxLength: 16, description: 'Asset code' });
-const EventType = Type.String({
-  pattern: '^(\\*|[a-z_]+(\\.[a-z_]+)*(\\.\\*)?)$',
-  maxLength: 64,
-  description: '`*`, `deposit.*` or `deposit.credited`',
-});
-
-export const CreateCustomerBody = Type.Object({ client_reference: ClientReference }, strict);
-export type CreateCustomerBody = Static<typeof CreateCustomerBody>;
-
-export const CreateDepositAddressBody = Type.Object(
-  { customer: Customer, network: Network, client_reference: Type.Optional(ClientReference) },
-  strict,
-);
-export type CreateDepositAddressBody = Static<typeof CreateDepositAddressBody>;
-
-export const CreateWithdrawalBody = Type.Object(
-  { client_reference: ClientReference, intent: WithdrawalIntent, authorization: IntentAuthorization },
-  strict,
-);
-export type CreateWithdrawalBody = Static<typeof CreateWithdrawalBody>;
-
-export const CreateWebhookEndpointBody = Type.Object(
-  {
-    client_reference: ClientReference,
-    url: Type.String({ maxLength: 2048, description: 'http or https, no credentials' }),
-    event_types: Type.Optional(Type.Array(EventType, { minItems: 1, maxItems: 64 })),
-  },
-  strict,
-);
-export type CreateWebhookEndpointBody = Static<typeof CreateWebhookEndpointBody>;
-
-export const CreatedWebhookEndpoint = Type.Object(
-  {
-    ...WebhookEndpointResource.properties,
-    hmac_secret: Type.String({ description: '`whsec_` and base64: verifies the v1 signatures' }),
-    public_key: Type.String({ description: '`whpk_` and base64, Ed25519: verifies the v1a signatures' }),
-  },
-  { title: 'CreatedWebhookEndpoint' },
-);
-export type CreatedWebhookEndpoint = Static<typeof CreatedWebhookEndpoint>;
-
-const Id = Type.Object({ id: Type.String({ maxLength: 80 }) }, strict);
-const query = <P extends Record<string, TSchema>>(filters: P) => Type.Object({ ...pageQuery, ...filters }, strict);
-const optional = Type.Optional;
-
-export const ListEventsQuery = query({
-  after: optional(Type.String({ pattern: '^(0|[1-9][0-9]{0,15})$', description: 'Events with a seq above this one' })),
-});
-export const StreamEventsQuery = Type.Object({ after: ListEventsQuery.properties.after }, strict);
-
-export interface Route {
-  readonly method: 'GET' | 'POST' | 'DELETE';
-  /** With `{name}` for each member of `params`. */
-  readonly path: string;
-  readonly scope: Scope;
-  readonly summary: string;
-  readonly params?: TObject;
-  readonly query?: TObject;
-  readonly body?: TObject;
-  readonly status: 200 | 201 | 202 | 204;
-  /** Absent for 204. */
-  readonly response?: TSchema;
-}
-
 export const routes = {
   listAssets: {
     method: 'GET',
@@ -131,7 +78,7 @@ export const routes = {
     path: '/v1/customers',
     scope: 'read',
     summary: 'Customers, newest first',
-    query: query({ client_reference: optional(ClientReference) }),
+    query: query({ client_reference: Type.Optional(ClientReference) }),
     status: 200,
     response: ListOf(CustomerResource),
   },
@@ -169,9 +116,9 @@ export const routes = {
     scope: 'read',
     summary: 'Deposit addresses, newest first',
     query: query({
-      customer: optional(Customer),
-      network: optional(Network),
-      address: optional(Type.String({ maxLength: 128 })),
+      customer: Type.Optional(Customer),
+      network: Type.Optional(Network),
+      address: Type.Optional(Type.String({ maxLength: 128 })),
     }),
     status: 200,
     response: ListOf(DepositAddressResource),
@@ -192,10 +139,10 @@ export const routes = {
     scope: 'read',
     summary: 'Deposits, newest first',
     query: query({
-      customer: optional(Customer),
-      network: optional(Network),
-      asset: optional(Asset),
-      state: optional(DepositResource.properties.state),
+      customer: Type.Optional(Customer),
+      network: Type.Optional(Network),
+      asset: Type.Optional(Asset),
+      state: Type.Optional(DepositResource.properties.state),
     }),
     status: 200,
     response: ListOf(DepositResource),
@@ -225,11 +172,11 @@ export const routes = {
     scope: 'read',
     summary: 'Withdrawals, newest first',
     query: query({
-      customer: optional(Customer),
-      network: optional(Network),
-      asset: optional(Asset),
-      state: optional(WithdrawalState),
-      client_reference: optional(ClientReference),
+      customer: Type.Optional(Customer),
+      network: Type.Optional(Network),
+      asset: Type.Optional(Asset),
+      state: Type.Optional(WithdrawalState),
+      client_reference: Type.Optional(ClientReference),
     }),
     status: 200,
     response: ListOf(WithdrawalResource),
@@ -244,15 +191,28 @@ export const routes = {
     response: WithdrawalResource,
   },
 
+  approveWithdrawal: {
+    method: 'POST',
+    path: '/v1/withdrawals/{id}/approvals',
+    scope: 'approvals',
+    summary: 'Hand in an approver’s assertion over the withdrawal’s digest',
+    params: Id,
+    body: AddApprovalBody,
+    status: 200,
+    response: WithdrawalResource,
+  },
+
+  ...signerRoutes,
+
   listTransactions: {
     method: 'GET',
     path: '/v1/transactions',
     scope: 'read',
     summary: 'Our own chain transactions, newest first',
     query: query({
-      network: optional(Network),
-      kind: optional(TransactionResource.properties.kind),
-      state: optional(Type.String({ maxLength: 16 })),
+      network: Type.Optional(Network),
+      kind: Type.Optional(TransactionResource.properties.kind),
+      state: Type.Optional(Type.String({ maxLength: 16 })),
     }),
     status: 200,
     response: ListOf(TransactionResource),
@@ -288,7 +248,9 @@ export const routes = {
     path: '/v1/alarms',
     scope: 'read',
     summary: 'Alarms, open ones unless asked otherwise',
-    query: query({ state: optional(Type.Union([Type.Literal('open'), Type.Literal('closed'), Type.Literal('all')])) }),
+    query: query({
+      state: Type.Optional(Type.Union([Type.Literal('open'), Type.Literal('closed'), Type.Literal('all')])),
+    }),
     status: 200,
     response: ListOf(AlarmResource),
   },

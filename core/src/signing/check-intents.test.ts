@@ -1,81 +1,169 @@
-import { sha512 } from '@noble/hashes/sha2.js';
-import { bytesToHex, concatBytes } from '@noble/hashes/utils.js';
 import { describe, expect, test } from 'vitest';
-import { checkIntents, type IntentRules } from './check-intents.ts';
+import { networkOf } from '../policy/network-of.ts';
+import type { Policy } from '../policy/policy.ts';
+import { samplePolicy } from '../policy/sample-policy.test-support.ts';
+import { checkIntents, type CheckedIntent } from './check-intents.ts';
+import { destinationKey } from './destination-key.ts';
+import {
+  assertionBy,
+  credentialEntry,
+  memoryJournal,
+  signatureBy,
+  type AssertionChange,
+} from './evidence.test-support.ts';
 import { intentDigest, type AuthorizedIntent, type WithdrawalIntent } from './intent.ts';
-import { matchPayments } from './match-payments.ts';
+import { nobleVerifiers } from './noble-verifiers.ts';
 
-/** Stands in for Ed25519, whose library blinds with random bytes: signer and verifier share a key. */
-const sign = (key: Uint8Array, message: Uint8Array): string => bytesToHex(sha512(concatBytes(key, message)));
-const secretKey = new Uint8Array(32).fill(5);
+const nowMs = Date.UTC(2029, 11, 31);
+const network = 'eip155:31337';
+const coin = 10n ** 18n;
+const alice = 'cus_01890000-0000-7000-8000-000000000001';
+const mallory = 'cus_01890000-0000-7000-8000-000000000002';
+const policy = samplePolicy();
 const sample: WithdrawalIntent = {
   version: 1,
   kind: 'withdrawal',
-  network: 'eip155:31337',
-  asset: 'eth',
-  amount: '100',
+  network,
+  asset: `${network}/slip44:60`,
+  amount: `${coin}`,
   destination: 'somebody',
   memo: null,
-  customer: 'cus_01890000-0000-7000-8000-000000000001',
+  customer: alice,
   fee_max: '0',
   expires_at: '2030-01-01T00:00:00.000Z',
   nonce: 'nonce-0001',
 };
 
-const rules: IntentRules = {
-  network: 'eip155:31337',
-  keys: new Map([['exchange', secretKey]]),
-  perPaymentMax: new Map([['eth', 100n]]),
-  verify: (key, message, signature) => signature === sign(key, message),
-  parseDestination: (text) => ({ address: text.toUpperCase(), isOwn: text === 'vault' }),
-};
+function sampleState() {
+  const { state, append } = memoryJournal();
+  append(credentialEntry('alice', alice, nowMs), nowMs - 1_000);
+  append(credentialEntry('alice-later', alice, nowMs + 1), nowMs - 1_000);
+  append(credentialEntry('mallory', mallory, 0), nowMs - 1_000);
+  append(credentialEntry('approver-1', mallory, 0), nowMs - 1_000);
+  for (const customer of [alice, mallory]) {
+    for (const [address, effectiveAtMs] of [
+      ['SOMEBODY', nowMs],
+      ['SOON', nowMs + 1],
+    ] as const) {
+      state.destinations.set(destinationKey(customer, network, address), { effectiveAtMs });
+    }
+  }
+  return state;
+}
+const state = sampleState();
 
-function authorize(change: Partial<WithdrawalIntent> = {}, key = secretKey, keyId = 'exchange'): AuthorizedIntent {
-  const intent = { ...sample, ...change };
-  return { intent, authorization: { key_id: keyId, signature: sign(key, intentDigest(intent)) } };
+function check(authorized: AuthorizedIntent[], judgedBy: Policy = policy): CheckedIntent[] {
+  return checkIntents(authorized, {
+    policy: judgedBy,
+    network: networkOf(judgedBy, network),
+    state,
+    verifiers: nobleVerifiers,
+    nowMs,
+    parseDestination: (text) => ({ address: text.toUpperCase(), isOwn: text === 'vault' }),
+  });
 }
 
-test('gives the canonical destination, the amount and the expiry of a good intent', () => {
-  expect(checkIntents([authorize()], rules)).toMatchObject([
-    { asset: 'eth', amount: 100n, destination: 'SOMEBODY', expiresAtMs: Date.UTC(2030, 0) },
+function byKey(change: Partial<WithdrawalIntent> = {}, key = 'integrator-1'): AuthorizedIntent {
+  const intent = { ...sample, ...change };
+  return { intent, authorization: signatureBy(key, intentDigest(intent)), approvals: [] };
+}
+
+function byPasskey(
+  change: Partial<WithdrawalIntent> = {},
+  name = 'alice',
+  client: AssertionChange = {},
+): AuthorizedIntent {
+  const intent = { ...sample, ...change };
+  const authorization = assertionBy(name, intentDigest(intent), policy.webauthn.customers, client);
+  return { intent, authorization, approvals: [] };
+}
+
+test('gives class, code, canonical destination, amount and expiry of an intent that the customer’s passkey authorised', () => {
+  expect(check([byPasskey({ amount: `${100n * coin}` })])).toEqual([
+    {
+      digest: expect.stringMatching(/^[0-9a-f]{64}$/),
+      asset: sample.asset,
+      code: 'ETH',
+      amount: 100n * coin,
+      destination: 'SOMEBODY',
+      customer: alice,
+      expiresAtMs: Date.UTC(2030, 0),
+      class: 'customer',
+      approvals: { total: 0, offline: 0 },
+    },
   ]);
 });
 
-test.each<[string, AuthorizedIntent[], string]>([
-  ['a key that is not pinned', [authorize({}, secretKey, 'other')], 'authorization-invalid'],
-  ['a signature by another key', [authorize({}, new Uint8Array(32).fill(6))], 'authorization-invalid'],
-  [
-    'an amount changed after signing',
-    [{ ...authorize(), intent: { ...sample, amount: '99' } }],
-    'authorization-invalid',
-  ],
-  ['another network', [authorize({ network: 'eip155:1' })], 'network-mismatch'],
-  ['an asset that is not configured', [authorize({ asset: 'doge' })], 'unknown-asset'],
-  ['one unit over the limit a payment', [authorize({ amount: '101' })], 'limit-exceeded'],
-  ['a memo', [authorize({ memo: '7' })], 'payment-mismatch'],
-  ['a destination of our own', [authorize({ destination: 'vault' })], 'destination-refused'],
-  ['one intent twice', [authorize(), authorize()], 'payment-mismatch'],
-])('refuses %s', (_name, authorized, code) => {
-  expect(() => checkIntents(authorized, rules)).toThrow(expect.objectContaining({ code }));
+test('puts an intent of an integrator’s key into the tighter class, with its ceiling', () => {
+  expect(check([byKey()])).toMatchObject([{ class: 'integrator', amount: coin }]);
+  expect(() => check([byKey({ amount: `${coin + 1n}` })])).toThrow(expect.objectContaining({ code: 'limit-exceeded' }));
+  expect(check([byPasskey({ amount: `${coin + 1n}` })])).toMatchObject([{ class: 'customer' }]);
 });
 
-describe('matching payments to intents', () => {
-  const a = { asset: 'eth', target: 'A', amount: 1n };
-  const b = { asset: 'eth', target: 'B', amount: 2n };
+test('counts the approvals over the intent’s digest', () => {
+  const one = byKey();
+  const approve = (name: string) => assertionBy(name, intentDigest(one.intent), policy.webauthn.approvals);
+  const approved = { ...one, approvals: [approve('approver-1'), approve('approver-3')] };
+  expect(check([approved])).toMatchObject([{ approvals: { total: 2, offline: 1 } }]);
+  const moved = { ...byKey({ nonce: 'nonce-0002' }), approvals: approved.approvals };
+  expect(() => check([moved])).toThrow(expect.objectContaining({ code: 'approval-invalid' }));
+});
 
-  test('accepts the same payments in another order, equal ones counted', () => {
-    expect(() => matchPayments([a, b, a], [b, a, a])).not.toThrow();
+test.each<[string, AuthorizedIntent[], string]>([
+  ['a key that is not pinned', [byKey({}, 'other')], 'authorization-invalid'],
+  [
+    'a signature by another key',
+    [{ ...byKey(), authorization: { ...signatureBy('engine-1', intentDigest(sample)), key_id: 'integrator-1' } }],
+    'authorization-invalid',
+  ],
+  ['an amount changed after signing', [{ ...byKey(), intent: { ...sample, amount: '99' } }], 'authorization-invalid'],
+  [
+    'a destination changed after the passkey',
+    [{ ...byPasskey(), intent: { ...sample, nonce: 'nonce-0009' } }],
+    'authorization-invalid',
+  ],
+  ['a passkey without user verification', [byPasskey({}, 'alice', { flags: 1 })], 'authorization-invalid'],
+  [
+    'a passkey at another origin',
+    [byPasskey({}, 'alice', { client: { origin: 'https://evil.example' } })],
+    'authorization-invalid',
+  ],
+  ['a passkey that nobody enrolled', [byPasskey({}, 'stranger')], 'credential-unknown'],
+  ['a passkey of another customer', [byPasskey({}, 'mallory')], 'credential-unknown'],
+  ['a passkey that has not matured', [byPasskey({}, 'alice-later')], 'credential-unknown'],
+  ['an approver’s passkey as a customer’s', [byPasskey({ customer: mallory }, 'approver-1')], 'credential-unknown'],
+  ['another network', [byKey({ network: 'eip155:1' })], 'network-mismatch'],
+  ['an asset that is not in the policy', [byKey({ asset: `${network}/slip44:1` })], 'unknown-asset'],
+  ['one unit over the ceiling of a payment', [byPasskey({ amount: `${100n * coin + 1n}` })], 'limit-exceeded'],
+  ['a memo', [byKey({ memo: '7' })], 'payment-mismatch'],
+  ['a destination of our own', [byKey({ destination: 'vault' })], 'destination-refused'],
+  ['a destination outside the address book', [byKey({ destination: 'nobody' })], 'destination-not-approved'],
+  ['a destination that has not matured', [byKey({ destination: 'soon' })], 'destination-immature'],
+  ['one intent twice', [byKey(), byKey()], 'payment-mismatch'],
+  ['one intent by two who may authorise it', [byKey(), byPasskey()], 'payment-mismatch'],
+])('refuses %s', (_name, authorized, code) => {
+  expect(() => check(authorized)).toThrow(expect.objectContaining({ code }));
+});
+
+describe('policy', () => {
+  test('without a delay for destinations needs no address book', () => {
+    const open = samplePolicy((one) => void (one.destinations.delay_s = 0));
+    expect(check([byKey({ destination: 'nobody' })], open)).toMatchObject([{ destination: 'NOBODY' }]);
   });
 
-  test.each([
-    ['another destination', [a], [{ ...a, target: 'C' }], 'payment-mismatch'],
-    ['another amount', [a], [{ ...a, amount: 2n }], 'payment-mismatch'],
-    ['another asset', [a], [{ ...a, asset: 'usdc' }], 'payment-mismatch'],
-    ['a payment too many', [a], [a, b], 'output-unaccounted'],
-    ['one payment twice', [a], [a, a], 'output-unaccounted'],
-    ['an intent unpaid', [a, b], [a], 'payment-missing'],
-    ['two equal intents paid once', [a, a], [a], 'payment-missing'],
-  ])('refuses %s', (_name, intents, payments, code) => {
-    expect(() => matchPayments(intents, payments)).toThrow(expect.objectContaining({ code }));
+  test('refuses an integrator’s key that may only enrol', () => {
+    const tight = samplePolicy((one) => one.integrator_keys.forEach((key) => void (key.may = ['enrol'])));
+    expect(() => check([byKey()], tight)).toThrow(expect.objectContaining({ code: 'authorization-invalid' }));
   });
+});
+
+test('refuses a passkey from the moment of its removal', () => {
+  const known = [...state.credentials].find(([, one]) => one.customer === alice);
+  expect(known).toBeDefined();
+  const [id, credential] = known ?? ['', undefined];
+  if (!credential) return;
+  state.credentials.set(id, { ...credential, removedAtMs: nowMs });
+  expect(() => check([byPasskey()])).toThrow(expect.objectContaining({ code: 'credential-unknown' }));
+  state.credentials.set(id, credential);
+  expect(check([byPasskey()])).toHaveLength(1);
 });

@@ -1,77 +1,147 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { Failure } from '../failure.ts';
 import { parseBaseUnits, type BaseUnits } from '../money/base-units.ts';
+import { assetPolicies, type AssetPolicy } from '../policy/network-of.ts';
+import type { NetworkPolicy, Policy } from '../policy/policy.ts';
+import { countApprovals, type ApprovalCount } from './count-approvals.ts';
+import { destinationKey } from './destination-key.ts';
+import { effectiveCredential } from './effective-credential.ts';
+import { isAssertion } from './evidence.ts';
 import { intentDigest, type AuthorizedIntent } from './intent.ts';
+import type { JournalState } from './journal-state.ts';
+import type { Verifiers } from './verifiers.ts';
+import { verifyAssertion } from './verify-assertion.ts';
+import { verifyIntegrator } from './verify-integrator.ts';
 
-/** One signer's own rules for the withdrawals of one network. */
+/** What one signer judges the withdrawals of one network by. */
 export interface IntentRules {
-  readonly network: string;
-  /** Integrators' Ed25519 keys, 32 bytes, by key id; pinned in this signer's config. */
-  readonly keys: ReadonlyMap<string, Uint8Array>;
-  /** By CAIP-19: the most that one payment may carry. */
-  readonly perPaymentMax: ReadonlyMap<string, bigint>;
-  /** RFC 8032 verification. */
-  readonly verify: (publicKey: Uint8Array, message: Uint8Array, signature: string) => boolean;
+  /** In force now. */
+  readonly policy: Policy;
+  /** Its part about the network of the transaction. */
+  readonly network: NetworkPolicy;
+  /** Customers' credentials and address books. */
+  readonly state: JournalState;
+  readonly verifiers: Verifiers;
+  readonly nowMs: number;
   /** Canonical form of a destination in full, and whether it belongs to us. @throws Failure invalid-address, network-mismatch. */
   readonly parseDestination: (text: string) => { readonly address: string; readonly isOwn: boolean };
 }
+
+/** Who asked for a payment: the customer's own passkey, or only an integrator's key (the tighter class). */
+export type IntentClass = 'customer' | 'integrator';
 
 /** An intent whose evidence holds. */
 export interface CheckedIntent {
   /** 64 hex digits. */
   readonly digest: string;
+  /** CAIP-19. */
   readonly asset: string;
+  /** The policy's code of the asset: positions are kept by it. */
+  readonly code: string;
   readonly amount: BaseUnits;
   /** Canonical text. */
   readonly destination: string;
+  readonly customer: string;
   readonly expiresAtMs: number;
+  readonly class: IntentClass;
+  readonly approvals: ApprovalCount;
 }
 
 /**
- * Checks what does not depend on time or history: the evidence, the network, the asset, the amount, the destination, and
- * that no intent comes twice. The schema was checked when the message was parsed.
- * @throws Failure authorization-invalid, network-mismatch, unknown-asset, limit-exceeded, invalid-address,
- * destination-refused, payment-mismatch.
+ * Checks an intent for itself: network, asset, memo, the evidence and its class, the amount of one payment, the
+ * destination and its entry in the address book, the approvals, and that no intent comes twice. What depends on other
+ * payments (limits, positions, how many approvals) is decided by `decideAcceptance`. The schema was checked when the
+ * message was parsed.
+ * @throws Failure network-mismatch, unknown-asset, payment-mismatch, authorization-invalid, credential-unknown,
+ * limit-exceeded, invalid-address, destination-refused, destination-not-approved, destination-immature, approval-invalid.
  */
 export function checkIntents(authorized: readonly AuthorizedIntent[], rules: IntentRules): CheckedIntent[] {
-  const checked = authorized.map((one) => checkIntent(one, rules));
+  const assets = new Map(assetPolicies(rules.network).map((asset) => [asset.asset, asset]));
+  const checked = authorized.map((one) => checkIntent(one, rules, assets));
   if (new Set(checked.map((intent) => intent.digest)).size !== checked.length) {
     throw new Failure('payment-mismatch', 'an intent is in the batch twice');
   }
   return checked;
 }
 
-function checkIntent({ intent, authorization }: AuthorizedIntent, rules: IntentRules): CheckedIntent {
+function checkIntent(
+  one: AuthorizedIntent,
+  rules: IntentRules,
+  assets: ReadonlyMap<string, AssetPolicy>,
+): CheckedIntent {
+  const { intent } = one;
   const digestBytes = intentDigest(intent);
   const digest = bytesToHex(digestBytes);
-  const key = rules.keys.get(authorization.key_id);
-  if (!key) throw new Failure('authorization-invalid', `intent ${digest}: key ${authorization.key_id} is not pinned`);
-  if (!rules.verify(key, digestBytes, authorization.signature)) {
-    throw new Failure(
-      'authorization-invalid',
-      `intent ${digest}: the signature of ${authorization.key_id} does not hold`,
-    );
-  }
-  if (intent.network !== rules.network) {
+  if (intent.network !== rules.network.network) {
     throw new Failure(
       'network-mismatch',
-      `intent ${digest} is for ${intent.network}, the transaction for ${rules.network}`,
+      `intent ${digest} is for ${intent.network}, the transaction for ${rules.network.network}`,
     );
   }
-  const amountMax = rules.perPaymentMax.get(intent.asset);
-  if (amountMax === undefined)
-    throw new Failure('unknown-asset', `intent ${digest}: ${intent.asset} is not configured`);
+  const asset = assets.get(intent.asset);
+  if (!asset) throw new Failure('unknown-asset', `intent ${digest}: the policy has no ${intent.asset}`);
+  if (intent.memo !== null) {
+    throw new Failure('payment-mismatch', `intent ${digest} asks for a memo, which ${intent.network} cannot carry`);
+  }
+  const intentClass = checkAuthorization(one, digestBytes, rules);
   const amount = parseBaseUnits(intent.amount);
-  if (amount > amountMax) {
+  refuseAboveCeiling(digest, amount, asset, intentClass);
+  const destination = checkDestination(one, digest, rules);
+  const approvals = countApprovals(one.approvals, digestBytes, rules.policy, rules.verifiers);
+  return {
+    digest,
+    asset: intent.asset,
+    code: asset.code,
+    amount,
+    destination,
+    customer: intent.customer,
+    expiresAtMs: Date.parse(intent.expires_at),
+    class: intentClass,
+    approvals,
+  };
+}
+
+function checkAuthorization(
+  { intent, authorization }: AuthorizedIntent,
+  digest: Uint8Array,
+  { policy, state, verifiers, nowMs }: IntentRules,
+): IntentClass {
+  if (!isAssertion(authorization)) {
+    verifyIntegrator(authorization, 'withdraw', digest, policy, verifiers);
+    return 'integrator';
+  }
+  const credential = effectiveCredential(state, policy, intent.customer, authorization.credential_id, nowMs);
+  verifyAssertion(authorization, digest, credential.publicKey, policy.webauthn.customers, verifiers);
+  return 'customer';
+}
+
+function refuseAboveCeiling(digest: string, amount: bigint, asset: AssetPolicy, intentClass: IntentClass): void {
+  const ceilings = [asset.limits, ...(intentClass === 'integrator' ? [asset.integrator_limits] : [])];
+  for (const { per_transaction_max: max } of ceilings) {
+    if (amount > BigInt(max)) {
+      throw new Failure('limit-exceeded', `intent ${digest}: ${amount} of ${asset.asset} is over ${max} a payment`);
+    }
+  }
+}
+
+function checkDestination({ intent }: AuthorizedIntent, digest: string, rules: IntentRules): string {
+  const { address, isOwn } = rules.parseDestination(intent.destination);
+  if (isOwn) {
+    throw new Failure('destination-refused', `intent ${digest} pays ${address}, which belongs to the wallet system`);
+  }
+  if (rules.policy.destinations.delay_s === 0) return address;
+  const entry = rules.state.destinations.get(destinationKey(intent.customer, intent.network, address));
+  if (!entry) {
     throw new Failure(
-      'limit-exceeded',
-      `intent ${digest}: ${amount} of ${intent.asset} is over ${amountMax} a payment`,
+      'destination-not-approved',
+      `intent ${digest} pays ${address}, which is not in the address book of ${intent.customer}`,
     );
   }
-  if (intent.memo !== null)
-    throw new Failure('payment-mismatch', `intent ${digest} asks for a memo, which ${rules.network} cannot carry`);
-  const { address, isOwn } = rules.parseDestination(intent.destination);
-  if (isOwn)
-    throw new Failure('destination-refused', `intent ${digest} pays ${address}, which belongs to the wallet system`);
-  return { digest, asset: intent.asset, amount, destination: address, expiresAtMs: Date.parse(intent.expires_at) };
+  if (!(entry.effectiveAtMs <= rules.nowMs)) {
+    throw new Failure(
+      'destination-immature',
+      `intent ${digest} pays ${address}, which counts from ${new Date(entry.effectiveAtMs).toISOString()}`,
+    );
+  }
+  return address;
 }

@@ -3,6 +3,7 @@ import { bytesToHex, concatBytes, utf8ToBytes } from '@noble/hashes/utils.js';
 import canonicalize from 'canonicalize';
 import Type, { type Static } from 'typebox';
 import { invariant } from '../invariant.ts';
+import { Assertion, Authorization } from './evidence.ts';
 
 /**
  * Canonical description of one payment, content-addressed by its digest. What a customer authorises, what approvers
@@ -30,15 +31,9 @@ export const WithdrawalIntent = Type.Object(
 );
 export type WithdrawalIntent = Static<typeof WithdrawalIntent>;
 
-/** Evidence: an Ed25519 signature (hex, 64 bytes, RFC 8032) over the 32 digest bytes by a key that signers pin. */
-export const IntentAuthorization = Type.Object(
-  { key_id: Type.String({ maxLength: 64 }), signature: Type.String({ pattern: '^[0-9a-f]{128}$' }) },
-  { additionalProperties: false },
-);
-export type IntentAuthorization = Static<typeof IntentAuthorization>;
-
+/** An intent with its evidence: who authorised it, and the approvals over the same digest. */
 export const AuthorizedIntent = Type.Object(
-  { intent: WithdrawalIntent, authorization: IntentAuthorization },
+  { intent: WithdrawalIntent, authorization: Authorization, approvals: Type.Array(Assertion, { maxItems: 16 }) },
   { additionalProperties: false },
 );
 export type AuthorizedIntent = Static<typeof AuthorizedIntent>;

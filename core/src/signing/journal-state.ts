@@ -1,5 +1,8 @@
-import { invariant } from '../invariant.ts';
+import { applyAccepted, applyDegraded } from './apply-accepted.ts';
+import { applyCustomerRecord } from './apply-customer-record.ts';
+import type { HaltStatement } from './halt.ts';
 import type { EntryOf, JournalRecord } from './journal-record.ts';
+import type { Checkpoint, SignedStatement } from './messages.ts';
 
 /** What a signer remembers; rebuilt at every start by replaying the journal. Only `applyRecord` changes it. */
 export interface JournalState {
@@ -9,12 +12,24 @@ export interface JournalState {
   readonly transactionsOf: Map<string, SignedTransaction[]>;
   /** Every transaction ever accepted, by `<network> <conflict key>`. */
   readonly transactionsAt: Map<string, SignedTransaction[]>;
+  /** Digests that count only because a peer's transaction was taken over beyond the rules: no rule has passed them here. */
+  readonly beyondRules: Set<string>;
+  /** Accepted transactions in the journal's order, with the number of their record: what peers ask for. */
+  readonly accepted: AcceptedTranscript[];
   /** `<network> <txid>` of accepted transactions that can never confirm. */
   readonly buried: Set<string>;
-  /** By budget (an asset's CAIP-19, or `feeBudget`): what was charged in each minute (of the epoch) of the last 24 hours, base units. */
+  /** Statements that a signature was let out, by `<network> <txid>`: this signer's own and peers'. */
+  readonly signed: Map<string, LetOut[]>;
+  /** By budget (rolling-charges.ts): what was charged in each minute (of the epoch) of the last 24 hours, base units. */
   readonly charges: Map<string, Map<number, bigint>>;
-  /** When a digest was charged the last time, UTC milliseconds. */
+  /** When a digest was charged the last time to the budgets of 24 hours, UTC milliseconds. */
   readonly chargedAtMs: Map<string, number>;
+  /** ... to those of an hour. */
+  readonly hourChargedAtMs: Map<string, number>;
+  /** ... to the degraded one. */
+  readonly degradedAtMs: Map<string, number>;
+  /** `<network> <txid>` of transactions that were charged to the degraded budget. */
+  readonly degraded: Set<string>;
   /** By `<network> <index>`. */
   readonly addresses: Map<string, AddressBinding>;
   /** By network: the highest index handed out. */
@@ -23,6 +38,36 @@ export interface JournalState {
   readonly ownAddresses: Set<string>;
   /** By network. */
   readonly keys: Map<string, EntryOf<'key'>['body']>;
+  /** Whose journal it is. */
+  signer: string | null;
+  /** Digest of the ceremony's transcript. */
+  ceremony: string | null;
+  /** By version: every version that this signer took. */
+  readonly policies: Map<number, PolicyBinding>;
+  /** Customers' passkeys by credential id, removed ones too: an id is never given again. */
+  readonly credentials: Map<string, CustomerCredential>;
+  /** Customers who ever had a passkey. */
+  readonly enrolled: Set<string>;
+  /** Address books, by `<customer> <network> <address>`. */
+  readonly destinations: Map<string, { readonly effectiveAtMs: number }>;
+  /** What the signer has proven that a customer has, by `<customer> <asset code>`: base units, negative when approved. */
+  readonly positions: Map<string, bigint>;
+  /** Digests of customer records that count. */
+  readonly records: Set<string>;
+  /** Keys (deposit-key.ts) of deposits that count. */
+  readonly deposits: Set<string>;
+  /** Last sequence number by the engine's key id. */
+  readonly settlementSequence: Map<string, number>;
+  /** Halts that are not lifted, by digest. */
+  readonly halts: Map<string, ActiveHalt>;
+  /** Digests of all halts ever, lifted ones too: none counts twice. */
+  readonly usedHalts: Set<string>;
+  /** `<who halted> <reason>` of all halts ever. */
+  readonly haltReasons: Set<string>;
+  /** The end of each peer's journal, as far as this signer has countersigned it. */
+  readonly countersigned: Map<string, { readonly seq: number; readonly hash: string }>;
+  /** Each peer's last tree head that this signer has cosigned. */
+  readonly cosigned: Map<string, Checkpoint>;
 }
 
 export interface SignedTransaction {
@@ -32,6 +77,23 @@ export interface SignedTransaction {
   readonly txid: string;
   readonly conflictKeys: ReadonlySet<string>;
   readonly digests: ReadonlySet<string>;
+  /** What was charged for its fee, base units of the network's coin. */
+  readonly fee: bigint;
+  /** Taken over from a peer although this signer's own rules refused it. */
+  readonly beyondRules: boolean;
+}
+
+export interface AcceptedTranscript {
+  readonly seq: number;
+  readonly network: string;
+  readonly txid: string;
+  /** SHA-256 of the request's RFC 8785 text. */
+  readonly request: string;
+}
+
+export interface LetOut {
+  readonly statement: SignedStatement;
+  readonly signature: string;
 }
 
 export interface AddressBinding {
@@ -39,58 +101,101 @@ export interface AddressBinding {
   readonly address: string;
 }
 
-const minuteMs = 60_000;
-/** Length of the rolling limits. A minute leaves the window as a whole, so a charge counts for up to a minute longer. */
-const windowMinutes = 24 * 60;
+export interface PolicyBinding {
+  readonly digest: string;
+  readonly effectiveAtMs: number;
+}
+
+export interface CustomerCredential {
+  readonly customer: string;
+  /** Uncompressed P-256 point, hex. */
+  readonly publicKey: string;
+  readonly effectiveAtMs: number;
+  readonly removedAtMs: number | null;
+}
+
+export interface ActiveHalt {
+  readonly statement: HaltStatement;
+  readonly by: string;
+  readonly atMs: number;
+}
 
 export function emptyState(): JournalState {
   return {
     transactions: new Map(),
     transactionsOf: new Map(),
     transactionsAt: new Map(),
+    beyondRules: new Set(),
+    accepted: [],
     buried: new Set(),
+    signed: new Map(),
     charges: new Map(),
     chargedAtMs: new Map(),
+    hourChargedAtMs: new Map(),
+    degradedAtMs: new Map(),
+    degraded: new Set(),
     addresses: new Map(),
     indexMax: new Map(),
     ownAddresses: new Set(),
     keys: new Map(),
+    signer: null,
+    ceremony: null,
+    policies: new Map(),
+    credentials: new Map(),
+    enrolled: new Set(),
+    destinations: new Map(),
+    positions: new Map(),
+    records: new Set(),
+    deposits: new Set(),
+    settlementSequence: new Map(),
+    halts: new Map(),
+    usedHalts: new Set(),
+    haltReasons: new Set(),
+    countersigned: new Map(),
+    cosigned: new Map(),
   };
 }
 
 /** Adds one record to the state, in place: a journal of millions of records is replayed through this. */
 export function applyRecord(state: JournalState, record: JournalRecord): void {
-  if (record.kind === 'accepted') applyAccepted(state, record.body, record.at_ms);
-  if (record.kind === 'buried') state.buried.add(`${record.body.network} ${record.body.txid}`);
-  if (record.kind === 'key') state.keys.set(record.body.network, record.body);
-  if (record.kind === 'address') {
-    const { network, index, customer, address } = record.body;
-    state.addresses.set(`${network} ${index}`, { customer, address });
-    state.indexMax.set(network, Math.max(index, state.indexMax.get(network) ?? 0));
-    state.ownAddresses.add(`${network} ${address}`);
+  switch (record.kind) {
+    case 'accepted':
+      return applyAccepted(state, record.body, record.seq, record.at_ms);
+    case 'degraded':
+      return applyDegraded(state, record.body, record.at_ms);
+    case 'signed':
+      return applySigned(state, record.body);
+    case 'buried':
+      return void state.buried.add(`${record.body.network} ${record.body.txid}`);
+    case 'customer-record':
+      return applyCustomerRecord(state, record.body, record.at_ms);
+    case 'address':
+      return applyAddress(state, record.body);
+    case 'halt':
+      return applyHalt(state, record.body, record.at_ms);
+    case 'resume':
+      return applyResume(state, record.body);
+    case 'key':
+      return void state.keys.set(record.body.network, record.body);
+    case 'ceremony':
+      state.ceremony = record.body.transcript;
+      return;
+    case 'policy': {
+      const { version, digest, effective_at_ms: effectiveAtMs } = record.body;
+      return void state.policies.set(version, { digest, effectiveAtMs });
+    }
+    case 'countersigned': {
+      const { signer, seq, hash } = record.body;
+      return void state.countersigned.set(signer, { seq, hash });
+    }
+    case 'cosigned':
+      return void state.cosigned.set(record.body.checkpoint.signer, record.body.checkpoint);
+    case 'created':
+      state.signer = record.body.signer;
+      return;
+    case 'started':
+    case 'refused':
   }
-}
-
-/** Name of the budget that the fees of a network draw on. */
-export function feeBudget(network: string): string {
-  return `${network} fee`;
-}
-
-/** What `budget` was charged in the 24 hours before `nowMs`, base units. */
-export function chargedInWindow(state: JournalState, budget: string, nowMs: number): bigint {
-  const oldest = oldestMinute(nowMs);
-  let sum = 0n;
-  for (const [minute, amount] of state.charges.get(budget) ?? []) if (minute >= oldest) sum += amount;
-  return sum;
-}
-
-/**
- * Whether an acceptance now has to charge the digest: its last charge, if any, has left the window. Without that, intents
- * signed today at one nonce would be free on the day they are paid.
- */
-export function chargeIsDue(state: JournalState, digest: string, nowMs: number): boolean {
-  const chargedAtMs = state.chargedAtMs.get(digest);
-  return chargedAtMs === undefined || Math.floor(chargedAtMs / minuteMs) < oldestMinute(nowMs);
 }
 
 /**
@@ -115,34 +220,31 @@ export function rivalsOf(state: JournalState, { network, txid, conflictKeys }: S
   return [...new Set(sharing)].filter((other) => other.txid !== txid);
 }
 
-function applyAccepted(state: JournalState, body: EntryOf<'accepted'>['body'], atMs: number): void {
-  const { network, height, txid } = body;
+function applySigned(state: JournalState, letOut: LetOut): void {
+  const { network, txid } = letOut.statement;
   const key = `${network} ${txid}`;
-  invariant(!state.transactions.has(key), `transaction ${txid} is accepted twice`);
-  const conflictKeys = new Set(body.conflict_keys);
-  const transaction = { network, height, txid, conflictKeys, digests: new Set(body.digests) };
-  state.transactions.set(key, transaction);
-  for (const conflictKey of conflictKeys) addTo(state.transactionsAt, `${network} ${conflictKey}`, transaction);
-  for (const digest of body.digests) {
-    addTo(state.transactionsOf, digest, transaction);
-    // What the decision charged, by the same rule at the same time.
-    if (chargeIsDue(state, digest, atMs)) state.chargedAtMs.set(digest, atMs);
-  }
-  const minute = Math.floor(atMs / minuteMs);
-  for (const { asset, amount } of body.charges) {
-    const minutes = state.charges.get(asset) ?? new Map<number, bigint>();
-    minutes.set(minute, (minutes.get(minute) ?? 0n) + BigInt(amount));
-    for (const old of minutes.keys()) if (old < minute - windowMinutes) minutes.delete(old);
-    state.charges.set(asset, minutes);
-  }
+  const list = state.signed.get(key);
+  if (!list) state.signed.set(key, [letOut]);
+  // A statement that comes again (over the mesh, after a restart) says nothing new.
+  else if (!list.some(({ statement }) => statement.signer === letOut.statement.signer)) list.push(letOut);
 }
 
-function oldestMinute(nowMs: number): number {
-  return Math.floor(nowMs / minuteMs) - windowMinutes;
+function applyAddress(state: JournalState, { network, index, customer, address }: EntryOf<'address'>['body']): void {
+  state.addresses.set(`${network} ${index}`, { customer, address });
+  state.indexMax.set(network, Math.max(index, state.indexMax.get(network) ?? 0));
+  state.ownAddresses.add(`${network} ${address}`);
 }
 
-function addTo<T>(lists: Map<string, T[]>, name: string, value: T): void {
-  const list = lists.get(name);
-  if (list) list.push(value);
-  else lists.set(name, [value]);
+function applyHalt(state: JournalState, { digest, statement, by }: EntryOf<'halt'>['body'], atMs: number): void {
+  state.halts.set(digest, { statement, by, atMs });
+  state.usedHalts.add(digest);
+  state.haltReasons.add(`${by} ${statement.reason}`);
+}
+
+/** A halt that is lifted before it arrives here does not count when it does. */
+function applyResume(state: JournalState, { signed }: EntryOf<'resume'>['body']): void {
+  for (const digest of signed.statement.halts) {
+    state.halts.delete(digest);
+    state.usedHalts.add(digest);
+  }
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { decodeRecord, emptyHead, encodeRecord, type JournalEntry } from './journal-record.ts';
-import { applyRecord, chargedInWindow, emptyState } from './journal-state.ts';
+import { applyRecord, emptyState } from './journal-state.ts';
+import { chargedInWindow } from './rolling-charges.ts';
 
 const started: JournalEntry = { kind: 'started', body: { boot_id: 'b', build: '0' } };
 
@@ -14,6 +15,10 @@ function accepted(digest: string, amount: string, txid = '11'): JournalEntry {
       digests: [digest.repeat(32)],
       height: 1,
       charges: [{ asset: 'a', amount }],
+      request: '77'.repeat(32),
+      policy: 1,
+      by: 'signer-1',
+      positions: [],
     },
   };
 }
@@ -58,4 +63,50 @@ test('counts a charge for 24 hours and then no more', () => {
   expect(chargedInWindow(state, 'a', 1_000_000_000 + 86_399_999)).toBe(7n);
   expect(chargedInWindow(state, 'a', 1_000_000_000 + 86_400_000 + 60_000)).toBe(0n);
   expect(chargedInWindow(state, 'b', 1_000_000_000)).toBe(0n);
+});
+
+test('counts a charge for an hour in the window of an hour', () => {
+  const state = emptyState();
+  applyRecord(state, encodeRecord(emptyHead, accepted('aa', '7'), 1_000_000_000).record);
+  expect(chargedInWindow(state, 'a', 1_000_000_000 + 3_599_999, 'hour')).toBe(7n);
+  expect(chargedInWindow(state, 'a', 1_000_000_000 + 3_600_000 + 60_000, 'hour')).toBe(0n);
+});
+
+test('forgets the minutes of a budget that have left the day', () => {
+  const state = emptyState();
+  for (let hour = 0; hour < 60; hour += 1) {
+    const record = encodeRecord(emptyHead, accepted('aa', '1', hour.toString(16).padStart(2, '0')), hour * 3_600_000);
+    applyRecord(state, record.record);
+  }
+  expect(state.charges.get('a')?.size).toBe(25);
+  expect(chargedInWindow(state, 'a', 59 * 3_600_000)).toBe(25n);
+});
+
+test('remembers ceremony, policies, countersigned heads, tree heads and who signed what', () => {
+  const state = emptyState();
+  const hash = 'cc'.repeat(32);
+  const statement = { version: 1, signer: 'signer-2', network: 'n', txid: '11'.repeat(32), request: hash } as const;
+  const signed: JournalEntry = { kind: 'signed', body: { statement, signature: '00'.repeat(64) } };
+  const checkpoint = { version: 1, signer: 'signer-2', size: 3, root: hash } as const;
+  const written: JournalEntry[] = [
+    { kind: 'ceremony', body: { transcript: hash } },
+    { kind: 'policy', body: { version: 2, digest: hash, change: 'looser', effective_at_ms: 9 } },
+    { kind: 'countersigned', body: { signer: 'signer-2', seq: 4, hash } },
+    { kind: 'cosigned', body: { checkpoint } },
+    accepted('aa', '7'),
+    signed,
+    signed,
+  ];
+  let head = emptyHead;
+  for (const one of written) {
+    const encoded = encodeRecord(head, one, 5);
+    head = encoded.head;
+    applyRecord(state, encoded.record);
+  }
+  expect(state.ceremony).toBe(hash);
+  expect(state.policies.get(2)).toEqual({ digest: hash, effectiveAtMs: 9 });
+  expect(state.countersigned.get('signer-2')).toEqual({ seq: 4, hash });
+  expect(state.cosigned.get('signer-2')).toEqual(checkpoint);
+  expect(state.signed.get(`n ${'11'.repeat(32)}`)).toEqual([signed.body]);
+  expect(state.accepted).toEqual([{ seq: 5, network: 'n', txid: '11'.repeat(32), request: '77'.repeat(32) }]);
 });

@@ -1,4 +1,7 @@
 import Type, { type Static, type TSchema } from 'typebox';
+import { SignedPolicy } from '../policy/policy.ts';
+import { CustomerRecord } from './customer-record.ts';
+import { HaltStatement, SignedHalt, SignedResume } from './halt.ts';
 import { AuthorizedIntent } from './intent.ts';
 
 /**
@@ -20,13 +23,16 @@ export const inputsMax = 200;
 
 const Empty = Type.Object({}, strict);
 
+const PolicyName = Type.Object({ version: Type.Integer(), digest: hex(32) }, strict);
+const Head = Type.Object({ seq: Type.Integer({ minimum: 0 }), hash: hex(32) }, strict);
+
 export const SignerStatus = Type.Object(
   {
     signer: Type.String(),
     /** New at every start: a changed boot id means that signing sessions are gone. */
     boot_id: Type.String(),
     build: Type.String(),
-    journal: Type.Object({ seq: Type.Integer(), hash: hex(32) }, strict),
+    journal: Head,
     /** Owner of the Safe, EIP-55. */
     owner_address: EvmAddress,
     /** One a Bitcoin-family network whose key generation has finished. */
@@ -45,6 +51,22 @@ export const SignerStatus = Type.Object(
       ),
     ),
     peers_reachable: Type.Integer(),
+    /** SHA-256 of what the key ceremony fixed. */
+    ceremony: hex(32),
+    /** Ed25519 key of this signer's statements (addresses, heads, checkpoints); signs no payment. */
+    statement_key: hex(32),
+    /** The policy in force, and a later version that waits for its delay. */
+    policy: PolicyName,
+    policy_pending: Type.Union([
+      Type.Null(),
+      Type.Object({ version: Type.Integer(), digest: hex(32), effective_at_ms: Type.Integer() }, strict),
+    ]),
+    /** Halts that are not lifted. */
+    halts: Type.Array(
+      Type.Object({ digest: hex(32), statement: HaltStatement, by: Type.String(), at_ms: Type.Integer() }, strict),
+    ),
+    /** Why it signs nothing at the moment though nobody halted it; null when it would. */
+    problem: Type.Union([Type.Null(), Type.String()]),
   },
   strict,
 );
@@ -68,7 +90,9 @@ export const SignEvmRequest = Type.Object(
   {
     network: Network,
     safe_transaction: SafeTransaction,
-    intents: Type.Array(AuthorizedIntent, { minItems: 1, maxItems: intentsMax }),
+    intents: Type.Array(AuthorizedIntent, { maxItems: intentsMax }),
+    /** Everything goes to sealed cold addresses of the policy: there are no intents, and a halt does not stop it. */
+    evacuation: Type.Optional(Type.Literal(true)),
   },
   strict,
 );
@@ -92,7 +116,9 @@ export const SignBitcoinRequest = Type.Object(
       ),
       { maxItems: 4 },
     ),
-    intents: Type.Array(AuthorizedIntent, { minItems: 1, maxItems: intentsMax }),
+    intents: Type.Array(AuthorizedIntent, { maxItems: intentsMax }),
+    /** Everything goes to sealed cold addresses of the policy: there are no intents, and a halt does not stop it. */
+    evacuation: Type.Optional(Type.Literal(true)),
   },
   strict,
 );
@@ -113,7 +139,8 @@ export const signerMessages = {
       },
       strict,
     ),
-    response: Type.Object({ address: Type.String() }, strict),
+    /** `statement`: Ed25519 by the signer's statement key over `AddressStatement`. */
+    response: Type.Object({ address: Type.String(), epoch: Type.Integer(), statement: hex(64) }, strict),
   },
   '/v1/sign/evm': {
     request: SignEvmRequest,
@@ -141,6 +168,36 @@ export const signerMessages = {
     /** One signature share an input, 32-byte scalars, RFC 9591 section 5.2. */
     response: Type.Object({ shares: Type.Array(hex(32)) }, strict),
   },
+  /** What signers must know about customers; each record is judged alone, and a known one is accepted again. */
+  '/v1/records': {
+    request: Type.Object({ records: Type.Array(CustomerRecord, { minItems: 1, maxItems: 100 }) }, strict),
+    response: Type.Object(
+      {
+        results: Type.Array(
+          Type.Union([
+            /** `effective_at_ms`: when a credential or a destination counts; 0 for what counts at once. */
+            Type.Object({ state: Type.Literal('accepted'), effective_at_ms: Type.Integer() }, strict),
+            /** `later`: the same record may pass when it comes again. */
+            Type.Object(
+              {
+                state: Type.Union([Type.Literal('refused'), Type.Literal('later')]),
+                code: Type.String(),
+                message: Type.String(),
+              },
+              strict,
+            ),
+          ]),
+        ),
+      },
+      strict,
+    ),
+  },
+  '/v1/policy': {
+    request: SignedPolicy,
+    response: Type.Object({ version: Type.Integer(), effective_at_ms: Type.Integer() }, strict),
+  },
+  '/v1/halt': { request: SignedHalt, response: Type.Object({ digest: hex(32) }, strict) },
+  '/v1/resume': { request: SignedResume, response: Empty },
 } as const satisfies Record<string, { request: TSchema; response: TSchema }>;
 
 export type SignerPath = keyof typeof signerMessages;
@@ -159,11 +216,132 @@ export const DkgStep = Type.Union([
 ]);
 export type DkgStep = Static<typeof DkgStep>;
 
+/** What a deposit address is, for `statementDigest('address', ...)`: clients verify it against pinned keys. */
+export const AddressStatement = Type.Object(
+  {
+    version: Type.Literal(1),
+    network: Network,
+    customer: Type.String(),
+    address: Type.String(),
+    epoch: Type.Integer(),
+  },
+  strict,
+);
+export type AddressStatement = Static<typeof AddressStatement>;
+
+/** For `statementDigest('head', ...)`: a peer has seen the signer's journal end here. */
+export const HeadStatement = Type.Object({ version: Type.Literal(1), signer: Type.String(), head: Head }, strict);
+export type HeadStatement = Static<typeof HeadStatement>;
+
+/** For `statementDigest('signed', ...)`: the signer lets a signature of this transaction out. */
+export const SignedStatement = Type.Object(
+  { version: Type.Literal(1), signer: Type.String(), network: Network, txid: hex(32), request: hex(32) },
+  strict,
+);
+export type SignedStatement = Static<typeof SignedStatement>;
+
+/** A tree head of the signer's audit log (RFC 6962, 2.1): the journal's first `size` lines, without newlines, are its leaves. */
+export const Checkpoint = Type.Object(
+  { version: Type.Literal(1), signer: Type.String(), size: Type.Integer({ minimum: 1 }), root: hex(32) },
+  strict,
+);
+export type Checkpoint = Static<typeof Checkpoint>;
+
+/** A signing request as the signer that asks for the reservation got it. */
+export const SigningRequest = Type.Union([
+  Type.Object({ family: Type.Literal('evm'), body: SignEvmRequest }, strict),
+  Type.Object({ family: Type.Literal('bitcoin'), body: SignBitcoinRequest }, strict),
+]);
+export type SigningRequest = Static<typeof SigningRequest>;
+
+const MeshHello = Type.Object(
+  {
+    signer: Type.String(),
+    boot_id: Type.String(),
+    build: Type.String(),
+    /** UTC milliseconds of the sender's clock. */
+    now_ms: Type.Integer(),
+    ceremony: hex(32),
+    policy: PolicyName,
+    head: Head,
+    /** The highest head of the receiver's journal that the sender has countersigned; null for none. */
+    your_head: Type.Union([Head, Type.Null()]),
+    halts: Type.Integer(),
+  },
+  strict,
+);
+export type MeshHello = Static<typeof MeshHello>;
+
 /** What signers say to each other, without the server in between. Only a peer's pinned certificate may call. */
 export const meshMessages = {
   '/v1/mesh/hello': {
-    request: Empty,
-    response: Type.Object({ signer: Type.String(), boot_id: Type.String() }, strict),
+    request: MeshHello,
+    response: MeshHello,
+  },
+  /**
+   * Before a share leaves: the peer verifies the request's evidence and what it pays, binds the intents to this
+   * transaction in its own journal, charges its own limits, and countersigns the caller's head. `txid` is what the caller
+   * makes of the request: the peer must come to the same.
+   */
+  '/v1/mesh/reserve': {
+    request: Type.Object({ request: SigningRequest, txid: hex(32), head: Head }, strict),
+    /** Ed25519 over `HeadStatement` by the peer's statement key. */
+    response: Type.Object({ countersignature: hex(64) }, strict),
+  },
+  /** The caller has let its signature out; its Ed25519 over `SignedStatement`. */
+  '/v1/mesh/signed': {
+    request: Type.Object({ statement: SignedStatement, signature: hex(64) }, strict),
+    response: Empty,
+  },
+  /**
+   * Requests that the peer has accepted, in the order of its journal, from record `after` on, with who has signed them:
+   * how a signer that was away learns what the others did. At most 20 a call.
+   */
+  '/v1/mesh/transcripts': {
+    request: Type.Object({ after: Type.Integer({ minimum: 0 }) }, strict),
+    response: Type.Object(
+      {
+        transcripts: Type.Array(
+          Type.Object(
+            {
+              seq: Type.Integer(),
+              request: SigningRequest,
+              txid: hex(32),
+              signed: Type.Array(Type.Object({ statement: SignedStatement, signature: hex(64) }, strict)),
+            },
+            strict,
+          ),
+        ),
+        /** The peer's last record that was looked at; ask again after it. */
+        next: Type.Integer(),
+        done: Type.Boolean(),
+      },
+      strict,
+    ),
+  },
+  /** The caller's halt, or one that it got with evidence. */
+  '/v1/mesh/halt': {
+    request: Type.Union([SignedHalt, Type.Object({ statement: HaltStatement }, strict)]),
+    response: Empty,
+  },
+  '/v1/mesh/resume': { request: SignedResume, response: Empty },
+  '/v1/mesh/policy': { request: SignedPolicy, response: Empty },
+  /** Cosigns the caller's tree head: `proof` is the consistency proof from the last size that this peer cosigned (0 at first). */
+  '/v1/mesh/checkpoint': {
+    request: Type.Object(
+      {
+        checkpoint: Checkpoint,
+        signature: hex(64),
+        from: Type.Integer({ minimum: 0 }),
+        proof: Type.Array(hex(32), { maxItems: 128 }),
+      },
+      strict,
+    ),
+    /** The peer's Ed25519 over the checkpoint; or the size that it cosigned last, to prove from. */
+    response: Type.Union([
+      Type.Object({ cosignature: hex(64) }, strict),
+      Type.Object({ last_size: Type.Integer() }, strict),
+    ]),
   },
   /** From the peer with the lowest identifier only: do this step of the session. */
   '/v1/mesh/dkg/step': {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
+import { freePort } from '../free-port.ts';
 import type { Child, Supervisor } from '../processes.ts';
 import { bitcoinRpc, type BitcoinRpc, type BitcoinRpcEndpoint } from './rpc.ts';
 import { ensureBitcoind } from './setup.ts';
@@ -128,15 +128,4 @@ async function passwordOf(dataDir: string): Promise<string> {
   const password = randomBytes(24).toString('hex');
   await writeFile(file, password, { mode: 0o600 });
   return password;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((found, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => found(port));
-    });
-  });
 }

@@ -14,6 +14,8 @@ export interface EvmDeployment {
   readonly chainId: number;
   /** The hot vault: Safe 1.5.0, threshold 2, no module, guard or fallback handler. */
   readonly safe: string;
+  /** The code behind both Safes. */
+  readonly safeSingleton: string;
   /** Owner of the registry. */
   readonly coldSafe: string;
   readonly multiSend: string;
@@ -65,6 +67,7 @@ export async function deployVault(input: DeployVaultInput): Promise<EvmDeploymen
   return {
     chainId: Number(await rpcCall<string>(rpcUrl, 'eth_chainId')),
     safe,
+    safeSingleton: singleton,
     coldSafe,
     multiSend,
     registry,

@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DepositResource, WithdrawalResource } from '@holdfast/core/contract/resources.ts';
+import type { CreateCustomerRecordBody } from '@holdfast/core/contract/bodies.ts';
 import { parseUnits } from '@holdfast/core/money/base-units.ts';
+import type { AuthorizedIntent, WithdrawalIntent } from '@holdfast/core/signing/intent.ts';
 import { bitcoinNetworkId, caip19, evmNetworkId } from '../configure.ts';
 import type { Devnet } from '../devnet.ts';
 import { mintAndSendUsdc, mintAndSendUsdt, payFromContract, sendEth } from '../evm/payments.ts';
@@ -74,15 +77,59 @@ export async function outsideAddress(devnet: Devnet, asset: AssetName): Promise<
   return `0x${randomBytes(20).toString('hex')}`;
 }
 
-/** A customer asks for a withdrawal that their exchange has authorised. */
+/** The customer's passkey, known to every signer and in effect there: from then on it authorises payments. */
+export async function enrolCustomer(devnet: Devnet, customer: Customer): Promise<void> {
+  await handInRecord(devnet, devnet.enrolment(customer.id));
+}
+
+/** An address in the customer's address book, signed with their passkey and matured at every signer. */
+export async function addDestination(
+  devnet: Devnet,
+  customer: Customer,
+  asset: AssetName,
+  address: string,
+): Promise<void> {
+  await handInRecord(devnet, devnet.destination(customer.id, networkOf(asset), address));
+}
+
+/** Hands a record in and waits until it counts at every signer. */
+async function handInRecord(devnet: Devnet, signed: CreateCustomerRecordBody): Promise<void> {
+  const { id } = await devnet.client.createCustomerRecord(signed);
+  const counts = await awaitCondition(`record ${id} at every signer`, async () => {
+    const { signers } = await devnet.client.getCustomerRecord({ id });
+    const refusal = signers.find((signer) => signer.state === 'refused');
+    if (refusal) throw new Error(`${refusal.signer}: ${refusal.code} ${refusal.message}`);
+    if (signers.length === 0 || signers.some((signer) => signer.state !== 'accepted')) return null;
+    return Math.max(...signers.map((signer) => (signer.effective_at === null ? 0 : Date.parse(signer.effective_at))));
+  });
+  await sleep(Math.max(0, counts - Date.now()) + 50);
+}
+
+/**
+ * Asks for a withdrawal.
+ * @param authorize the integrator's key when left out; `devnet.authorizeWithPasskey` for the customer's own.
+ */
 export async function requestWithdrawal(
   devnet: Devnet,
   customer: Customer,
   asset: AssetName,
   coins: string,
   destination: string,
+  authorize: (intent: WithdrawalIntent) => AuthorizedIntent = devnet.authorize,
 ): Promise<WithdrawalResource> {
-  const authorized = devnet.authorize({
+  const authorized = authorize(withdrawalIntent(devnet, customer, asset, coins, destination));
+  return devnet.client.createWithdrawal({ client_reference: `wd-${randomBytes(8).toString('hex')}`, ...authorized });
+}
+
+/** A new intent, good for an hour. */
+export function withdrawalIntent(
+  devnet: Devnet,
+  customer: Customer,
+  asset: AssetName,
+  coins: string,
+  destination: string,
+): WithdrawalIntent {
+  return {
     version: 1,
     kind: 'withdrawal',
     network: networkOf(asset),
@@ -94,8 +141,7 @@ export async function requestWithdrawal(
     fee_max: parseUnits('2', decimalsOf[asset]).toString(),
     expires_at: new Date(Date.now() + 3_600_000).toISOString(),
     nonce: randomBytes(12).toString('hex'),
-  });
-  return devnet.client.createWithdrawal({ client_reference: `wd-${randomBytes(8).toString('hex')}`, ...authorized });
+  };
 }
 
 export async function awaitWithdrawal(

@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
-import type { Scope } from '@holdfast/core/contract/routes.ts';
+import type { Scope } from '@holdfast/core/contract/route.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { httpbis } from 'http-message-signatures';
 import { type InnerList, isInnerList, parseDictionary, serializeInnerList } from 'structured-headers';

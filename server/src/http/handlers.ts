@@ -32,6 +32,21 @@ export const handlers: Handlers = {
     paged('withdrawals', input, (query) => operations.listWithdrawals(input, query)),
   getWithdrawal: (operations, { id }) => operations.getWithdrawal(id),
 
+  approveWithdrawal: (operations, { id, assertion }) => operations.approveWithdrawal(id, assertion),
+
+  createCustomerRecord: (operations, input) => operations.createCustomerRecord(input),
+  createSettlement: (operations, input) => operations.createSettlement(input),
+  createAdjustment: (operations, input) => operations.createAdjustment(input),
+  getCustomerRecord: (operations, { id }) => operations.getCustomerRecord(id),
+  listCustomerRecords: (operations, input) =>
+    paged('customer_records', input, (query) => operations.listCustomerRecords(input, query)),
+
+  listHalts: async (operations) => whole(await operations.listHalts()),
+  halt: (operations, input) => operations.halt(input),
+  resume: (operations, input) => operations.resume(input),
+  listPolicies: async (operations) => whole(await operations.listPolicies()),
+  proposePolicy: (operations, input) => operations.proposePolicy(input),
+
   listTransactions: (operations, input) =>
     paged('transactions', input, (query) => operations.listTransactions(input, query)),
   getTransaction: (operations, { id }) => operations.getTransaction(id),

@@ -1,6 +1,6 @@
 import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger';
 import { errorCodes } from '@holdfast/core/contract/error-codes.ts';
-import { scopes } from '@holdfast/core/contract/routes.ts';
+import { scopes } from '@holdfast/core/contract/route.ts';
 
 /** Options of @fastify/swagger: OpenAPI 3.1 from the schemas that the routes are registered with. */
 export function openapiOptions(): FastifyDynamicSwaggerOptions {

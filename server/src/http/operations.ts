@@ -3,12 +3,15 @@ import type {
   AlarmResource,
   AssetResource,
   BalanceResource,
+  CustomerRecordResource,
   CustomerResource,
   DeliveryResource,
   DepositAddressResource,
   DepositResource,
   EventResource,
+  HaltResource,
   NetworkResource,
+  PolicyResource,
   ReconciliationResource,
   SignerResource,
   TransactionResource,
@@ -16,12 +19,19 @@ import type {
   WithdrawalResource,
 } from '@holdfast/core/contract/resources.ts';
 import type {
+  CreateAdjustmentBody,
   CreateCustomerBody,
+  CreateCustomerRecordBody,
   CreateDepositAddressBody,
+  CreateSettlementBody,
   CreateWebhookEndpointBody,
   CreateWithdrawalBody,
   CreatedWebhookEndpoint,
-} from '@holdfast/core/contract/routes.ts';
+  SignerAnswers,
+} from '@holdfast/core/contract/bodies.ts';
+import type { SignedPolicy } from '@holdfast/core/policy/policy.ts';
+import type { Assertion } from '@holdfast/core/signing/evidence.ts';
+import type { SignedHalt, SignedResume } from '@holdfast/core/signing/halt.ts';
 
 /** Filters of the lists; undefined means any. Customers are public ids (`cus_...`), networks CAIP-2, assets our codes. */
 export interface CustomerFilter {
@@ -44,6 +54,10 @@ export interface WithdrawalFilter {
   readonly asset?: string | undefined;
   readonly state?: WithdrawalResource['state'] | undefined;
   readonly client_reference?: string | undefined;
+}
+export interface CustomerRecordFilter {
+  readonly customer?: string | undefined;
+  readonly kind?: CustomerRecordResource['kind'] | undefined;
 }
 export interface TransactionFilter {
   readonly network?: string | undefined;
@@ -87,6 +101,20 @@ export interface Operations {
   createWithdrawal(body: CreateWithdrawalBody): Promise<WithdrawalResource>;
   getWithdrawal(id: string): Promise<WithdrawalResource>;
   listWithdrawals(filter: WithdrawalFilter, query: PageQuery): Promise<Page<WithdrawalResource>>;
+
+  approveWithdrawal(id: string, assertion: Assertion): Promise<WithdrawalResource>;
+
+  createCustomerRecord(body: CreateCustomerRecordBody): Promise<CustomerRecordResource>;
+  createSettlement(body: CreateSettlementBody): Promise<CustomerRecordResource>;
+  createAdjustment(body: CreateAdjustmentBody): Promise<CustomerRecordResource>;
+  getCustomerRecord(id: string): Promise<CustomerRecordResource>;
+  listCustomerRecords(filter: CustomerRecordFilter, query: PageQuery): Promise<Page<CustomerRecordResource>>;
+
+  listHalts(): Promise<readonly HaltResource[]>;
+  halt(signed: SignedHalt): Promise<SignerAnswers>;
+  resume(signed: SignedResume): Promise<SignerAnswers>;
+  listPolicies(): Promise<readonly PolicyResource[]>;
+  proposePolicy(signed: SignedPolicy): Promise<SignerAnswers>;
 
   getTransaction(id: string): Promise<TransactionResource>;
   listTransactions(filter: TransactionFilter, query: PageQuery): Promise<Page<TransactionResource>>;

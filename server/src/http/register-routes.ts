@@ -1,4 +1,5 @@
-import { type Route, type RouteName, routes, type Scope } from '@holdfast/core/contract/routes.ts';
+import type { Route, Scope } from '@holdfast/core/contract/route.ts';
+import { type RouteName, routes } from '@holdfast/core/contract/routes.ts';
 import { Problem } from '@holdfast/core/contract/problem.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify';

@@ -10,12 +10,15 @@ import {
   insertTransaction,
   lockBatching,
 } from '../store/chain-transactions.ts';
+import type { HaltView } from '../signers/halt-view.ts';
 import type { Sql } from '../store/database.ts';
 import { insertEvents } from '../store/events.ts';
 import { mustPost } from '../store/ledger/post-batch.ts';
 import {
   assignToTransaction,
+  expiredUnapproved,
   lockQueued,
+  lockWithdrawal,
   owingNow,
   postpone,
   type QueuedWithdrawal,
@@ -30,12 +33,22 @@ const waitingMs = 3_000;
 /**
  * Builds the next payment of a network out of queued withdrawals. One is under way at a time, so that every rebuild of
  * a refused one meets the same Safe nonce or coins and conflicts with it.
+ * @param isHalted what is halted is not built: the signers would refuse it.
  * @returns the id of the transaction that was built, null when there is nothing to build.
  */
-export async function batchWithdrawals(ctx: Context, network: Network): Promise<string | null> {
+export async function batchWithdrawals(
+  ctx: Context,
+  network: Network,
+  isHalted: HaltView['isHalted'],
+): Promise<string | null> {
   const nowMs = ctx.now();
   if (await hasOpenWithdrawalTransaction(ctx.db, network.id)) return null;
-  const queued = await queuedWithdrawals(ctx.db, network.id, nowMs, network.config.batch_size_max);
+  for (const id of await expiredUnapproved(ctx.db, network.id, nowMs, network.config.batch_size_max)) {
+    await release(ctx, id, { reason: 'intent-expired', expired: true });
+  }
+  if (isHalted(network.id, null)) return null;
+  const halted = network.config.assets.filter(({ caip19 }) => isHalted(network.id, caip19)).map(({ asset }) => asset);
+  const queued = await queuedWithdrawals(ctx.db, network.id, nowMs, network.config.batch_size_max, halted);
   const { expired, groups } = choosePayouts(queued.map(candidate), {
     nowMs,
     waitMs: network.config.batch_wait_ms,
@@ -151,7 +164,8 @@ async function build(
 async function release(ctx: Context, id: string, how: { reason: string; expired: boolean }): Promise<void> {
   const nowMs = ctx.now();
   const released = await ctx.db.transaction(async (sql) => {
-    const [row] = await lockQueued(sql, [id]);
+    // Queued, or expired while it waited for approvals.
+    const row = await lockWithdrawal(sql, id);
     if (!row || !(await releaseUnpayable(sql, id, how, nowMs))) return false;
     await insertEvents(
       sql,

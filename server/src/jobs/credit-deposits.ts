@@ -1,10 +1,15 @@
+import { invariant } from '@holdfast/core/invariant.ts';
+import type { DepositClaim } from '@holdfast/core/signing/customer-record.ts';
 import { decideCredit } from '@holdfast/core/deposits/decide-credit.ts';
 import { formatId } from '@holdfast/core/contract/ids.ts';
 import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
 import { tipBlock } from '../store/blocks.ts';
-import { lockCreditable, markCredited } from '../store/deposits.ts';
+import { insertCustomerRecords } from '../store/customer-records.ts';
+import type { Sql } from '../store/database.ts';
+import { signerIds } from '../operations/create-customer-record.ts';
+import { depositPlaces, lockCreditable, markCredited } from '../store/deposits.ts';
 import { insertEvents } from '../store/events.ts';
 import { lockBalances } from '../store/ledger/balances.ts';
 import { mustPost } from '../store/ledger/post-batch.ts';
@@ -47,10 +52,44 @@ export async function creditDeposits(ctx: Context, network: Network): Promise<nu
       })),
       nowMs,
     );
+    await insertDepositClaims(ctx, sql, network, deposits);
     await mustPost(sql, postings, nowMs);
     ctx.step('credit-before-commit');
     return deposits.length;
   });
   if (count > 0) ctx.step('credit-after-commit');
   return count;
+}
+
+/** Tells the signers where to look: they count towards a customer's position only what their own nodes show. */
+async function insertDepositClaims(
+  ctx: Context,
+  sql: Sql,
+  network: Network,
+  deposits: readonly { readonly id: string }[],
+): Promise<void> {
+  const caip19 = new Map(network.config.assets.map((rule) => [rule.asset, rule.caip19]));
+  const places = await depositPlaces(
+    sql,
+    deposits.map(({ id }) => id),
+  );
+  const records = places.map((place) => {
+    const asset = caip19.get(place.asset);
+    invariant(asset, `${network.id} lists ${place.asset}`);
+    const vout = /^vout:([0-9]+)$/.exec(place.idx)?.[1];
+    const record: DepositClaim = {
+      version: 1,
+      kind: 'deposit',
+      network: network.id,
+      customer: formatId('cus', place.customer_id),
+      index: Number(place.derivation_index),
+      address: place.address,
+      asset,
+      block_height: Number(place.height),
+      block_hash: place.hash.replace(/^0x/, ''),
+      outpoint: vout === undefined ? null : { txid: place.txid, vout: Number(vout) },
+    };
+    return { id: ctx.newId(), signed: { record }, customerId: place.customer_id };
+  });
+  await insertCustomerRecords(sql, records, signerIds(ctx), ctx.now());
 }

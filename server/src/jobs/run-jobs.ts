@@ -1,5 +1,6 @@
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
+import type { HaltView } from '../signers/halt-view.ts';
 import { batchWithdrawals } from './batch-withdrawals.ts';
 import { broadcastTransactions } from './broadcast-transactions.ts';
 import { creditDeposits } from './credit-deposits.ts';
@@ -9,8 +10,15 @@ import { settleTransactions } from './settle-transactions.ts';
 import { signTransactions } from './sign-transactions.ts';
 import { sweepForwarders } from './sweep-forwarders.ts';
 
-/** Starts every network's loops: following, paying and sweeping each go on when another is stuck. */
-export function runNetworkJobs(ctx: Context, networks: Iterable<Network>): Loop[] {
+/**
+ * Starts every network's loops: following, paying and sweeping each go on when another is stuck.
+ * @param signers `tell` hands them what they must know before they are asked to sign.
+ */
+export function runNetworkJobs(
+  ctx: Context,
+  networks: Iterable<Network>,
+  signers: { readonly tell: () => Promise<void>; readonly isHalted: HaltView['isHalted'] },
+): Loop[] {
   return [...networks].flatMap((network) => {
     const every = network.config.poll_ms;
     const loops = [
@@ -19,8 +27,10 @@ export function runNetworkJobs(ctx: Context, networks: Iterable<Network>): Loop[
         return changed + (await creditDeposits(ctx, network)) + (await settleTransactions(ctx, network));
       }),
       startLoop(ctx, 'pay', network.id, every, async () => {
-        const built = (await batchWithdrawals(ctx, network)) === null ? 0 : 1;
-        return built + (await signTransactions(ctx, network)) + (await broadcastTransactions(ctx, network));
+        const built = (await batchWithdrawals(ctx, network, signers.isHalted)) === null ? 0 : 1;
+        return (
+          built + (await signTransactions(ctx, network, signers.tell)) + (await broadcastTransactions(ctx, network))
+        );
       }),
     ];
     if (network.sweep) loops.push(startLoop(ctx, 'sweep', network.id, every, () => sweepForwarders(ctx, network)));

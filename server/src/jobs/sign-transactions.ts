@@ -4,6 +4,7 @@ import { QuorumRefusal } from '@holdfast/core/withdrawals/quorum-refusal.ts';
 import { refusedPauseMs } from '@holdfast/core/withdrawals/refused-pause.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
+import { listedApprovals } from '../operations/listed-approvals.ts';
 import { closeAlarms, raiseAlarm } from '../store/alarms.ts';
 import {
   type ChainTransactionRow,
@@ -17,6 +18,21 @@ import {
 import { insertEvents } from '../store/events.ts';
 import { authorizedIntent, moveWithdrawals, owingNow, requeue, withdrawalsOf } from '../store/withdrawals.ts';
 
+/** Reasons to wait that somebody must do something about. */
+const signersMissing: ReadonlySet<string> = new Set([
+  'signers-unavailable',
+  'degraded-limit',
+  'policy-differs',
+  'policy-missing',
+  'build-not-permitted',
+  'journal-behind',
+  'journal-broken',
+  'nodes-too-few',
+]);
+
+/** From then on batch-withdrawals.ts knows of the halt. */
+const haltedPauseMs = 2_000;
+
 /** Pause before a transaction that lacked signers is offered again; grows with each attempt. */
 const retryMs = (attempts: number): number => Math.min(5_000, 500 * 2 ** Math.min(attempts, 6));
 
@@ -24,9 +40,14 @@ const retryMs = (attempts: number): number => Math.min(5_000, 500 * 2 ** Math.mi
  * Has built payments signed and stores the bytes. Too few signers: the same content is offered again later. Refused:
  * the transaction is abandoned and its withdrawals are tried in smaller batches.
  */
-export async function signTransactions(ctx: Context, network: Network): Promise<number> {
+export async function signTransactions(
+  ctx: Context,
+  network: Network,
+  tellSigners: () => Promise<void>,
+): Promise<number> {
   const due = await transactionsIn(ctx.db, network.id, ['built'], ctx.now());
   let signed = 0;
+  if (due.some((one) => one.kind === 'withdrawal')) await tellSigners();
   for (const transaction of due.filter((one) => one.kind === 'withdrawal')) {
     if (await signOne(ctx, network, transaction)) signed++;
   }
@@ -47,7 +68,10 @@ async function signOne(ctx: Context, network: Network, transaction: ChainTransac
       );
     await noteOffer(ctx.db, transaction.id);
     ctx.step('sign-before-request');
-    const batch = await network.sign(transaction.unsigned, withdrawals.map(authorizedIntent));
+    const offered = withdrawals.map((row) =>
+      authorizedIntent({ ...row, approvals: listedApprovals(row.approvals, ctx.policy) }),
+    );
+    const batch = await network.sign(transaction.unsigned, offered);
     ctx.step('sign-after-quorum');
     await ctx.db.transaction(async (sql) => {
       const nowMs = ctx.now();
@@ -60,7 +84,9 @@ async function signOne(ctx: Context, network: Network, transaction: ChainTransac
     return true;
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    await (errorRow(error.code).retryable
+    // What is halted must not keep the rest of its network from being paid.
+    const mayWait = errorRow(error.code).retryable && error.code !== 'halted';
+    await (mayWait || error.code === 'journal-behind' || error.code === 'journal-broken'
       ? wait(ctx, network, transaction, error)
       : abandon(ctx, network, transaction, error));
     return false;
@@ -75,7 +101,7 @@ async function wait(ctx: Context, network: Network, transaction: ChainTransactio
     `${failure.code}: ${failure.message}`,
     nowMs + retryMs(transaction.attempts),
   );
-  if (failure.code === 'signers-unavailable') {
+  if (signersMissing.has(failure.code)) {
     await raiseAlarm(
       ctx.db,
       { id: ctx.newId(), code: failure.code, subject: `${network.id} signers`, message: failure.message },
@@ -87,7 +113,7 @@ async function wait(ctx: Context, network: Network, transaction: ChainTransactio
 
 /**
  * Whether no quorum can have signed: a quorum refused the first offer, or says that the intents have expired, which a
- * signer does not say of what it accepted before (core/src/signing/decide-acceptance.ts).
+ * signer does not say of what it has signed (signer/src/wallets/reserve-together.ts).
  */
 function neverSigned(transaction: ChainTransactionRow, failure: Failure): boolean {
   return failure instanceof QuorumRefusal && (transaction.attempts === 0 || failure.code === 'intent-expired');
@@ -100,6 +126,7 @@ async function abandon(
   failure: Failure,
 ): Promise<void> {
   const nowMs = ctx.now();
+  const isHalted = failure.code === 'halted';
   await ctx.db.transaction(async (sql) => {
     if (
       !(await setTransactionState(sql, transaction.id, ['built'], 'abandoned', `${failure.code}: ${failure.message}`))
@@ -111,9 +138,11 @@ async function abandon(
       sql,
       transaction.id,
       `${failure.code}: ${failure.message}`,
-      { pauseMs: refusedPauseMs, split: true },
+      isHalted ? { pauseMs: () => haltedPauseMs, split: false } : { pauseMs: refusedPauseMs, split: true },
       nowMs,
     );
+    // A halt is an alarm of its own, and no verdict about these withdrawals.
+    if (isHalted) return;
     await insertEvents(
       sql,
       ids.map((id) => ({ id: ctx.newId(), type: 'withdrawal.refused', resource: 'withdrawal', resourceId: id })),

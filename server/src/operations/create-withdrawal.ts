@@ -1,28 +1,33 @@
 import { formatId, parseId } from '@holdfast/core/contract/ids.ts';
 import type { WithdrawalResource } from '@holdfast/core/contract/resources.ts';
-import type { CreateWithdrawalBody } from '@holdfast/core/contract/routes.ts';
+import type { CreateWithdrawalBody } from '@holdfast/core/contract/bodies.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
 import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
 import { baseUnits } from '@holdfast/core/money/base-units.ts';
-import { intentDigestHex } from '@holdfast/core/signing/intent.ts';
+import { countApprovals } from '@holdfast/core/signing/count-approvals.ts';
+import { intentDigest, intentDigestHex } from '@holdfast/core/signing/intent.ts';
 import {
   type AcceptedWithdrawal,
   decideWithdrawal,
   type WithdrawalRule,
 } from '@holdfast/core/withdrawals/decide-withdrawal.ts';
+import { opensslVerifiers } from '@holdfast/transport/openssl-verifiers.ts';
 import type { AssetRule } from '../config.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
 import { lockCustomer } from '../store/lock-customer.ts';
 import type { Sql } from '../store/database.ts';
+import { customerCredential } from '../store/customer-records.ts';
 import { ownersOfKeys } from '../store/deposit-addresses.ts';
 import { insertEvents } from '../store/events.ts';
 import { balancesWithPrefix } from '../store/ledger/balances.ts';
 import { postBatch } from '../store/ledger/post-batch.ts';
+import { insertApprovals } from '../store/withdrawal-approvals.ts';
 import { insertWithdrawal, withdrawalByDigest, withdrawalByReference, withdrawnSince } from '../store/withdrawals.ts';
 import type { AssetTraits } from '../store/asset-traits.ts';
 import { getWithdrawal } from '../store/withdrawal-resources.ts';
+import { approvalsFor } from './approve-withdrawal.ts';
 import { verifyAuthorization } from './verify-authorization.ts';
 
 const dayMs = 24 * 3_600_000;
@@ -42,13 +47,28 @@ export async function createWithdrawal(
   if (!network) throw new Failure('unknown-network', `no network ${intent.network}`, { pointer: '/intent/network' });
   const destination = network.parseAddress(intent.destination, '/intent/destination');
   const customerId = parseId('cus', intent.customer, '/intent/customer');
-  const keys = new Map(ctx.config.integrator_keys.map((key) => [key.key_id, key.public_key]));
-  verifyAuthorization(intent, authorization, keys);
+  await verifyAuthorization(ctx.policy, authorization, intentDigest(intent), 'withdraw', (id) =>
+    customerCredential(ctx.db, customerId, id),
+  );
+  const approvals = body.approvals ?? [];
+  const given = countApprovals(approvals, intentDigest(intent), ctx.policy, opensslVerifiers);
+  const needed = approvalsFor(ctx.policy, intent);
+  const isApproved = given.total >= needed.approvals && given.offline >= needed.offline;
   const digest = intentDigestHex(intent);
   const nowMs = ctx.now();
   const ownWallet = await network.isOwnWallet(destination);
 
-  const request: Request = { body, network, destination, customerId, digest, ownWallet, nowMs };
+  const request: Request = {
+    body,
+    network,
+    destination,
+    customerId,
+    digest,
+    ownWallet,
+    nowMs,
+    approvalsNeeded: needed.approvals,
+    isApproved,
+  };
 
   const id = await ctx.db.transaction(async (sql) => {
     if (!(await lockCustomer(sql, customerId)))
@@ -69,6 +89,8 @@ interface Request {
   readonly digest: string;
   readonly ownWallet: boolean;
   readonly nowMs: number;
+  readonly approvalsNeeded: number;
+  readonly isApproved: boolean;
 }
 
 /** Id of the withdrawal that this very request made before. @throws Failure client-reference-taken for another one. */
@@ -109,8 +131,9 @@ async function accept(ctx: Context, sql: Sql, request: Request): Promise<string>
     memo: intent.memo,
     intent,
     digest: request.digest,
-    auth_key_id: authorization.key_id,
-    auth_signature: authorization.signature,
+    authorization,
+    approvals_needed: request.approvalsNeeded,
+    state: request.isApproved ? 'queued' : 'awaiting_approval',
     expires_at_ms: BigInt(accepted.expiresAtMs),
     created_at_ms: BigInt(nowMs),
   });
@@ -120,7 +143,9 @@ async function accept(ctx: Context, sql: Sql, request: Request): Promise<string>
       `client_reference ${body.client_reference} names another customer’s withdrawal`,
       { pointer: '/client_reference' },
     );
-  const event = { id: ctx.newId(), type: 'withdrawal.queued', resource: 'withdrawal', resourceId: id };
+  await insertApprovals(sql, id, body.approvals ?? [], nowMs);
+  const type = request.isApproved ? 'withdrawal.queued' : 'withdrawal.awaiting_approval';
+  const event = { id: ctx.newId(), type, resource: 'withdrawal', resourceId: id };
   await insertEvents(sql, [event], nowMs);
   const hold = {
     idem: `withdrawal/${id}/hold`,

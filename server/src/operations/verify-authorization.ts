@@ -1,33 +1,44 @@
-import { createPublicKey, verify } from 'node:crypto';
 import { Failure } from '@holdfast/core/failure.ts';
-import { intentDigest, type IntentAuthorization, type WithdrawalIntent } from '@holdfast/core/signing/intent.ts';
-
-/** DER prefix of an Ed25519 public key, RFC 8410. */
-const spki = Buffer.from('302a300506032b6570032100', 'hex');
+import type { Policy } from '@holdfast/core/policy/policy.ts';
+import { isAssertion, type Authorization } from '@holdfast/core/signing/evidence.ts';
+import { verifyAssertion } from '@holdfast/core/signing/verify-assertion.ts';
+import { verifyIntegrator } from '@holdfast/core/signing/verify-integrator.ts';
+import { opensslVerifiers } from '@holdfast/transport/openssl-verifiers.ts';
 
 /**
- * Checks the integrator's signature over the intent's digest, so that a request which the signers would refuse is
- * refused at once. The signers do not rely on it.
- * @param keys hex Ed25519 public keys by id. @throws Failure authorization-invalid.
+ * Checks who authorised a digest, so that a request which the signers would refuse is refused at once. The signers do not
+ * rely on it.
+ * @param digest 32 bytes. @param credentialKey public key of a customer's passkey by its id, null for one that is not enrolled.
+ * @throws Failure authorization-invalid, credential-unknown.
  */
-export function verifyAuthorization(
-  intent: WithdrawalIntent,
-  authorization: IntentAuthorization,
-  keys: ReadonlyMap<string, string>,
-): void {
-  const key = keys.get(authorization.key_id);
-  if (!key)
-    throw new Failure('authorization-invalid', `no integrator key ${authorization.key_id}`, {
-      pointer: '/authorization/key_id',
+export async function verifyAuthorization(
+  policy: Policy,
+  authorization: Authorization,
+  digest: Uint8Array,
+  may: Policy['integrator_keys'][number]['may'][number],
+  credentialKey: (credentialId: string) => Promise<string | null>,
+): Promise<void> {
+  if (!isAssertion(authorization)) {
+    const mayIt = policy.integrator_keys.some((key) => key.key_id === authorization.key_id && key.may.includes(may));
+    const pointer = mayIt ? '/authorization/signature' : '/authorization/key_id';
+    return pointingAt(pointer, () => verifyIntegrator(authorization, may, digest, policy, opensslVerifiers));
+  }
+  const key = await credentialKey(authorization.credential_id);
+  if (key === null) {
+    throw new Failure('credential-unknown', 'the credential is not enrolled for this customer', {
+      pointer: '/authorization/credential_id',
     });
-  const publicKey = createPublicKey({
-    key: Buffer.concat([spki, Buffer.from(key, 'hex')]),
-    format: 'der',
-    type: 'spki',
-  });
-  if (!verify(null, intentDigest(intent), publicKey, Buffer.from(authorization.signature, 'hex'))) {
-    throw new Failure('authorization-invalid', `the signature of ${authorization.key_id} is not over this intent`, {
-      pointer: '/authorization/signature',
-    });
+  }
+  pointingAt('/authorization', () =>
+    verifyAssertion(authorization, digest, key, policy.webauthn.customers, opensslVerifiers),
+  );
+}
+
+function pointingAt(pointer: string, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    throw new Failure(error.code, error.message, { pointer, cause: error });
   }
 }

@@ -12,6 +12,8 @@ import { QuorumRefusal } from '@holdfast/core/withdrawals/quorum-refusal.ts';
 import type { FrostSecret, Nonces } from '@noble/curves/abstract/frost.js';
 import { schnorr, schnorr_FROST, secp256k1, secp256k1_FROST } from '@noble/curves/secp256k1.js';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { statementDigest } from '@holdfast/core/signing/statement.ts';
+import { ed25519 } from '@noble/curves/ed25519.js';
 import { addr } from 'micro-eth-signer';
 import { describe, expect, it } from 'vitest';
 import type { WalletKey } from '../store/wallet-keys.ts';
@@ -108,7 +110,20 @@ function fake(at: number, log: string[], faults: Partial<Record<SignerPath, Faul
         signature: bytesToHex(Uint8Array.of(...rs, recovery! + 27)),
       };
     },
-    '/v1/address': () => ({ address: `address by ${id}` }),
+    '/v1/address': (request, spoilt) => {
+      const statement = {
+        version: 1,
+        network: request.network,
+        customer: request.customer,
+        address: 'bcrt1address',
+        epoch: 1,
+      };
+      const signature = ed25519.sign(
+        statementDigest('address', statement),
+        spoilt ? new Uint8Array(32).fill(99) : statementSecret(at),
+      );
+      return { address: 'bcrt1address', epoch: 1, statement: bytesToHex(signature) };
+    },
   };
   return {
     id,
@@ -123,6 +138,10 @@ function fake(at: number, log: string[], faults: Partial<Record<SignerPath, Faul
   };
 }
 
+const statementSecret = (at: number): Uint8Array => new Uint8Array(32).fill(at + 51);
+const statementKeys = new Map(
+  [0, 1, 2].map((at) => [`signer-${at + 1}`, bytesToHex(ed25519.getPublicKey(statementSecret(at)))]),
+);
 const ownerOf = (at: number): string => addr.fromPrivateKey(new Uint8Array(32).fill(at + 1));
 const owners = [0, 1, 2].map((at) => ownerOf(at).toLowerCase());
 const evmRequest = {
@@ -140,6 +159,7 @@ function panelOf(...faults: (Faults | undefined)[]) {
     panel: signerPanel(
       [0, 1, 2].map((at) => fake(at, log, faults[at])),
       2,
+      statementKeys,
     ),
   };
 }
@@ -263,18 +283,29 @@ describe('a threshold signature', () => {
   });
 });
 
-describe('what one signer says', () => {
-  it('is an address by the first that answers', async () => {
-    const { panel, log } = panelOf(undefined, { '/v1/address': 'signers-unavailable' });
-    const request = { network, customer: 'cus_01980000-0000-7000-8000-000000000000', index: 0 };
-    expect(await panel.deriveAddress(request)).toBe('address by signer-3');
-    expect(log).toEqual(['signer-2 address', 'signer-3 address']);
+describe('a deposit address', () => {
+  const request = { network, customer: 'cus_01980000-0000-7000-8000-000000000000', index: 0 };
+
+  it('is vouched for by every signer that answers', async () => {
+    const { panel } = panelOf(undefined, { '/v1/address': 'signers-unavailable' });
+    const { address, statements } = await panel.attestAddress(request);
+    expect(address).toBe('bcrt1address');
+    expect(statements.map(({ signer }) => signer)).toEqual(['signer-1', 'signer-3']);
   });
 
-  it('is no address when it refuses: another one may be wrong', async () => {
+  it('is none when fewer than a quorum answer', async () => {
+    const { panel } = panelOf({ '/v1/address': 'signers-unavailable' }, { '/v1/address': 'signers-unavailable' });
+    expect(await failure(panel.attestAddress(request))).toMatchObject({ code: 'signers-unavailable' });
+  });
+
+  it('is none when one refuses: another one may be wrong', async () => {
     const { panel } = panelOf(undefined, { '/v1/address': 'address-index-taken' });
-    const request = { network, customer: 'cus_01980000-0000-7000-8000-000000000000', index: 0 };
-    expect(await failure(panel.deriveAddress(request))).toMatchObject({ code: 'address-index-taken' });
+    expect(await failure(panel.attestAddress(request))).toMatchObject({ code: 'address-index-taken' });
+  });
+
+  it('is none when a statement is by another key than the pinned one', async () => {
+    const { panel } = panelOf(undefined, { '/v1/address': 'nonsense' });
+    expect(await failure(panel.attestAddress(request))).toMatchObject({ code: 'attestation-invalid' });
   });
 });
 
@@ -287,6 +318,7 @@ describe('the wallet’s public key', () => {
         call: async () => ({ frost_wallets: reported === null ? [] : [reported] }) as never,
       })),
       2,
+      statementKeys,
     );
 
   it('is what all signers report', async () => {

@@ -1,8 +1,10 @@
 import type { OwnerSignature } from '@holdfast/core/chains/evm/build.ts';
 import { errorRow } from '@holdfast/core/contract/error-codes.ts';
 import { Failure } from '@holdfast/core/failure.ts';
+import { invariant } from '@holdfast/core/invariant.ts';
 import { canonicalJson } from '@holdfast/core/signing/intent.ts';
 import type {
+  AddressStatement,
   SignBitcoinRequest,
   SignEvmRequest,
   SignerPath,
@@ -10,10 +12,13 @@ import type {
   SignerResponse,
   SignerStatus,
 } from '@holdfast/core/signing/messages.ts';
+import { statementDigest } from '@holdfast/core/signing/statement.ts';
 import { QuorumRefusal } from '@holdfast/core/withdrawals/quorum-refusal.ts';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { hexToBytes } from '@noble/hashes/utils.js';
+import { opensslVerifiers } from '@holdfast/transport/openssl-verifiers.ts';
 import { addr } from 'micro-eth-signer';
+import type { AddressAttestation } from '../store/deposit-addresses.ts';
 import type { WalletKey } from '../store/wallet-keys.ts';
 import { aggregateInputs, type FrostInput } from './aggregate.ts';
 
@@ -28,8 +33,23 @@ export interface SignerClient {
 /** The signers as the server sees them: it asks, and believes only signatures that verify. */
 export interface SignerPanel {
   status(): Promise<{ id: string; status: SignerStatus | null; problem: string | null }[]>;
-  /** Derivation by one signer that answers. */
-  deriveAddress(request: SignerRequest<'/v1/address'>): Promise<string>;
+  /**
+   * Derivation by every signer that answers, with their statements; a quorum must agree and vouch.
+   * @throws Failure derivation-mismatch, signers-unavailable, or a refusal.
+   */
+  attestAddress(request: SignerRequest<'/v1/address'>): Promise<AttestedAddress>;
+  /** The same by one signer. */
+  attestAddressBy(signer: string, request: SignerRequest<'/v1/address'>): Promise<AttestedAddress>;
+  /** One message to every signer; `problem` null where it was taken. */
+  tellAll<P extends '/v1/halt' | '/v1/resume' | '/v1/policy'>(
+    path: P,
+    message: SignerRequest<P>,
+  ): Promise<{ signer: string; problem: Failure | null }[]>;
+  /** Hands records about customers to one signer; one result a record. @throws Failure signers-unavailable. */
+  deliverRecords(
+    signer: string,
+    records: SignerRequest<'/v1/records'>['records'],
+  ): Promise<SignerResponse<'/v1/records'>['results']>;
   /** Public key of the threshold wallet, the same from every signer. @throws Failure key-missing, signers-unavailable. */
   frostWallet(network: string): Promise<WalletKey>;
   /** A quorum of owner signatures over a Safe transaction. */
@@ -44,7 +64,18 @@ export interface SignerPanel {
   ): Promise<Uint8Array[]>;
 }
 
-export function signerPanel(clients: readonly SignerClient[], quorum: number): SignerPanel {
+export interface AttestedAddress {
+  readonly address: string;
+  readonly epoch: number;
+  readonly statements: readonly AddressAttestation[];
+}
+
+/** @param statementKeys Ed25519 keys of the signers' statements, hex, by signer. */
+export function signerPanel(
+  clients: readonly SignerClient[],
+  quorum: number,
+  statementKeys: ReadonlyMap<string, string>,
+): SignerPanel {
   let turn = 0;
   /** Every signer takes its turn as the spare one. */
   const inTurn = (): SignerClient[] => {
@@ -65,18 +96,47 @@ export function signerPanel(clients: readonly SignerClient[], quorum: number): S
       );
     },
 
-    async deriveAddress(request) {
-      const problems: unknown[] = [];
-      for (const client of inTurn()) {
-        try {
-          return (await client.call('/v1/address', request)).address;
-        } catch (error) {
-          // One that lacks history may refuse what another derives; two answers that differ must not be passed over.
-          if (error instanceof Failure && error.code !== 'invalid-request' && !isAway(error)) throw error;
-          problems.push(error);
-        }
+    async attestAddress(request) {
+      const answers = await Promise.allSettled(clients.map((client) => attest(client, request, statementKeys)));
+      const given = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+      const problems = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []));
+      // Answers that differ, and refusals that are no mere absence, must not be passed over.
+      const refusal = problems.find(
+        (one): one is Failure => one instanceof Failure && one.code !== 'invalid-request' && !isAway(one),
+      );
+      if (refusal) throw refusal;
+      const [first] = given;
+      if (!first || given.length < quorum) throw unavailable(`${given.length} of ${quorum} signers vouch`, problems);
+      const other = given.find((one) => one.address !== first.address || one.epoch !== first.epoch);
+      if (other) {
+        throw new Failure(
+          'derivation-mismatch',
+          `signers derive ${first.address} and ${other.address} for one customer`,
+        );
       }
-      throw unavailable('no signer answers', problems);
+      return { ...first, statements: given.flatMap(({ statements }) => statements) };
+    },
+
+    attestAddressBy: (signer, request) => attest(clientOf(clients, signer), request, statementKeys),
+
+    tellAll: async (path, message) =>
+      Promise.all(
+        clients.map(async (client) => {
+          try {
+            await client.call(path, message);
+            return { signer: client.id, problem: null };
+          } catch (error) {
+            if (error instanceof Failure) return { signer: client.id, problem: error };
+            throw error;
+          }
+        }),
+      ),
+
+    async deliverRecords(signer, records) {
+      const { results } = await clientOf(clients, signer).call('/v1/records', { records });
+      if (results.length !== records.length)
+        throw unavailable(`${signer} answers ${results.length} of ${records.length} records`, []);
+      return results;
     },
 
     async frostWallet(network) {
@@ -156,6 +216,28 @@ export function signerPanel(clients: readonly SignerClient[], quorum: number): S
   };
 }
 
+function clientOf(clients: readonly SignerClient[], signer: string): SignerClient {
+  const client = clients.find(({ id }) => id === signer);
+  invariant(client, `${signer} is configured`);
+  return client;
+}
+
+/** One signer's derivation, its statement verified. @throws Failure attestation-invalid. */
+async function attest(
+  client: SignerClient,
+  request: SignerRequest<'/v1/address'>,
+  statementKeys: ReadonlyMap<string, string>,
+): Promise<AttestedAddress> {
+  const { address, epoch, statement: signature } = await client.call('/v1/address', request);
+  const { network, customer } = request;
+  const statement: AddressStatement = { version: 1, network, customer, address, epoch };
+  const key = hexToBytes(statementKeys.get(client.id) ?? '');
+  if (!opensslVerifiers.ed25519(key, statementDigest('address', statement), signature)) {
+    throw new Failure('attestation-invalid', `the statement of ${client.id} about ${address} does not hold`);
+  }
+  return { address, epoch, statements: [{ signer: client.id, signature }] };
+}
+
 /** Address (lower case) whose key made an r s v signature over 32 bytes; `nobody` for what is no signature. */
 function recoverOwner(hash: string, signature: string): string {
   const bytes = hexToBytes(signature);
@@ -219,7 +301,22 @@ async function askInTurn<T>(
   return { results, problems };
 }
 
-const isAway = (error: unknown): boolean => error instanceof Failure && errorRow(error.code).retryable;
+/** What is wrong with a signer and not with what it was asked. */
+const signersTrouble: ReadonlySet<string> = new Set(['journal-behind', 'journal-broken', 'ceremony-differs']);
+
+/** Reasons of a signer's own that an operator must read by their name. */
+const ownStates: ReadonlySet<string> = new Set([
+  ...signersTrouble,
+  'halted',
+  'degraded-limit',
+  'policy-differs',
+  'policy-missing',
+  'build-not-permitted',
+  'nodes-too-few',
+]);
+
+const isAway = (error: unknown): boolean =>
+  error instanceof Failure && (errorRow(error.code).retryable || signersTrouble.has(error.code));
 
 const saysExpired = (refusal: Failure): boolean => refusal.code === 'intent-expired';
 
@@ -228,11 +325,15 @@ function verdict(problems: readonly unknown[], total: number, quorum: number): E
   const refusals = problems.filter((problem) => problem instanceof Failure && !isAway(problem)) as Failure[];
   const blocking = (some: readonly Failure[]): boolean => some.length > total - quorum;
   const [expired, others] = [refusals.filter(saysExpired), refusals.filter((one) => !saysExpired(one))];
-  // Expiry is the verdict only where it suffices alone: nobody says so of bytes that it accepted before.
+  // Expiry is the verdict only where it suffices alone: nobody says so of bytes that it has signed.
   const refusal = blocking(expired) ? expired[0] : (others[0] ?? expired[0]);
   if (refusal && blocking(refusals)) return new QuorumRefusal(refusal);
   const bug = problems.find((problem) => !(problem instanceof Failure));
   if (bug instanceof Error) return bug;
+  // So many say the same of their own state that no quorum is left: that is the reason, and not that they are away.
+  const states = problems.filter((problem) => problem instanceof Failure && isAway(problem)) as Failure[];
+  const shared = states.find(({ code }) => ownStates.has(code) && blocking(states.filter((one) => one.code === code)));
+  if (shared) return new Failure(shared.code, shared.message);
   return unavailable(`fewer than ${quorum} of ${total} signers signed`, problems);
 }
 

@@ -101,3 +101,11 @@ export async function listBalances(sql: Sql, assets: readonly Asset[], customer:
     };
   });
 }
+
+/** Of these public ids, those that name no customer. */
+export async function unknownCustomers(sql: Sql, customers: ReadonlySet<string>): Promise<string[]> {
+  const uuids = [...customers].map((customer) => parseId('cus', customer, '/record/entries'));
+  const rows = await sql.query<{ id: string }>('select id from customer where id = any ($1::uuid[])', [uuids]);
+  const known = new Set(rows.map((row) => formatId('cus', row.id)));
+  return [...customers].filter((customer) => !known.has(customer));
+}

@@ -8,7 +8,7 @@ import type { DepositAddressRow } from './deposit-addresses.ts';
 import { readPage } from './read-page.ts';
 
 const select =
-  'select id, customer_id, network, derivation_index, address, watch_key, state, created_at_ms from deposit_address';
+  'select id, customer_id, network, derivation_index, address, watch_key, state, epoch, statements, created_at_ms from deposit_address';
 /** A pending address was not yet derived by a signer too: nobody may be told of it. */
 const issued = `state <> 'pending'`;
 
@@ -23,6 +23,7 @@ export function depositAddressResource(row: DepositAddressRow): DepositAddressRe
     address: row.address,
     index: Number(row.derivation_index),
     state: row.state,
+    attestation: { epoch: row.epoch, statements: row.statements.map((one) => ({ ...one })) },
     created_at: formatTime(row.created_at_ms),
   };
 }

@@ -9,10 +9,20 @@ export interface DepositAddressRow {
   readonly address: string;
   readonly watch_key: string;
   readonly state: 'pending' | 'active' | 'superseded' | 'retired';
+  readonly epoch: number;
+  /** The signers that vouch for it. */
+  readonly statements: readonly AddressAttestation[];
   readonly created_at_ms: bigint;
 }
 
-const columns = 'id, customer_id, network, derivation_index, address, watch_key, state, created_at_ms';
+export interface AddressAttestation {
+  readonly signer: string;
+  /** Ed25519 over the address statement, hex. */
+  readonly signature: string;
+}
+
+const columns =
+  'id, customer_id, network, derivation_index, address, watch_key, state, epoch, statements, created_at_ms';
 
 /** The customer's current address on a network, pending ones included. */
 export async function currentAddress(sql: Sql, customerId: string, network: string): Promise<DepositAddressRow | null> {
@@ -35,7 +45,10 @@ export async function nextDerivationIndex(sql: Sql, network: string): Promise<nu
 
 export async function insertAddress(
   sql: Sql,
-  row: Omit<DepositAddressRow, 'derivation_index' | 'created_at_ms'> & { index: number; nowMs: number },
+  row: Omit<DepositAddressRow, 'derivation_index' | 'created_at_ms' | 'epoch' | 'statements'> & {
+    index: number;
+    nowMs: number;
+  },
 ): Promise<void> {
   await sql.query(
     `insert into deposit_address (id, customer_id, network, derivation_index, address, watch_key, state, created_at_ms)
@@ -44,8 +57,43 @@ export async function insertAddress(
   );
 }
 
-export async function activateAddress(sql: Sql, id: string): Promise<void> {
-  await sql.query(`update deposit_address set state = 'active' where id = $1 and state = 'pending'`, [id]);
+/** The signers vouch for a pending address: it may be told. */
+export async function activateAddress(
+  sql: Sql,
+  id: string,
+  epoch: number,
+  statements: readonly AddressAttestation[],
+): Promise<void> {
+  await sql.query(
+    `update deposit_address set state = 'active', epoch = $2, statements = $3::jsonb where id = $1 and state = 'pending'`,
+    [id, epoch, JSON.stringify(statements)],
+  );
+}
+
+/**
+ * Adds the statement of a signer that was away when the address was issued. One about another address or epoch than the
+ * row's is not taken: it would keep the right one out.
+ */
+export async function addStatement(
+  sql: Sql,
+  network: string,
+  index: number,
+  about: { readonly address: string; readonly epoch: number },
+  statement: AddressAttestation,
+): Promise<void> {
+  await sql.query(
+    `update deposit_address set statements = statements || $3::jsonb
+      where network = $1 and derivation_index = $2 and state <> 'pending' and not statements @> $4::jsonb
+        and address = $5 and epoch = $6`,
+    [
+      network,
+      index,
+      JSON.stringify([statement]),
+      JSON.stringify([{ signer: statement.signer }]),
+      about.address,
+      about.epoch,
+    ],
+  );
 }
 
 /**

@@ -81,6 +81,27 @@ export async function markCredited(sql: Sql, ids: readonly string[], nowMs: numb
   );
 }
 
+export interface DepositPlace {
+  readonly txid: string;
+  readonly idx: string;
+  readonly asset: string;
+  readonly customer_id: string;
+  readonly address: string;
+  readonly derivation_index: bigint;
+  readonly height: bigint;
+  readonly hash: string;
+}
+
+/** Where on the chain deposits are, in a fixed order. */
+export async function depositPlaces(sql: Sql, ids: readonly string[]): Promise<DepositPlace[]> {
+  return sql.query<DepositPlace>(
+    `select d.txid, d.idx, d.asset, d.customer_id, a.address, a.derivation_index, b.height, b.hash
+       from deposit d join deposit_address a on a.id = d.address_id join block b on b.id = d.block_id
+      where d.id = any ($1) order by d.id`,
+    [ids],
+  );
+}
+
 /** Every deposit of a block that is being rolled back, locked. */
 export async function lockDepositsOfBlock(sql: Sql, blockId: bigint): Promise<DepositRow[]> {
   return sql.query<DepositRow>(

@@ -1,7 +1,7 @@
 import { formatId, parseId } from '@holdfast/core/contract/ids.ts';
 import { type Page, type PageQuery, pageOf } from '@holdfast/core/contract/page.ts';
 import type { WebhookEndpointResource } from '@holdfast/core/contract/resources.ts';
-import type { CreatedWebhookEndpoint, CreateWebhookEndpointBody } from '@holdfast/core/contract/routes.ts';
+import type { CreatedWebhookEndpoint, CreateWebhookEndpointBody } from '@holdfast/core/contract/bodies.ts';
 import { formatTime } from '@holdfast/core/contract/time.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { invariant } from '@holdfast/core/invariant.ts';

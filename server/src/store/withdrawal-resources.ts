@@ -3,6 +3,7 @@ import { type Page, type PageQuery, pageOf } from '@holdfast/core/contract/page.
 import type { WithdrawalResource } from '@holdfast/core/contract/resources.ts';
 import { formatTime } from '@holdfast/core/contract/time.ts';
 import { Failure } from '@holdfast/core/failure.ts';
+import { isAssertion, type Authorization } from '@holdfast/core/signing/evidence.ts';
 import type { AssetTraits } from './asset-traits.ts';
 import type { Sql } from './database.ts';
 import { readPage } from './read-page.ts';
@@ -19,6 +20,9 @@ interface Row {
   readonly memo: string | null;
   readonly digest: string;
   readonly state: WithdrawalResource['state'];
+  readonly authorization: Authorization;
+  readonly approvals_needed: number;
+  readonly approvals_given: number;
   readonly reason: string | null;
   readonly txid: string | null;
   readonly expires_at_ms: bigint;
@@ -28,7 +32,8 @@ interface Row {
 
 const select = `
   select w.id, w.client_reference, w.customer_id, w.network, w.asset, w.amount, w.fee, w.destination, w.memo, w.digest,
-         w.state, w.reason, t.txid, w.expires_at_ms, w.created_at_ms, w.updated_at_ms
+         w.state, w."authorization", w.approvals_needed,
+         (select count(*)::int from withdrawal_approval p where p.withdrawal_id = w.id) as approvals_given, w.reason, t.txid, w.expires_at_ms, w.created_at_ms, w.updated_at_ms
     from withdrawal w left join chain_transaction t on t.id = w.transaction_id`;
 
 function resourceOf(traits: AssetTraits): (row: Row) => WithdrawalResource {
@@ -46,6 +51,8 @@ function resourceOf(traits: AssetTraits): (row: Row) => WithdrawalResource {
     memo: row.memo,
     digest: row.digest,
     state: row.state,
+    authorized_by: isAssertion(row.authorization) ? 'customer' : 'integrator',
+    approvals: { needed: row.approvals_needed, given: row.approvals_given },
     reason: row.reason,
     txid: row.txid,
     expires_at: formatTime(row.expires_at_ms),

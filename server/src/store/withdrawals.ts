@@ -1,7 +1,15 @@
+import type { Assertion, Authorization } from '@holdfast/core/signing/evidence.ts';
 import type { AuthorizedIntent, WithdrawalIntent } from '@holdfast/core/signing/intent.ts';
 import type { Sql } from './database.ts';
 
-export type WithdrawalRowState = 'queued' | 'signing' | 'broadcast' | 'included' | 'settled' | 'released';
+export type WithdrawalRowState =
+  | 'awaiting_approval'
+  | 'queued'
+  | 'signing'
+  | 'broadcast'
+  | 'included'
+  | 'settled'
+  | 'released';
 
 export interface WithdrawalRow {
   readonly id: string;
@@ -15,8 +23,9 @@ export interface WithdrawalRow {
   readonly memo: string | null;
   readonly intent: WithdrawalIntent;
   readonly digest: string;
-  readonly auth_key_id: string;
-  readonly auth_signature: string;
+  readonly authorization: Authorization;
+  readonly approvals: Assertion[];
+  readonly approvals_needed: number;
   readonly expires_at_ms: bigint;
   readonly state: WithdrawalRowState;
   readonly reason: string | null;
@@ -27,17 +36,18 @@ export interface WithdrawalRow {
 }
 
 const columns = `w.id, w.customer_id, w.client_reference, w.network, w.asset, w.amount, w.fee, w.destination, w.memo, w.intent, w.digest,
-  w.auth_key_id, w.auth_signature, w.expires_at_ms, w.state, w.reason, w.transaction_id, w.not_before_ms, w.created_at_ms, w.updated_at_ms`;
+  w."authorization", w.approvals_needed, w.expires_at_ms, w.state, w.reason, w.transaction_id, w.not_before_ms, w.created_at_ms, w.updated_at_ms,
+  (select coalesce(jsonb_agg(p.assertion order by p.credential_id), '[]') from withdrawal_approval p where p.withdrawal_id = w.id) as approvals`;
 
 /** @returns false when the client_reference is taken, also by a request of another customer that commits meanwhile. */
 export async function insertWithdrawal(
   sql: Sql,
-  row: Omit<WithdrawalRow, 'state' | 'reason' | 'transaction_id' | 'updated_at_ms' | 'not_before_ms'>,
+  row: Omit<WithdrawalRow, 'reason' | 'transaction_id' | 'updated_at_ms' | 'not_before_ms' | 'approvals'>,
 ): Promise<boolean> {
   const inserted = await sql.query(
     `insert into withdrawal (id, customer_id, client_reference, network, asset, amount, fee, destination, memo, intent, digest,
-                             auth_key_id, auth_signature, expires_at_ms, state, not_before_ms, created_at_ms, updated_at_ms)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12, $13, $14, 'queued', $15, $15, $15)
+                             "authorization", approvals_needed, expires_at_ms, state, not_before_ms, created_at_ms, updated_at_ms)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12::jsonb, $13, $14, $15, $16, $16, $16)
      on conflict (client_reference) do nothing returning id`,
     [
       row.id,
@@ -51,9 +61,10 @@ export async function insertWithdrawal(
       row.memo,
       JSON.stringify(row.intent),
       row.digest,
-      row.auth_key_id,
-      row.auth_signature,
+      JSON.stringify(row.authorization),
+      row.approvals_needed,
       row.expires_at_ms,
+      row.state,
       row.created_at_ms,
     ],
   );
@@ -106,13 +117,15 @@ const owes = `exists (select from account r where r.balance > 0
 
 /**
  * Queued withdrawals of a network whose time has come, oldest first. Left out, so that they fill no places: those of
- * customers who owe a receivable, until they expire, and expired ones that may have been signed and can only wait.
+ * customers who owe a receivable, until they expire, expired ones that may have been signed and can only wait, and those
+ * of halted assets.
  */
 export async function queuedWithdrawals(
   sql: Sql,
   network: string,
   nowMs: number,
   limit: number,
+  haltedAssets: readonly string[],
 ): Promise<QueuedWithdrawal[]> {
   return sql.query<QueuedWithdrawal>(
     `select ${columns}, w.company_max,
@@ -120,9 +133,9 @@ export async function queuedWithdrawals(
             exists (${openAttempts} and not t.refused) as may_be_signed
        from withdrawal w
       where w.network = $1 and w.state = 'queued' and w.not_before_ms <= $2 and (w.expires_at_ms <= $2 or not ${owes})
-        and (w.expires_at_ms > $2 or not exists (${openAttempts} and not t.refused))
+        and (w.expires_at_ms > $2 or not exists (${openAttempts} and not t.refused)) and w.asset <> all ($4::text[])
       order by w.id limit $3`,
-    [network, nowMs, limit],
+    [network, nowMs, limit, haltedAssets],
   );
 }
 
@@ -223,6 +236,31 @@ export async function requeue(
   return rows.map((row) => row.id);
 }
 
+/** Withdrawals of a network that expired before they were approved. */
+export async function expiredUnapproved(sql: Sql, network: string, nowMs: number, limit: number): Promise<string[]> {
+  const rows = await sql.query<{ id: string }>(
+    `select id from withdrawal where network = $1 and state = 'awaiting_approval' and expires_at_ms <= $2 order by expires_at_ms limit $3`,
+    [network, nowMs, limit],
+  );
+  return rows.map((row) => row.id);
+}
+
+/** The withdrawal, locked, with the approvals that whoever held the lock before has left. */
+export async function lockWithdrawal(sql: Sql, id: string): Promise<WithdrawalRow | null> {
+  // In one statement the approvals would be those of before the wait for the lock.
+  await sql.query('select from withdrawal where id = $1 for update', [id]);
+  const [row] = await sql.query<WithdrawalRow>(`select ${columns} from withdrawal w where id = $1`, [id]);
+  return row ?? null;
+}
+
+/** Lets an approved withdrawal into the queue, at once also where a refusal had put it back. */
+export async function queueApproved(sql: Sql, id: string, nowMs: number): Promise<void> {
+  await sql.query(
+    `update withdrawal set state = 'queued', not_before_ms = $2, updated_at_ms = $2 where id = $1 and state in ('awaiting_approval', 'queued')`,
+    [id, nowMs],
+  );
+}
+
 /** Leaves queued withdrawals out of the next batches until a time, so that the ones behind them get their turn. */
 export async function postpone(sql: Sql, ids: readonly string[], notBeforeMs: number): Promise<void> {
   await sql.query(`update withdrawal set not_before_ms = $2 where id = any ($1) and state = 'queued'`, [
@@ -244,7 +282,7 @@ export async function releaseUnpayable(
 ): Promise<boolean> {
   const rows = await sql.query(
     `update withdrawal w set state = 'released', reason = $2, updated_at_ms = $3
-      where id = $1 and state = 'queued' and not exists (${openAttempts} and not (t.refused and $4)) returning id`,
+      where id = $1 and state in ('queued', 'awaiting_approval') and not exists (${openAttempts} and not (t.refused and $4)) returning id`,
     [id, how.reason.slice(0, 500), nowMs, how.expired],
   );
   return rows.length > 0;
@@ -252,7 +290,8 @@ export async function releaseUnpayable(
 
 export const authorizedIntent = (row: WithdrawalRow): AuthorizedIntent => ({
   intent: row.intent,
-  authorization: { key_id: row.auth_key_id, signature: row.auth_signature },
+  authorization: row.authorization,
+  approvals: row.approvals,
 });
 
 /** One outpoint (`txid:vout`) of every earlier transaction of these withdrawals: spending them all conflicts with each. */

@@ -1,9 +1,33 @@
+import type * as FsPromises from 'node:fs/promises';
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JournalEntry } from '@holdfast/core/signing/journal-record.ts';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createMerkleTree } from '@holdfast/core/audit/merkle-tree.ts';
+import { leafHash } from '@holdfast/core/audit/leaf-hash.ts';
+import { verifyConsistency } from '@holdfast/core/audit/verify-consistency.ts';
+import { verifyInclusion } from '@holdfast/core/audit/verify-inclusion.ts';
+import { bytesToHex, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createJournalFile, openJournal } from './journal.ts';
+
+/** Set, the next write stores that many bytes and fails like a full disk. */
+const disk = vi.hoisted(() => ({ bytesLeft: null as number | null }));
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof FsPromises>();
+  const open: typeof real.open = async (...args) => {
+    const file = await real.open(...args);
+    const write = file.appendFile.bind(file);
+    file.appendFile = async (data, options) => {
+      if (disk.bytesLeft === null) return write(data, options);
+      await write((data as Buffer).subarray(0, disk.bytesLeft));
+      throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+    };
+    return file;
+  };
+  return { ...real, open };
+});
 
 let folder: string;
 let path: string;
@@ -16,6 +40,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'holdfast-journal-'));
   path = join(folder, 'journal.jsonl');
   nowMs = 1_000_000;
+  disk.bytesLeft = null;
   createJournalFile(path, 'signer-1', nowMs);
 });
 afterEach(() => rmSync(folder, { recursive: true }));
@@ -149,4 +174,90 @@ test('appends nothing more after a write has failed', async () => {
   await expect(journal.append(address(1))).rejects.toMatchObject({ code: 'journal-broken' });
   await expect(journal.append(address(2))).rejects.toMatchObject({ code: 'journal-broken' });
   expect(readFileSync(path, 'utf8')).not.toContain('"address"');
+});
+
+test.each([0, 20])(
+  'a full disk after %d bytes: refuses from then on, says how to repair, and a restart goes on',
+  async (bytesLeft) => {
+    const journal = await openJournal(path, clock, inStep);
+    await journal.append(address(1));
+    disk.bytesLeft = bytesLeft;
+    const full = {
+      code: 'journal-broken',
+      message: expect.stringMatching(/disk is full/),
+      fix: expect.stringMatching(/room/),
+    };
+    const both = await Promise.allSettled([journal.append(address(2)), journal.append(address(3))]);
+    for (const one of both) expect(one).toMatchObject({ status: 'rejected', reason: full });
+    disk.bytesLeft = null;
+    expect(() => journal.assertUsable()).toThrow(expect.objectContaining(full));
+    await expect(journal.append(address(4))).rejects.toMatchObject(full);
+    expect(journal.audit.size()).toBe(2);
+    await journal.close();
+    const again = await openJournal(path, clock, inStep);
+    expect(again.head().seq).toBe(2);
+    await again.append(address(2));
+    expect(again.audit.size()).toBe(3);
+    await again.close();
+  },
+);
+
+test('a broken record is named with its file and line, and how to repair it', async () => {
+  const lines = await writeThree();
+  writeFileSync(path, lines.map((line) => `${line.replace('"a2"', '"a9"')}\n`).join(''));
+  await expect(openJournal(path, clock, inStep)).rejects.toMatchObject({
+    message: `${path}, line 4: record 4 does not follow the one before it`,
+    fix: expect.stringMatching(/backup/),
+  });
+});
+
+test.each([
+  [
+    'starts with another record',
+    (line: string) =>
+      line.replace('"created"', '"started"').replace('"signer":"signer-1"', '"boot_id":"b","build":"1"'),
+  ],
+  [
+    'is created twice',
+    (line: string) =>
+      `${line}\n${line.replace('"seq":1', '"seq":2').replace('0'.repeat(64), bytesToHex(sha256(utf8ToBytes(line))))}`,
+  ],
+])('refuses a journal that %s', async (_name, alter) => {
+  const [line = ''] = readFileSync(path, 'utf8').split('\n');
+  writeFileSync(path, `${alter(line)}\n`);
+  await expect(openJournal(path, clock, inStep)).rejects.toMatchObject({
+    code: 'journal-broken',
+    message: expect.stringMatching(/only the first one is 'created'/),
+  });
+});
+
+test('the audit log is the tree over the lines on the disk, the same after a restart', async () => {
+  const lines = await writeThree();
+  const tree = createMerkleTree();
+  for (const line of lines) tree.append(leafHash(utf8ToBytes(line)));
+  const journal = await openJournal(path, clock, inStep);
+  expect(journal.audit.size()).toBe(4);
+  expect(journal.audit.rootAt(4)).toBe(bytesToHex(tree.rootAt(4)));
+  const written = journal.append(address(4));
+  expect(journal.audit.size()).toBe(4);
+  await written;
+  expect(journal.audit.size()).toBe(5);
+  const [root, oldRoot] = [hexToBytes(journal.audit.rootAt(5)), hexToBytes(journal.audit.rootAt(4))];
+  const proof = journal.audit.consistency(4, 5).map(hexToBytes);
+  expect(verifyConsistency({ from: 4, fromRoot: oldRoot, to: 5, toRoot: root, proof })).toBe(true);
+  const leaf = leafHash(utf8ToBytes(lines[1] ?? ''));
+  const path2 = journal.audit.inclusion(2, 5).map(hexToBytes);
+  expect(verifyInclusion({ leaf, index: 1, size: 5, proof: path2, root })).toBe(true);
+  await journal.close();
+});
+
+test('gives the hash of every record, also of one that waits for the disk', async () => {
+  const lines = await writeThree();
+  const journal = await openJournal(path, clock, inStep);
+  expect([1, 2, 3, 4].map(journal.hashAt)).toEqual(lines.map((line) => bytesToHex(sha256(utf8ToBytes(line)))));
+  const written = journal.append(address(4));
+  expect(journal.hashAt(5)).toBe(journal.head().hash);
+  expect([0, 6, -1].map(journal.hashAt)).toEqual([null, null, null]);
+  await written;
+  await journal.close();
 });

@@ -1,21 +1,22 @@
 import { constants, existsSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { Failure } from '@holdfast/core/failure.ts';
-import {
-  decodeRecord,
-  emptyHead,
-  encodeRecord,
-  type JournalEntry,
-  type JournalHead,
-} from '@holdfast/core/signing/journal-record.ts';
+import { emptyHead, encodeRecord, type JournalEntry, type JournalHead } from '@holdfast/core/signing/journal-record.ts';
 import { applyRecord, emptyState, type JournalState } from '@holdfast/core/signing/journal-state.ts';
 import { writeFileDurably } from '../durable-file.ts';
 import { log } from '../log.ts';
+import { createJournalAudit, type AuditLog, type JournalAudit } from './journal-audit.ts';
+import { cannotWrite, systemCode } from './cannot-write.ts';
+import { replayJournal } from './replay-journal.ts';
 
 export interface Journal {
   /** What all records so far add up to. Read it, decide and append without an await in between: nothing can race then. */
   readonly state: JournalState;
   readonly head: () => JournalHead;
+  /** Hash of a record's line, 64 hex digits, also of one that is not on the disk yet; null when there is no such record. */
+  readonly hashAt: (seq: number) => string | null;
+  /** The Merkle tree over the records that are on the disk. */
+  readonly audit: AuditLog;
   /** The time that a record appended now carries, UTC milliseconds: never before the last one's. */
   readonly nowMs: () => number;
   /**
@@ -39,16 +40,10 @@ export interface Journal {
 const clockToleranceMs = 2_000;
 /** A clock that gained or lost this much against monotonic time was set: it would open the rolling limits early. */
 const clockJumpMs = 60_000;
-const newline = 0x0a;
-const blockBytes = 1 << 20;
-/** A record of 200 withdrawals has about 60 kB. */
-const lineBytesMax = 4 << 20;
-
 /** The way out when a journal is gone. */
 export const lostJournal = {
   fix: 'Restore journal.jsonl from the newest backup. An empty one would sign again what was signed. If it is lost for good, this signer is too: replace it by a new one.',
 };
-
 /** Writes the first record of a new signer's journal; a journal that is there already stays. */
 export function createJournalFile(path: string, signer: string, nowMs: number): void {
   if (existsSync(path)) return;
@@ -66,10 +61,14 @@ export function createJournalFile(path: string, signer: string, nowMs: number): 
  */
 export async function openJournal(path: string, clock: () => number, monotonicMs: () => number): Promise<Journal> {
   const file = await open(path, constants.O_RDWR | constants.O_APPEND).catch((cause: unknown) => {
-    throw new Failure('journal-broken', `${path} cannot be opened`, { ...lostJournal, cause });
+    throw cannotOpen(path, cause);
   });
   const state = emptyState();
-  const replayed = await replay(file, state);
+  const audit = createJournalAudit();
+  const replayed = await replayJournal(file, path, state, audit).catch(async (error: unknown) => {
+    await file.close();
+    throw error;
+  });
   if (replayed.head.seq === 0) {
     await file.close();
     throw new Failure('journal-broken', `${path} has no record`, lostJournal);
@@ -80,17 +79,19 @@ export async function openJournal(path: string, clock: () => number, monotonicMs
     await file.truncate(replayed.bytes);
     await file.sync();
   }
-  return createJournal({ file, state, start: replayed, clock, monotonicMs });
+  return createJournal({ file, path, state, audit, start: replayed, clock, monotonicMs });
 }
 
 function createJournal(input: {
   readonly file: FileHandle;
+  readonly path: string;
   readonly state: JournalState;
+  readonly audit: JournalAudit;
   readonly start: { readonly head: JournalHead; readonly bytes: number };
   readonly clock: () => number;
   readonly monotonicMs: () => number;
 }): Journal {
-  const { file, state, clock, monotonicMs } = input;
+  const { file, state, audit, clock, monotonicMs } = input;
   let { head, bytes } = input.start;
   /** Stays the same while the clock is not set. */
   const offsetMs = (): number => clock() - monotonicMs();
@@ -101,16 +102,7 @@ function createJournal(input: {
 
   const assertUsable = (): void => {
     if (broken) throw broken;
-    const nowMs = clock();
-    if (nowMs < head.atMs - clockToleranceMs) {
-      throw new Failure('clock-behind', `the clock is ${head.atMs - nowMs} ms behind record ${head.seq}`);
-    }
-    const jumpMs = Math.round(offsetMs() - startOffsetMs);
-    if (Math.abs(jumpMs) > clockJumpMs) {
-      throw new Failure('clock-behind', `the clock jumped by ${jumpMs} ms since the start`, {
-        fix: 'Repair the clock, or restart the signer if the clock is right now.',
-      });
-    }
+    checkClock(clock(), head, offsetMs() - startOffsetMs);
   };
 
   const flush = async (): Promise<void> => {
@@ -125,12 +117,10 @@ function createJournal(input: {
         // Whoever else writes this file has accepted what this process does not know.
         const { size } = await file.stat();
         if (size !== bytes) throw new Error(`the journal has ${size} bytes instead of ${bytes}`);
+        audit.flushed(batch.length);
         for (const { resolve } of batch) resolve();
       } catch (cause) {
-        // How much was written is unknown; only a restart, which reads the file again, can tell.
-        broken = new Failure('journal-broken', 'the journal could not be written, or another process writes it too', {
-          cause,
-        });
+        broken = cannotWrite(input.path, cause);
         for (const { reject } of [...batch, ...waiting]) reject(broken);
         waiting = [];
       }
@@ -145,6 +135,7 @@ function createJournal(input: {
     const encoded = encodeRecord(head, entry, atMs);
     head = encoded.head;
     applyRecord(state, encoded.record);
+    audit.add(encoded.line, encoded.head.hash);
     const done = new Promise<void>((resolve, reject) => waiting.push({ line: encoded.line, resolve, reject }));
     flushing ??= flush();
     await done;
@@ -159,29 +150,45 @@ function createJournal(input: {
     await flushing;
     await file.close();
   };
-  return { state, head: () => head, nowMs, assertUsable, append, flushed, close };
+  return {
+    state,
+    head: () => head,
+    hashAt: audit.hashAt,
+    audit: audit.log,
+    nowMs,
+    assertUsable,
+    append,
+    flushed,
+    close,
+  };
 }
 
-/** Feeds every whole line to the state. @returns where the last whole line ends. */
-async function replay(file: FileHandle, state: JournalState): Promise<{ head: JournalHead; bytes: number }> {
-  let head = emptyHead;
-  let bytes = 0;
-  let rest: Buffer = Buffer.alloc(0);
-  const block = Buffer.alloc(blockBytes);
-  for (let at = 0; ;) {
-    const { bytesRead } = await file.read(block, 0, block.length, at);
-    if (bytesRead === 0) return { head, bytes };
-    at += bytesRead;
-    rest = Buffer.concat([rest, block.subarray(0, bytesRead)]);
-    let from = 0;
-    for (let end = rest.indexOf(newline); end !== -1; end = rest.indexOf(newline, from)) {
-      const decoded = decodeRecord(head, rest.toString('utf8', from, end));
-      applyRecord(state, decoded.record);
-      head = decoded.head;
-      bytes += end + 1 - from;
-      from = end + 1;
-    }
-    rest = rest.subarray(from);
-    if (rest.length > lineBytesMax) throw new Failure('journal-broken', `the record after ${head.seq} has no end`);
+/** @throws Failure clock-behind. */
+function checkClock(nowMs: number, head: JournalHead, jumpMs: number): void {
+  if (nowMs < head.atMs - clockToleranceMs) {
+    const [now, last] = [new Date(nowMs).toISOString(), new Date(head.atMs).toISOString()];
+    throw new Failure(
+      'clock-behind',
+      `the clock says ${now}, ${head.atMs - nowMs} ms before record ${head.seq} of ${last}`,
+      {
+        fix: 'Limits and expiry follow the clock, so nothing is signed. Set the clock right (NTP); the signer goes on by itself.',
+      },
+    );
   }
+  if (Math.abs(jumpMs) > clockJumpMs) {
+    throw new Failure('clock-behind', `the clock jumped by ${Math.round(jumpMs)} ms since the start`, {
+      fix: 'Repair the clock, or restart the signer if the clock is right now.',
+    });
+  }
+}
+
+function cannotOpen(path: string, cause: unknown): Failure {
+  const code = systemCode(cause);
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+    return new Failure('journal-broken', `${path} cannot be opened for writing (${code})`, {
+      fix: "Give the file back to the signer's user, on a disk that it may write.",
+      cause,
+    });
+  }
+  return new Failure('journal-broken', `${path} cannot be opened`, { ...lostJournal, cause });
 }

@@ -1,8 +1,8 @@
 import { secp256k1_FROST } from '@noble/curves/secp256k1.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { Failure } from '@holdfast/core/failure.ts';
-import type { MeshPath, MeshRequest, MeshResponse } from '@holdfast/core/signing/messages.ts';
-import { describe, expect, test } from 'vitest';
+import type { MeshHello, MeshPath, MeshRequest, MeshResponse } from '@holdfast/core/signing/messages.ts';
+import { describe, expect, test, vi } from 'vitest';
 import type { FrostKey } from './frost-key.ts';
 import type { FrostKeyFiles } from './frost-key-files.ts';
 import { createKeyGeneration, type KeyGeneration, type KeyPeer } from './key-generation.ts';
@@ -11,6 +11,7 @@ import { paceKeyGeneration } from './pace-key-generation.ts';
 const network = 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328';
 const id = 'ab'.repeat(16);
 const otherId = 'cd'.repeat(16);
+const ceremony = 'ce'.repeat(32);
 
 /** What a party answers to a peer's question; a test replaces it to misbehave. */
 type Answer = (path: MeshPath, body: { session: string }, from: number, honest: () => unknown) => unknown;
@@ -19,6 +20,22 @@ interface Party {
   generation: KeyGeneration;
   files: FrostKeyFiles;
   answer: Answer;
+  /** The ceremony that it names in its hello. */
+  told: string;
+}
+
+function helloOf(told: string): MeshHello {
+  return {
+    signer: 'signer-1',
+    boot_id: 'boot',
+    build: 'dev',
+    now_ms: 0,
+    ceremony: told,
+    policy: { version: 1, digest: '00'.repeat(32) },
+    head: { seq: 0, hash: '00'.repeat(32) },
+    your_head: null,
+    halts: 0,
+  };
 }
 
 /** Disk of one party: survives `reboot`. */
@@ -35,7 +52,7 @@ function memoryFiles(disk: { held: Map<string, FrostKey>; confirmed: FrostKey | 
 function threeParties(): {
   parties: Party[];
   peersOf: (at: number) => KeyPeer[];
-  reboot: (at: number) => void;
+  reboot: (at: number, ownCeremony?: string) => void;
   run: (steps: readonly ('start' | 'collect' | 'verify' | 'hold')[], session?: string) => Promise<unknown>;
 } {
   const parties: Party[] = [];
@@ -61,14 +78,23 @@ function threeParties(): {
             await party.generation.step(step.session, step.step);
             return {} as MeshResponse<P>;
           }
+          // A signer of another ceremony says so, or hides it.
+          if (path === '/v1/mesh/hello') return helloOf(party.told) as MeshResponse<P>;
           const asked = body as { session: string };
           return party.answer(path, asked, at + 1, () => answerOf(other, path, asked, at + 1)) as MeshResponse<P>;
         },
       }));
-  const reboot = (at: number): void => {
+  const reboot = (at: number, ownCeremony = ceremony): void => {
     const files = memoryFiles(disks[at] as (typeof disks)[number]);
-    const generation = createKeyGeneration({ network, identifier: at + 1, quorum: 2, peers: peersOf(at), files });
-    parties[at] = { generation, files, answer: (_path, _body, _from, honest) => honest() };
+    const generation = createKeyGeneration({
+      network,
+      identifier: at + 1,
+      quorum: 2,
+      ceremony: ownCeremony,
+      peers: peersOf(at),
+      files,
+    });
+    parties[at] = { generation, files, answer: (_path, _body, _from, honest) => honest(), told: ownCeremony };
   };
   for (const at of [0, 1, 2]) reboot(at);
   const run: ReturnType<typeof threeParties>['run'] = async (steps, session = id) => {
@@ -76,6 +102,15 @@ function threeParties(): {
   };
   return { parties, peersOf, reboot, run };
 }
+
+const pace = async (
+  parties: readonly Party[],
+  peersOf: (at: number) => KeyPeer[],
+  signal = new AbortController().signal,
+): Promise<void> => {
+  const own = (parties[0] as Party).generation;
+  await paceKeyGeneration({ network, own, peers: peersOf(0), hello: () => helloOf(ceremony), signal });
+};
 
 const all = ['start', 'collect', 'verify', 'hold'] as const;
 const failure = expect.objectContaining({ code: 'key-generation-failed' });
@@ -89,6 +124,33 @@ test('three honest signers hold shares of one key, and each confirms it', async 
   expect(names.size).toBe(1);
   expect(new Set(keys.map((key) => bytesToHex(key.secret.signingShare))).size).toBe(3);
   for (const key of keys) secp256k1_FROST.validateSecret(key.secret, key.public);
+});
+
+describe('a signer of another ceremony', () => {
+  test('is refused before anybody draws a secret', async () => {
+    const { parties, peersOf, reboot } = threeParties();
+    reboot(2, 'df'.repeat(32));
+    const steps = parties.map(({ generation }) => vi.spyOn(generation, 'step'));
+    const stop = new AbortController();
+    const lines: string[] = [];
+    const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      stop.abort();
+      return lines.push(String(text)) > 0;
+    });
+    await pace(parties, peersOf, stop.signal);
+    write.mockRestore();
+    expect(lines.join('')).toContain('"code":"ceremony-differs"');
+    for (const step of steps) expect(step).not.toHaveBeenCalled();
+  });
+
+  test('is refused in the echo round when it names the right one in its hello', async () => {
+    const { parties, run, reboot } = threeParties();
+    reboot(2, 'df'.repeat(32));
+    (parties[2] as Party).told = ceremony;
+    await run(['start', 'collect']);
+    for (const { generation } of parties) await expect(generation.step(id, 'verify')).rejects.toEqual(failure);
+    expect(() => (parties[0] as Party).generation.showShare(id, 3)).toThrow(Failure);
+  });
 });
 
 describe('a signer that misbehaves is found before a share leaves or a key is held', () => {
@@ -239,7 +301,7 @@ describe('crashes', () => {
     await run(all);
     await (parties[0] as Party).generation.step(id, 'confirm');
     for (const at of [0, 1, 2]) reboot(at);
-    await paceKeyGeneration(network, (parties[0] as Party).generation, peersOf(0), new AbortController().signal);
+    await pace(parties, peersOf);
     expect(parties.map(({ generation }) => generation.confirmed()?.session)).toEqual([id, id, id]);
   });
 

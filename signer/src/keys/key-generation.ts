@@ -59,10 +59,12 @@ export function createKeyGeneration(input: {
   readonly network: string;
   readonly identifier: number;
   readonly quorum: number;
+  /** Digest of the key ceremony: signers that were told different things make no key together. */
+  readonly ceremony: string;
   readonly peers: readonly KeyPeer[];
   readonly files: FrostKeyFiles;
 }): KeyGeneration {
-  const { network, quorum, peers, files } = input;
+  const { network, quorum, ceremony, peers, files } = input;
   const ownIdentifier = Identifier.fromNumber(input.identifier);
   let session: Session | null = null;
   /** The session that is being confirmed: no other may be, nor may a new one start. */
@@ -89,7 +91,13 @@ export function createKeyGeneration(input: {
         throw failed(`${peer.signer} sent the package of another`);
       return { identifier, commitment: commitment.map(bytes), proofOfKnowledge: bytes(proof) };
     });
-    running.transcript = transcriptOf({ network, session: running.id, quorum, packages: [running.own, ...others] });
+    running.transcript = transcriptOf({
+      network,
+      session: running.id,
+      quorum,
+      ceremony,
+      packages: [running.own, ...others],
+    });
     running.packages = others;
   };
 
@@ -100,7 +108,7 @@ export function createKeyGeneration(input: {
     await askPeers(async (peer) => {
       const echo = await peer.call('/v1/mesh/dkg/echo', request(running.id));
       if (echo.transcript !== bytesToHex(transcript))
-        throw failed(`${peer.signer} saw other packages: a signer equivocates`);
+        throw failed(`${peer.signer} saw other packages or another ceremony: a signer equivocates`);
     });
     // Checks every proof of knowledge.
     running.shares = misbehaviour('a package is invalid', () => DKG.round2(running.secret, packages));
@@ -185,6 +193,7 @@ function transcriptOf(input: {
   network: string;
   session: string;
   quorum: number;
+  ceremony: string;
   packages: readonly DKG_Round1[];
 }): Uint8Array {
   const packages = input.packages
@@ -195,7 +204,7 @@ function transcriptOf(input: {
     }))
     .sort((a, b) => (a.identifier < b.identifier ? -1 : 1));
   invariant(new Set(packages.map(({ identifier }) => identifier)).size === packages.length, 'identifiers differ');
-  return sha256(utf8ToBytes(canonicalJson({ domain: 'holdfast/dkg/v1', ...input, packages })));
+  return sha256(utf8ToBytes(canonicalJson({ domain: 'holdfast/dkg/v2', ...input, packages })));
 }
 
 function misbehaviour<T>(what: string, compute: () => T): T {

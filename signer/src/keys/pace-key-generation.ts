@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from '@holdfast/core/failure.ts';
-import type { DkgStep } from '@holdfast/core/signing/messages.ts';
+import type { DkgStep, MeshHello } from '@holdfast/core/signing/messages.ts';
 import { log } from '../log.ts';
 import type { KeyGeneration, KeyPeer } from './key-generation.ts';
 
@@ -12,16 +12,18 @@ const retryMsMax = 5_000;
  * Runs on the signer with the lowest identifier until every signer has confirmed the network's key: new sessions until one
  * succeeds, then the decision, repeated to each peer until it has followed.
  */
-export async function paceKeyGeneration(
-  network: string,
-  own: KeyGeneration,
-  peers: readonly KeyPeer[],
-  signal: AbortSignal,
-): Promise<void> {
+export async function paceKeyGeneration(input: {
+  readonly network: string;
+  readonly own: KeyGeneration;
+  readonly peers: readonly KeyPeer[];
+  readonly hello: () => MeshHello;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { network, own, peers, hello, signal } = input;
   let waitMs = retryMsMin;
   while (!signal.aborted) {
     try {
-      if (!own.confirmed()) await runSession(network, own, peers);
+      if (!own.confirmed()) await runSession(network, own, peers, hello());
       const key = own.confirmed();
       if (key) await Promise.all(peers.map((peer) => tell(peer, network, key.session, 'confirm')));
       log('key-confirmed', { network, peers: peers.length });
@@ -35,14 +37,25 @@ export async function paceKeyGeneration(
   }
 }
 
-async function runSession(network: string, own: KeyGeneration, peers: readonly KeyPeer[]): Promise<void> {
-  // Nobody draws secrets before all are up.
-  await Promise.all(peers.map((peer) => peer.call('/v1/mesh/hello', {})));
+async function runSession(
+  network: string,
+  own: KeyGeneration,
+  peers: readonly KeyPeer[],
+  hello: MeshHello,
+): Promise<void> {
+  // Nobody draws secrets before all are up, nor with a signer that was told something else.
+  await Promise.all(peers.map((peer) => greet(peer, hello)));
   const session = randomBytes(16).toString('hex');
   for (const step of ['start', 'collect', 'verify', 'hold'] as const) {
     await Promise.all([own.step(session, step), ...peers.map((peer) => tell(peer, network, session, step))]);
   }
   await own.step(session, 'confirm');
+}
+
+async function greet(peer: KeyPeer, hello: MeshHello): Promise<void> {
+  const { ceremony } = await peer.call('/v1/mesh/hello', hello);
+  if (ceremony === hello.ceremony) return;
+  throw new Failure('ceremony-differs', `${peer.signer} has the ceremony ${ceremony}, this signer ${hello.ceremony}`);
 }
 
 async function tell(peer: KeyPeer, network: string, session: string, step: DkgStep): Promise<void> {

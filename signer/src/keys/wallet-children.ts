@@ -4,7 +4,7 @@ import { deriveWalletAddress, type WalletAddress } from '@holdfast/core/chains/b
 import { bitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
 import type { KeyPath } from '@holdfast/core/keys/derive-child.ts';
 import { tweakPublic } from '@holdfast/core/keys/tweak-frost.ts';
-import type { BitcoinNetwork } from '../config.ts';
+import type { BitcoinNetworkPolicy } from '@holdfast/core/policy/policy.ts';
 import type { FrostKey } from './frost-key.ts';
 
 /** Derives children of the group key for one signer; public data only. */
@@ -17,7 +17,7 @@ export interface WalletChildren {
 const rememberedMax = 20_000;
 
 /** Remembers the latest addresses: a derivation costs a millisecond, and a transaction is often signed again. */
-export function walletChildren(network: BitcoinNetwork, key: FrostKey): WalletChildren {
+export function walletChildren(network: BitcoinNetworkPolicy, key: FrostKey): WalletChildren {
   const params = bitcoinParams(network.network);
   const wallet = {
     groupKey: key.groupKey,

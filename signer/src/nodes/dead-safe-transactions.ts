@@ -1,12 +1,13 @@
 import type { SignedTransaction } from '@holdfast/core/signing/journal-state.ts';
 import { Failure } from '@holdfast/core/failure.ts';
+import type { EvmNetworkPolicy } from '@holdfast/core/policy/policy.ts';
 import Type from 'typebox';
-import type { EvmNetwork } from '../config.ts';
 import { parseValue } from '../parse.ts';
 import { nonceOfKey } from '../review/review-evm.ts';
 import { askAll } from './agree.ts';
 import { nonceAt, readFinalHeight } from './evm-node.ts';
 import type { SendRpc } from './json-rpc.ts';
+import { executedTopics } from './read-safe-executions.ts';
 
 const Word = Type.String({ pattern: '^0x[0-9a-f]{64}$' });
 /** Safe 1.5.0 indexes the hash; up to 1.3.0 it was data, and such a log would name no transaction here. */
@@ -18,12 +19,6 @@ const Logs = Type.Array(
     removed: Type.Optional(Type.Literal(false)),
   }),
 );
-/** Safe.sol: ExecutionSuccess and ExecutionFailure, both with the transaction hash as second topic. */
-const executedTopics = [
-  '0x442e715f626346e8c54381002da614f62bee8d27386535b2521ec8540898556e',
-  '0x23428b18acfb3ea64b08dc0c1d296ea9c09702c09083ca5272e64d115b687d23',
-];
-
 /**
  * Which transactions of the Safe can never execute: their nonce was used, in a final block, by another one. Proof takes
  * every execution since the review, as many as nonces were used meanwhile, so a node without old logs proves nothing; and
@@ -32,7 +27,7 @@ const executedTopics = [
  */
 export async function findDeadSafeTransactions(
   endpoints: readonly SendRpc[],
-  network: Pick<EvmNetwork, 'network' | 'safe'>,
+  network: Pick<EvmNetworkPolicy, 'network' | 'safe'>,
   earlier: readonly SignedTransaction[],
   finalityBlocks: number,
 ): Promise<SignedTransaction[]> {

@@ -1,43 +1,65 @@
+import { checkSafeStorage, safeSlots } from '@holdfast/core/chains/evm/safe-storage.ts';
 import { Failure } from '@holdfast/core/failure.ts';
+import { evmChainId, parseNetworkId } from '@holdfast/core/money/network.ts';
+import type { EvmNetworkPolicy } from '@holdfast/core/policy/policy.ts';
 import Type from 'typebox';
 import { parseValue } from '../parse.ts';
-import { askAll } from './agree.ts';
+import { assertEnoughNodes } from './assert-enough-nodes.ts';
+import { agreeOnHeader, readAccount } from './evm-proofs.ts';
 import type { SendRpc } from './json-rpc.ts';
 
 const Quantity = Type.String({ pattern: '^0x[0-9a-f]{1,64}$' });
+const Height = Type.String({ pattern: '^0x[0-9a-f]{1,13}$' });
 const Word = Type.String({ pattern: '^0x[0-9a-f]{64}$' });
-const Block = Type.Object({ number: Quantity });
-const Words = Type.String({ pattern: '^0x([0-9a-f]{64})+$', maxLength: 10_000 });
-/** Safe.sol: nonce(), getThreshold(), getOwners(), VERSION(). */
-const selectors = {
-  nonce: '0xaffed0e0',
-  threshold: '0xe75235b8',
-  owners: '0xa0e67e2b',
-  version: '0xffa1ad74',
-} as const;
-/** ABI encoding of the string 1.5.0. Other versions log executions in another form, see dead-safe-transactions.ts. */
-const versionAnswer = `0x${word(0x20)}${word(5)}${'312e352e30'.padEnd(64, '0')}`;
+const Block = Type.Object({ number: Height });
+/** Safe.sol: nonce(). */
+const nonceSelector = '0xaffed0e0';
 
 export interface SafeView {
-  /** The smallest tip of any endpoint. */
+  /** The smallest tip of any endpoint; what follows is of this block. */
   readonly height: number;
-  /** The Safe's next nonce at that block. */
+  /** 0x hex. */
+  readonly blockHash: string;
+  readonly blockTimeMs: number;
+  /** The Safe's next nonce. */
   readonly nonce: bigint;
 }
 
-/** @throws Failure node-unavailable, node-disagreement. */
-export async function readSafe(endpoints: readonly SendRpc[], safe: string): Promise<SafeView> {
-  const heights = await Promise.all(endpoints.map(readHeight));
-  const height = Math.min(...heights);
-  const nonce = await askAll('the nonce of the Safe', endpoints, async (send) =>
-    (await nonceAt(send, safe, height)).toString(),
-  );
-  return { height, nonce: BigInt(nonce) };
+/**
+ * Proves the Safe at the newest block that all endpoints have, and compares it with the policy.
+ * @throws Failure nodes-too-few, node-unavailable, node-disagreement, node-proof-invalid; chain-mismatch when the chain or
+ * the Safe is not the one of the policy.
+ */
+export async function readSafe(endpoints: readonly SendRpc[], network: EvmNetworkPolicy): Promise<SafeView> {
+  assertEnoughNodes(endpoints, network);
+  const height = await lowestTip(endpoints, network);
+  const header = await agreeOnHeader(endpoints, height);
+  const account = await readAccount(endpoints, header, network.safe, safeSlots(network));
+  const nonce = checkSafeStorage(account, network);
+  return { height, blockHash: header.hash, blockTimeMs: header.timeMs, nonce };
+}
+
+/** The smallest tip of any endpoint. @throws Failure chain-mismatch when one serves another chain, node-unavailable. */
+export async function lowestTip(
+  endpoints: readonly SendRpc[],
+  network: Pick<EvmNetworkPolicy, 'network'>,
+): Promise<number> {
+  const expected = evmChainId(parseNetworkId(network.network));
+  const tips = endpoints.map(async (send) => {
+    const [chain, tip] = await send([
+      { method: 'eth_chainId', params: [] },
+      { method: 'eth_blockNumber', params: [] },
+    ]);
+    const chainId = BigInt(parseValue(Quantity, chain, 'node-unavailable', 'eth_chainId'));
+    if (chainId !== expected) throw new Failure('chain-mismatch', `a node serves chain ${chainId}, not ${expected}`);
+    return Number(parseValue(Height, tip, 'node-unavailable', 'eth_blockNumber'));
+  });
+  return Math.min(...(await Promise.all(tips)));
 }
 
 export async function readHeight(send: SendRpc): Promise<number> {
   const [tip] = await send([{ method: 'eth_blockNumber', params: [] }]);
-  return Number(parseValue(Quantity, tip, 'node-unavailable', 'eth_blockNumber'));
+  return Number(parseValue(Height, tip, 'node-unavailable', 'eth_blockNumber'));
 }
 
 /**
@@ -54,56 +76,7 @@ export async function readFinalHeight(send: SendRpc, finalityBlocks: number): Pr
 
 /** The Safe's next nonce after a block, by one endpoint. */
 export async function nonceAt(send: SendRpc, safe: string, height: number): Promise<bigint> {
-  const call = { to: safe, data: selectors.nonce };
+  const call = { to: safe, data: nonceSelector };
   const [word] = await send([{ method: 'eth_call', params: [call, `0x${height.toString(16)}`] }]);
   return BigInt(parseValue(Word, word, 'node-unavailable', 'nonce of the Safe'));
-}
-
-/**
- * Checks once that the nodes serve the expected chain and that the Safe there is ours: version 1.5.0, this signer is an
- * owner and more than half of the owners must sign.
- * @throws Failure chain-mismatch, node-unavailable, node-disagreement.
- */
-export async function assertSafeIsOurs(
-  endpoints: readonly SendRpc[],
-  safe: string,
-  chainId: bigint,
-  owner: string,
-): Promise<void> {
-  const seen = await askAll('the Safe', endpoints, async (send) => {
-    const [chain, threshold, owners, version] = await send([
-      { method: 'eth_chainId', params: [] },
-      ethCall(safe, selectors.threshold),
-      ethCall(safe, selectors.owners),
-      ethCall(safe, selectors.version),
-    ]);
-    return {
-      chain: parseValue(Quantity, chain, 'node-unavailable', 'eth_chainId'),
-      threshold: parseValue(Word, threshold, 'chain-mismatch', 'threshold of the Safe'),
-      owners: parseValue(Words, owners, 'chain-mismatch', 'owners of the Safe'),
-      version: parseValue(Words, version, 'chain-mismatch', 'version of the Safe'),
-    };
-  });
-  if (BigInt(seen.chain) !== chainId)
-    throw new Failure('chain-mismatch', `the nodes serve chain ${BigInt(seen.chain)}, not ${chainId}`);
-  if (seen.version !== versionAnswer) throw new Failure('chain-mismatch', `the Safe ${safe} is not of version 1.5.0`);
-  // ABI encoding of address[]: offset, length, one word an owner.
-  const [, , ...owners] = seen.owners.slice(2).match(/.{64}/g) ?? [];
-  if (!owners.includes(owner.slice(2).toLowerCase().padStart(64, '0'))) {
-    throw new Failure('chain-mismatch', `this signer, ${owner}, is no owner of the Safe ${safe}`);
-  }
-  if (2n * BigInt(seen.threshold) <= BigInt(owners.length)) {
-    throw new Failure(
-      'chain-mismatch',
-      `threshold ${BigInt(seen.threshold)} of ${owners.length}: two quorums need not share a signer`,
-    );
-  }
-}
-
-function word(value: number): string {
-  return value.toString(16).padStart(64, '0');
-}
-
-function ethCall(to: string, data: string): { method: string; params: unknown[] } {
-  return { method: 'eth_call', params: [{ to, data }, 'latest'] };
 }

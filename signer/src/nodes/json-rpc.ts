@@ -9,6 +9,9 @@ export interface RpcCall {
 export type SendRpc = (calls: readonly RpcCall[]) => Promise<unknown[]>;
 
 const answerBytesMax = 4 << 20;
+/** A whole block as JSON, with the outputs that it spends, is larger. */
+const blockBytesMax = 96 << 20;
+const blockMethods = new Set(['getblock', 'eth_getBlockReceipts']);
 
 /**
  * One endpoint of a chain node, JSON-RPC 2.0 over HTTP. User and password of the URL become basic authentication and
@@ -28,7 +31,8 @@ export function createRpc(url: string, timeoutMs: number): SendRpc {
       const signal = AbortSignal.timeout(timeoutMs);
       // The endpoint is the one in the config: no other is followed to.
       const response = await fetch(parsed, { method: 'POST', headers, body, signal, redirect: 'error' });
-      answers = JSON.parse(await readBounded(response));
+      const bytesMax = calls.some(({ method }) => blockMethods.has(method)) ? blockBytesMax : answerBytesMax;
+      answers = JSON.parse(await readBounded(response, bytesMax));
     } catch (cause) {
       throw new Failure('node-unavailable', `the node at ${parsed.host} does not answer`, { cause });
     }
@@ -36,12 +40,12 @@ export function createRpc(url: string, timeoutMs: number): SendRpc {
   };
 }
 
-async function readBounded(response: Response): Promise<string> {
+async function readBounded(response: Response, bytesMax: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
     bytes += chunk.length;
-    if (bytes > answerBytesMax) throw new Error('answer too long');
+    if (bytes > bytesMax) throw new Error('answer too long');
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

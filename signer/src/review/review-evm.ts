@@ -1,28 +1,29 @@
 import { parseEvmAddress } from '@holdfast/core/chains/evm/address.ts';
-import { inspectSafeTransaction } from '@holdfast/core/chains/evm/inspect.ts';
+import { inspectSafeTransaction, type EvmPayment } from '@holdfast/core/chains/evm/inspect.ts';
 import { safeTransactionHash } from '@holdfast/core/chains/evm/safe-transaction.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { evmChainId, parseNetworkId } from '@holdfast/core/money/network.ts';
-import { checkIntents } from '@holdfast/core/signing/check-intents.ts';
+import type { EvmNetworkPolicy } from '@holdfast/core/policy/policy.ts';
+import { checkIntents, type CheckedIntent } from '@holdfast/core/signing/check-intents.ts';
 import type { ReviewedTransaction } from '@holdfast/core/signing/decide-acceptance.ts';
 import { matchPayments } from '@holdfast/core/signing/match-payments.ts';
-import type { SignEvmRequest } from '@holdfast/core/signing/messages.ts';
+import type { SafeTransaction, SignEvmRequest } from '@holdfast/core/signing/messages.ts';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import type { EvmNetwork } from '../config.ts';
-import type { SafeView } from '../nodes/evm-node.ts';
-import { verifyEd25519, type PinnedKeys } from './intent-rules.ts';
+import type { ReviewContext } from './review-context.ts';
 
-export interface EvmReviewContext {
-  readonly network: EvmNetwork;
-  readonly keys: PinnedKeys;
-  /** Whether this signer handed the address (EIP-55) out as a deposit address. */
-  readonly isDepositAddress: (address: string) => boolean;
+/** The part of a node's view of the Safe that a signature depends on. */
+export interface SafeNonceView {
+  readonly height: number;
+  readonly nonce: bigint;
 }
 
+type EvmReviewContext = ReviewContext<EvmNetworkPolicy>;
+
 /**
- * Decides from the raw Safe transaction and this signer's config whether the transaction pays exactly the intents. It
- * comes before anything that costs a node's time or changes the journal; the chain (`checkNonce`), history and limits
- * (`decideAcceptance`) come after.
+ * Decides from the raw Safe transaction and the policy, without a node, whether the transaction pays exactly the intents,
+ * or, in an evacuation, sealed cold addresses only. It comes before anything that costs a node's time or changes the
+ * journal; the chain (`checkNonce`), history and limits (`decideAcceptance`) come after. A peer's reservation is judged by
+ * the same function.
  * @returns `hash`: the 32 bytes to sign, EIP-712.
  * @throws Failure with the reason of the refusal.
  */
@@ -32,19 +33,55 @@ export function reviewEvm(
 ): { reviewed: Omit<ReviewedTransaction, 'height'>; hash: Uint8Array } {
   const { network } = context;
   const tx = request.safe_transaction;
+  const evacuation = request.evacuation === true;
+  const intents = checkEvmIntents(request, context);
+  const payments = isAllowedCall(request, network) ? [] : inspectPayments(tx, network);
+  if (evacuation) refuseUnsealed(request, payments, network);
+  else matchToIntents(intents, payments, network);
+  const hash = safeTransactionHash({ chainId: evmChainId(parseNetworkId(network.network)), safe: network.safe, tx });
+  const conflictKeys = [safeNonceKey(network, tx.nonce)];
+  const reviewed = { network: network.network, txid: bytesToHex(hash), conflictKeys, intents, evacuation };
+  // The relayer pays the gas.
+  return { reviewed: { ...reviewed, fee: 0n }, hash };
+}
+
+function checkEvmIntents(request: SignEvmRequest, context: EvmReviewContext): CheckedIntent[] {
+  const { policy, network, state, verifiers, nowMs } = context;
   const own = ownContracts(network);
-  const intents = checkIntents(request.intents, {
-    network: network.network,
-    keys: context.keys,
-    perPaymentMax: new Map(network.assets.map((asset) => [asset.asset, BigInt(asset.per_transaction_max)])),
-    verify: verifyEd25519,
-    parseDestination: (text) => {
-      const address = parseEvmAddress(text);
-      return { address, isOwn: own.has(address) || context.isDepositAddress(address) };
-    },
-  });
+  const parseDestination = (text: string): { address: string; isOwn: boolean } => {
+    const address = parseEvmAddress(text);
+    return { address, isOwn: own.has(address) || state.ownAddresses.has(`${network.network} ${address}`) };
+  };
+  return checkIntents(request.intents, { policy, network, state, verifiers, nowMs, parseDestination });
+}
+
+function inspectPayments(tx: SafeTransaction, network: EvmNetworkPolicy): EvmPayment[] {
   const tokens = network.assets.flatMap((asset) => asset.contract ?? []);
-  const { payments } = inspectSafeTransaction(tx, { safe: network.safe, multiSend: network.multi_send, tokens });
+  return inspectSafeTransaction(tx, { safe: network.safe, multiSend: network.multi_send, tokens }).payments;
+}
+
+/**
+ * A call that pays nothing and that the policy lists by contract and selector. What holds or moves the funds is never
+ * among them, whatever a policy says: a token's `approve` would be a payment without an intent.
+ */
+function isAllowedCall(
+  { safe_transaction: tx, intents, evacuation }: SignEvmRequest,
+  network: EvmNetworkPolicy,
+): boolean {
+  if (intents.length > 0 || evacuation === true || tx.operation !== 0 || tx.value !== '0') return false;
+  const to = tx.to.toLowerCase();
+  const money = [network.safe, network.multi_send, ...network.assets.flatMap((asset) => asset.contract ?? [])];
+  if (money.some((contract) => contract.toLowerCase() === to)) return false;
+  return network.allowed_calls.some(
+    ({ contract, selector }) => contract.toLowerCase() === to && tx.data.slice(0, 10) === selector,
+  );
+}
+
+function matchToIntents(
+  intents: readonly CheckedIntent[],
+  payments: readonly EvmPayment[],
+  network: EvmNetworkPolicy,
+): void {
   const assetOf = new Map(network.assets.map(({ asset, contract }) => [contract && parseEvmAddress(contract), asset]));
   matchPayments(
     intents.map(({ asset, destination, amount }) => ({ asset, target: destination, amount })),
@@ -54,14 +91,17 @@ export function reviewEvm(
       amount,
     })),
   );
-  const hash = safeTransactionHash({ chainId: evmChainId(parseNetworkId(network.network)), safe: network.safe, tx });
-  const conflictKeys = [safeNonceKey(network, tx.nonce)];
-  // The relayer pays the gas.
-  return { reviewed: { network: network.network, txid: bytesToHex(hash), conflictKeys, intents, fee: 0n }, hash };
+}
+
+function refuseUnsealed({ intents }: SignEvmRequest, payments: readonly EvmPayment[], network: EvmNetworkPolicy): void {
+  if (intents.length > 0) throw new Failure('evacuation-refused', 'an evacuation carries no intents');
+  const cold = new Set(network.cold_addresses.map((address) => parseEvmAddress(address)));
+  const open = payments.find(({ to }) => !cold.has(to));
+  if (open) throw new Failure('evacuation-refused', `${open.to} is no sealed cold address of the policy`);
 }
 
 /** @throws Failure nonce-mismatch unless the transaction is the next one of the Safe on this signer's own nodes. */
-export function checkNonce(tx: SignEvmRequest['safe_transaction'], { height, nonce }: SafeView): void {
+export function checkNonce(tx: SafeTransaction, { height, nonce }: SafeNonceView): void {
   if (BigInt(tx.nonce) !== nonce) {
     throw new Failure('nonce-mismatch', `the transaction has nonce ${tx.nonce}, the Safe ${nonce} at block ${height}`);
   }
@@ -71,19 +111,20 @@ export function checkNonce(tx: SignEvmRequest['safe_transaction'], { height, non
  * Safe.sol raises the nonce with every execution: of two transactions with one nonce, one executes. One address may be a
  * Safe on several networks, each with nonces of its own.
  */
-export function safeNonceKey({ network, safe }: Pick<EvmNetwork, 'network' | 'safe'>, nonce: string): string {
+export function safeNonceKey({ network, safe }: Pick<EvmNetworkPolicy, 'network' | 'safe'>, nonce: string): string {
   return `${network} ${safe.toLowerCase()} nonce ${nonce}`;
 }
 
 /** The nonce in a key of this Safe; null when it is another's. */
-export function nonceOfKey(network: Pick<EvmNetwork, 'network' | 'safe'>, key: string): bigint | null {
+export function nonceOfKey(network: Pick<EvmNetworkPolicy, 'network' | 'safe'>, key: string): bigint | null {
   const prefix = safeNonceKey(network, '');
   return key.startsWith(prefix) ? BigInt(key.slice(prefix.length)) : null;
 }
 
-/** Contracts of the wallet system and the tokens, EIP-55: no customer is paid there. */
-function ownContracts(network: EvmNetwork): ReadonlySet<string> {
+/** Contracts of the wallet system and the tokens, EIP-55: no customer is paid there. Cold addresses are filled by evacuation only. */
+function ownContracts(network: EvmNetworkPolicy): ReadonlySet<string> {
+  const { safe, multi_send, forwarder_factory, registry } = network;
   const tokens = network.assets.flatMap((asset) => asset.contract ?? []);
-  const contracts = [network.safe, network.multi_send, network.forwarder_factory, network.registry, ...tokens];
+  const contracts = [safe, multi_send, forwarder_factory, registry, ...tokens, ...network.cold_addresses];
   return new Set(contracts.map((contract) => parseEvmAddress(contract)));
 }

@@ -14,14 +14,12 @@ export interface PeerAddress {
 /** Calls one peer. @throws Failure with the peer's own code, or signers-unavailable when it cannot be reached. */
 export type CallPeer = <P extends MeshPath>(path: P, body: MeshRequest<P>) => Promise<MeshResponse<P>>;
 
-/** Fewer than a signer takes of a peer. */
-const socketsMax = 8;
-
-/** Client of one peer over mutual TLS with keep-alive. */
+/** Client of one peer over mutual TLS with keep-alive; all clients of a peer together may not open more sockets than it takes. */
 export function createPeerClient(
   identity: Identity,
   peer: PeerAddress,
   timeoutMs: number,
+  socketsMax = 8,
 ): { call: CallPeer; close: () => void } {
   const { signer, url, fingerprint } = peer;
   const { post, close } = createPinnedPost({ identity, url, fingerprint, timeoutMs, socketsMax });

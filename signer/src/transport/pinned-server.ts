@@ -8,6 +8,7 @@ import { bodyBytesMax } from '@holdfast/core/signing/messages.ts';
 import type { TSchema } from 'typebox';
 import { errorName, log } from '../log.ts';
 import { parseValue } from '../parse.ts';
+import { parseMessage } from './parse-message.ts';
 import { fingerprintOf, sameFingerprint, type Identity } from '@holdfast/transport/certificate.ts';
 
 /** Who is at the other end, by the certificate that this signer's own config pins. */
@@ -110,31 +111,35 @@ async function respond(
   try {
     const caller = known.get(request.socket as TLSSocket);
     if (!caller) throw new Failure('peer-unknown', 'the certificate is not pinned');
+    // Also of what is refused unread: a caller that is still writing when the connection closes does not get to see why.
+    const bytes = await readBody(request);
     if (routes.size === 0) throw new Failure('signers-unavailable', 'this signer is still starting');
     const path = request.url ?? '';
     const route = routes.get(path);
     if (request.method !== 'POST' || !route) throw new Failure('not-found', `no message ${path.slice(0, 80)}`);
     if (route.role !== caller.role) throw new Failure('peer-unknown', `${caller.name} may not call ${path}`);
-    const body = parseValue(route.request, await readJson(request), 'invalid-request', path);
+    const body = parseValue(route.request, parseMessage(bytes), 'invalid-request', path);
     send(response, 200, await route.handle(body as never, caller));
   } catch (error) {
     sendProblem(request, response, error);
   }
 }
 
-async function readJson(request: IncomingMessage): Promise<unknown> {
+async function readBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > bodyBytesMax) throw new Failure('body-too-large', `over ${bodyBytesMax} bytes`);
-    chunks.push(chunk);
-  }
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > bodyBytesMax) throw new Failure('body-too-large', `over ${bodyBytesMax} bytes`);
+      chunks.push(chunk);
+    }
   } catch (cause) {
-    throw new Failure('invalid-request', 'the body is not JSON', { cause });
+    if (cause instanceof Failure) throw cause;
+    // The caller hung up in the middle: its doing, not a bug of this signer.
+    throw new Failure('invalid-request', 'the body was cut off', { cause });
   }
+  return Buffer.concat(chunks);
 }
 
 function sendProblem(request: IncomingMessage, response: ServerResponse, error: unknown): void {

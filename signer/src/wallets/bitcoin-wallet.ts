@@ -1,80 +1,138 @@
-import { inspectBitcoinTransaction } from '@holdfast/core/chains/bitcoin/inspect.ts';
 import { Failure } from '@holdfast/core/failure.ts';
-import { feeBudget } from '@holdfast/core/signing/journal-state.ts';
+import type { BitcoinNetworkPolicy } from '@holdfast/core/policy/policy.ts';
+import type { ReviewedTransaction } from '@holdfast/core/signing/decide-acceptance.ts';
 import type { SignBitcoinRequest, SignerRequest, SignerResponse } from '@holdfast/core/signing/messages.ts';
-import type { BitcoinNetwork } from '../config.ts';
 import type { FrostKey } from '../keys/frost-key.ts';
 import type { SigningSessions } from '../keys/signing-sessions.ts';
 import { walletChildren, type WalletChildren } from '../keys/wallet-children.ts';
-import { readBitcoinFacts } from '../nodes/bitcoin-node.ts';
+import { assertEnoughNodes } from '../nodes/assert-enough-nodes.ts';
+import { readBitcoinCoins, readBitcoinFacts } from '../nodes/bitcoin-node.ts';
 import { findDeadBitcoinTransactions } from '../nodes/dead-bitcoin-transactions.ts';
 import type { SendRpc } from '../nodes/json-rpc.ts';
-import { checkBitcoinRequest, reviewBitcoin } from '../review/review-bitcoin.ts';
+import { bitcoinFeeBound } from '../review/check-bitcoin-fee.ts';
+import { feeSatsOf, reviewBitcoin } from '../review/review-bitcoin.ts';
+import { reviewBitcoinOffline, type OfflineBitcoinReview } from '../review/review-bitcoin-offline.ts';
+import { bitcoinPolicyOf } from '../review/review-context.ts';
+import { refuseStopped } from './accept-reviewed.ts';
 import { bindAddress } from './bind-address.ts';
-import { acceptReviewed, buryDead, type WalletDeps } from './wallet.ts';
+import { buryDead } from './bury-dead.ts';
+import type { ShareDesk } from './release-shares.ts';
+import { reserveTogether } from './reserve-together.ts';
+import { assertBlockTime, beginSigning, type Judgement, type WalletDeps } from './wallet.ts';
 
 export interface BitcoinWallet {
   readonly address: (request: SignerRequest<'/v1/address'>) => Promise<SignerResponse<'/v1/address'>>;
   readonly commit: (request: SignBitcoinRequest) => Promise<SignerResponse<'/v1/sign/bitcoin/commit'>>;
+  /**
+   * The review of a request that another signer wants to sign, without demanding an answer of a node.
+   * @throws Failure with the reason of the refusal.
+   */
+  readonly judge: (request: SignBitcoinRequest, by: Judgement) => Promise<ReviewedTransaction>;
+  /** This wallet's children, by the policy in force. @throws Failure key-missing. */
+  readonly children: () => WalletChildren;
 }
 
 const depositBranch = 0;
-/** The usual depth for amounts of any size. */
-const finalityBlocksDefault = 6;
-/** Fees of a day when the config does not say: so many of the highest. */
-const feesPerDayDefault = 20n;
+/** A peer waits for the answer: nodes that are slower leave the fee unknown. */
+const feeLookupMs = 700;
+
+interface Wallet {
+  readonly key: FrostKey;
+  readonly children: WalletChildren;
+}
 
 /** One Bitcoin network: P2TR children of a FROST key of which this signer has one share. */
 export function createBitcoinWallet(
-  network: BitcoinNetwork,
+  name: string,
   confirmedKey: () => FrostKey | null,
-  sessions: SigningSessions,
   endpoints: readonly SendRpc[],
+  sessions: Pick<SigningSessions, 'commit'>,
+  shares: Pick<ShareDesk, 'opened'>,
   deps: WalletDeps,
 ): BitcoinWallet {
-  const feesPerDayMax = BigInt(network.fee_per_day_max_sats ?? feesPerDayDefault * BigInt(network.fee_max_sats));
-  const perDayMax = new Map([
-    [network.asset, BigInt(network.per_day_max)],
-    [feeBudget(network.network), feesPerDayMax],
-  ]);
-  let children: WalletChildren | null = null;
-  const wallet = (): { key: FrostKey; children: WalletChildren } => {
-    const key = confirmedKey();
-    if (!key) throw new Failure('key-missing', `${network.network} has no key yet`);
-    children ??= walletChildren(network, key);
-    return { key, children };
-  };
+  const { journal, verifiers } = deps;
+  const wallet = cachedWallet(name, confirmedKey);
 
   const address: BitcoinWallet['address'] = async (request) => {
-    const { address: derived } = wallet().children.address([depositBranch, request.index]);
-    return bindAddress(deps.journal, request, derived);
+    const { key, children } = wallet(bitcoinPolicyOf(deps.policies.current(journal.nowMs()), name));
+    const derived = children.address([depositBranch, request.index]).address;
+    return bindAddress(journal, deps.statement, request, { address: derived, epoch: key.epoch });
+  };
+
+  const offline = (request: SignBitcoinRequest, { policy, nowMs }: Judgement): OfflineBitcoinReview => {
+    const network = bitcoinPolicyOf(policy, name);
+    const derive = wallet(network).children.address;
+    return reviewBitcoinOffline(request, { policy, network, state: journal.state, verifiers, nowMs, derive });
+  };
+
+  const bury = async (reviewed: OfflineBitcoinReview['reviewed'], network: BitcoinNetworkPolicy): Promise<void> =>
+    buryDead(journal, reviewed, network, endpoints.length, async (earlier) =>
+      findDeadBitcoinTransactions(endpoints, journal.state, earlier, network.finality_blocks),
+    );
+
+  const judge: BitcoinWallet['judge'] = async (request, by) => {
+    const network = bitcoinPolicyOf(by.policy, name);
+    const { tx, reviewed } = offline(request, by);
+    const bound = bitcoinFeeBound({ rawTx: request.raw_tx, tx, evacuation: reviewed.evacuation }, network);
+    await bury(reviewed, network);
+    const fee = (await lookUpFee(endpoints, network, tx)) ?? bound;
+    return { ...reviewed, height: deps.watchedHeight(name), fee };
   };
 
   const commit: BitcoinWallet['commit'] = async (request) => {
-    const { key, children: own } = wallet();
-    const tx = inspectBitcoinTransaction(request.raw_tx);
-    const isDepositAddress = (text: string): boolean =>
-      deps.journal.state.ownAddresses.has(`${network.network} ${text}`);
-    const intents = checkBitcoinRequest(request, tx, { network, keys: deps.keys, isDepositAddress });
-    const facts = await readBitcoinFacts(endpoints, tx.inputs);
-    const { reviewed, inputs } = reviewBitcoin(request, tx, intents, { network, facts, derive: own.address });
-    await buryDead(deps, reviewed, network, endpoints, (earlier) =>
-      findDeadBitcoinTransactions(
-        endpoints,
-        deps.journal.state,
-        earlier,
-        network.finality_blocks ?? finalityBlocksDefault,
-      ),
-    );
-    await acceptReviewed(deps, reviewed, perDayMax);
-    return sessions.commit(
+    const judgement = beginSigning(deps);
+    const { policy, nowMs } = judgement;
+    const network = bitcoinPolicyOf(policy, name);
+    const { key, children } = wallet(network);
+    const decoded = offline(request, judgement);
+    refuseStopped(journal, { ...decoded.reviewed, height: 0, fee: 0n });
+    assertEnoughNodes(endpoints, network);
+    const facts = await readBitcoinFacts(endpoints, network, decoded.tx.inputs);
+    assertBlockTime(facts.blockTimeMs, nowMs, network);
+    const { reviewed, inputs } = reviewBitcoin(request, decoded, { network, facts, derive: children.address });
+    await bury(reviewed, network);
+    const signing = { family: 'bitcoin', body: request } as const;
+    const permit = await reserveTogether(deps, { request: signing, reviewed, policy, network });
+    const opened = sessions.commit(
       key,
       inputs.map((input) => ({
         sighash: input.sighash,
         tweak: input.address.tweak,
-        public: own.signingPackage(input.address),
+        public: children.signingPackage(input.address),
       })),
     );
+    shares.opened(opened.session, permit);
+    return opened;
   };
-  return { address, commit };
+  const children = (): WalletChildren => wallet(bitcoinPolicyOf(deps.policies.current(journal.nowMs()), name)).children;
+  return { address, commit, judge, children };
+}
+
+/** Children depend on the group key and on the custodians' keys of the policy. */
+function cachedWallet(name: string, confirmedKey: () => FrostKey | null) {
+  let known: { readonly coldKeys: string; readonly wallet: Wallet } | null = null;
+  return (network: BitcoinNetworkPolicy): Wallet => {
+    const key = confirmedKey();
+    if (!key) throw new Failure('key-missing', `${name} has no key yet`);
+    const coldKeys = network.cold_keys.join(' ');
+    if (known?.coldKeys !== coldKeys) known = { coldKeys, wallet: { key, children: walletChildren(network, key) } };
+    return known.wallet;
+  };
+}
+
+/** The fee as this signer's own nodes know it; null when they do not know the coins or do not answer in time. */
+async function lookUpFee(
+  endpoints: readonly SendRpc[],
+  network: BitcoinNetworkPolicy,
+  tx: OfflineBitcoinReview['tx'],
+): Promise<bigint | null> {
+  const late = new Promise<null>((resolve) => setTimeout(() => resolve(null), feeLookupMs).unref());
+  const asked = readBitcoinCoins(endpoints, network, tx.inputs).then(
+    (coins) => {
+      const known = coins.flatMap((coin) => coin ?? []);
+      return known.length === tx.inputs.length ? feeSatsOf(tx, known) : null;
+    },
+    () => null,
+  );
+  return Promise.race([asked, late]);
 }

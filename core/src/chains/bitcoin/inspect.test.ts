@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../failure.ts';
 import { inspectBitcoinTransaction } from './inspect.ts';
@@ -72,4 +73,24 @@ describe('refuses', () => {
 test('accepts the largest amount', () => {
   const tx = inspectBitcoinTransaction(raw({ outputs: `010040075af0750700160014${'33'.repeat(20)}` }));
   expect(tx.outputs[0]?.amountSats).toBe(2_100_000_000_000_000n);
+});
+
+test('random and mutated bytes give a refusal or a transaction that encodes to them', () => {
+  const whole = raw({ inputs: `02${input}${otherInput}`, outputs: `02${output}${output}` });
+  const hex = fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes).toString('hex'));
+  const half = whole.length / 2;
+  const mutated = fc
+    .tuple(fc.nat(half), fc.nat(half), hex)
+    .map(([a, b, between]) => `${whole.slice(0, 2 * a)}${between}${whole.slice(2 * b)}`);
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), hex, mutated), (text) => {
+      try {
+        const tx = inspectBitcoinTransaction(text);
+        expect(tx.inputs.length * tx.outputs.length).toBeGreaterThan(0);
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'Failure', code: 'transaction-malformed' });
+      }
+    }),
+    { numRuns: 1_000 },
+  );
 });

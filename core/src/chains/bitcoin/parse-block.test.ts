@@ -1,7 +1,8 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, concatBytes, hexToBytes } from '@noble/hashes/utils.js';
 import { describe, expect, test } from 'vitest';
-import { parseBitcoinBlock, workTarget } from './parse-block.ts';
+import { workTarget } from './block-header.ts';
+import { parseBitcoinBlock } from './parse-block.ts';
 import { compactSize, u32le } from './wire.ts';
 
 /** Bitcoin's first block. */

@@ -1,36 +1,9 @@
 import { bytesToHex, concatBytes } from '@noble/hashes/utils.js';
 import { Failure } from '../../failure.ts';
+import { workTarget } from './block-header.ts';
+import { readTransaction, type ParsedTransaction } from './parse-transaction.ts';
 import { doubleSha256, hashToText } from './txid.ts';
-import {
-  cursorOf,
-  expectEnd,
-  malformed,
-  readBytes,
-  readCompactSize,
-  readU32,
-  readU64,
-  readU8,
-  type Cursor,
-} from './wire.ts';
-
-export interface ParsedInput {
-  readonly txid: string;
-  readonly vout: number;
-}
-
-export interface ParsedOutput {
-  /** Hex. */
-  readonly script: string;
-  readonly amountSats: bigint;
-}
-
-export interface ParsedTransaction {
-  readonly txid: string;
-  /** Empty for the coinbase. */
-  readonly inputs: readonly ParsedInput[];
-  readonly outputs: readonly ParsedOutput[];
-  readonly isCoinbase: boolean;
-}
+import { cursorOf, expectEnd, readBytes, readCompactSize } from './wire.ts';
 
 export interface ParsedBlock {
   readonly hash: string;
@@ -60,7 +33,11 @@ export function parseBitcoinBlock(rawBlock: string, expectedHash: string): Parse
   const count = readCompactSize(cursor);
   const txs: ParsedTransaction[] = [];
   const txHashes: Uint8Array[] = [];
-  for (let i = 0; i < count; i++) txs.push(readTransaction(cursor, i === 0, txHashes));
+  for (let i = 0; i < count; i++) {
+    const { transaction, hash: txHash } = readTransaction(cursor, i === 0);
+    txs.push(transaction);
+    txHashes.push(txHash);
+  }
   expectEnd(cursor);
   const root = merkleRoot(txHashes);
   if (root !== bytesToHex(header.subarray(36, 68)))
@@ -70,64 +47,6 @@ export function parseBitcoinBlock(rawBlock: string, expectedHash: string): Parse
 
 function disagreement(message: string): Failure {
   return new Failure('node-disagreement', message);
-}
-
-/** The number that a block's hash must not exceed, from the compact form in the header. */
-export function workTarget(nBits: number): bigint {
-  const exponent = nBits >>> 24;
-  const mantissa = BigInt(nBits & 0x7f_ffff);
-  // The sign bit makes a target that no hash can meet.
-  if (nBits & 0x80_0000) return -1n;
-  return exponent <= 3 ? mantissa >> BigInt(8 * (3 - exponent)) : mantissa << BigInt(8 * (exponent - 3));
-}
-
-/** Appends the transaction's hash to `txHashes` in the byte order of the merkle tree. */
-function readTransaction(cursor: Cursor, isCoinbase: boolean, txHashes: Uint8Array[]): ParsedTransaction {
-  const start = cursor.offset;
-  // Version.
-  readBytes(cursor, 4);
-  let inputCount = readCompactSize(cursor);
-  // BIP-144: a count of 0 is the marker of a transaction with witnesses.
-  const hasWitness = inputCount === 0;
-  if (hasWitness) {
-    if (readU8(cursor) !== 1) throw malformed('unknown flag in a transaction');
-    inputCount = readCompactSize(cursor);
-  }
-  const bodyStart = hasWitness ? start + 6 : start + 4;
-  const inputs: ParsedInput[] = [];
-  for (let i = 0; i < inputCount; i++) {
-    const previous = readBytes(cursor, 32);
-    const vout = readU32(cursor);
-    // scriptSig, sequence.
-    readBytes(cursor, readCompactSize(cursor));
-    readBytes(cursor, 4);
-    if (!isCoinbase) inputs.push({ txid: hashToText(previous), vout });
-  }
-  const outputs = readOutputs(cursor);
-  const bodyEnd = cursor.offset;
-  if (hasWitness) for (let i = 0; i < inputCount; i++) skipWitness(cursor);
-  const lockTime = readBytes(cursor, 4);
-  const stripped = hasWitness
-    ? concatBytes(cursor.bytes.subarray(start, start + 4), cursor.bytes.subarray(bodyStart, bodyEnd), lockTime)
-    : cursor.bytes.subarray(start, cursor.offset);
-  const hash = doubleSha256(stripped);
-  txHashes.push(hash);
-  return { txid: hashToText(hash), inputs, outputs, isCoinbase };
-}
-
-function readOutputs(cursor: Cursor): ParsedOutput[] {
-  const outputs: ParsedOutput[] = [];
-  const count = readCompactSize(cursor);
-  for (let i = 0; i < count; i++) {
-    const amountSats = readU64(cursor);
-    outputs.push({ amountSats, script: bytesToHex(readBytes(cursor, readCompactSize(cursor))) });
-  }
-  return outputs;
-}
-
-function skipWitness(cursor: Cursor): void {
-  const items = readCompactSize(cursor);
-  for (let i = 0; i < items; i++) readBytes(cursor, readCompactSize(cursor));
 }
 
 /** Hex in header order; empty for no transactions. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { baseUnits } from '../../money/base-units.ts';
-import type { ParsedBlock, ParsedTransaction } from './parse-block.ts';
+import type { ParsedBlock } from './parse-block.ts';
+import type { ParsedTransaction } from './parse-transaction.ts';
 import { candidates, scanBitcoinBlock } from './scan.ts';
 
 const alice = { script: '5120aa', address: 'alice' };

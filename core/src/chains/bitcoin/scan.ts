@@ -1,7 +1,8 @@
 import type { AssetCode } from '../../money/asset.ts';
 import { baseUnits, type BaseUnits } from '../../money/base-units.ts';
 import type { ScannedBlock, ScannedTransaction, ScannedTransfer } from '../chain.ts';
-import type { ParsedBlock, ParsedTransaction } from './parse-block.ts';
+import type { ParsedBlock } from './parse-block.ts';
+import type { ParsedTransaction } from './parse-transaction.ts';
 
 /** The part of the watch set and of our coins that a block can touch, loaded before the scan. */
 export interface BitcoinWatch {

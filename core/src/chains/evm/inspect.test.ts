@@ -198,3 +198,52 @@ test('no changed byte of a batch passes as the same payments', () => {
   // Only the bytes of the two recipients and the two amounts are free to say something else.
   expect(refusals).toBeGreaterThanOrEqual((tx.data.length / 2 - 1 - 20 - 32 - 20 - 32) * 2);
 });
+
+describe('no input makes it throw anything but a refusal', () => {
+  const seen = (tx: SafeTransaction): void => {
+    try {
+      inspect(tx);
+    } catch (error) {
+      expect(error).toMatchObject({ name: 'Failure' });
+    }
+  };
+  const hex = (maxLength: number) =>
+    fc.uint8Array({ maxLength }).map((bytes) => `0x${Buffer.from(bytes).toString('hex')}`);
+  const anyTransaction = fc.record({
+    to: fc.oneof(fc.string(), arbitraryAddress, fc.constantFrom(safe, multiSend, usdt, alice)),
+    value: fc.oneof(fc.string(), fc.bigInt().map(String), fc.constant('0')),
+    data: fc.oneof(
+      fc.string(),
+      hex(300),
+      hex(300).map((data) => `0xa9059cbb${data.slice(2)}`),
+      hex(300).map((data) => wrapped(data.slice(2))),
+    ),
+    operation: fc.constantFrom(0, 1, 2) as fc.Arbitrary<0 | 1>,
+    nonce: fc.string(),
+  });
+
+  test('random transactions', () => {
+    fc.assert(fc.property(anyTransaction, seen), { numRuns: 500 });
+  });
+
+  test('batches with bytes changed, cut out, doubled and moved', () => {
+    const tx = buildWithdrawalBatch({
+      legs: [null, usdt, usdc].map((contract) => legOf({ contract, to: alice, amount: baseUnits(5n) })),
+      nonce: 0n,
+      multiSend,
+    });
+    const bytes = tx.data.slice(2);
+    fc.assert(
+      fc.property(
+        fc.nat(bytes.length / 2),
+        fc.nat(bytes.length / 2),
+        fc.uint8Array({ maxLength: 40 }),
+        (a, b, between) => {
+          const data = `0x${bytes.slice(0, 2 * a)}${Buffer.from(between).toString('hex')}${bytes.slice(2 * b)}`;
+          seen({ ...tx, data });
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+});

@@ -1,0 +1,94 @@
+import { Failure } from '../failure.ts';
+import { assetPolicies, type AssetPolicy } from '../policy/network-of.ts';
+import type { NetworkPolicy } from '../policy/policy.ts';
+import type { AcceptanceContext, ReviewedTransaction } from './decide-acceptance.ts';
+import type { EntryOf } from './journal-record.ts';
+import type { JournalState } from './journal-state.ts';
+import {
+  assetBudget,
+  chargedInWindow,
+  chargeIsDue,
+  evacuationFeeBudget,
+  feeBudget,
+  type Window,
+} from './rolling-charges.ts';
+
+/** What a transaction draws on one budget, base units. */
+interface Draw {
+  readonly budget: string;
+  readonly window: Window;
+  readonly amount: bigint;
+  readonly max: bigint;
+}
+
+/**
+ * What a transaction is charged, one sum a budget, if all of it fits: its payments by asset, class and window, and its fee.
+ * A replacement charges a payment again when the last charge has left the window.
+ * @throws Failure limit-exceeded naming the budget.
+ */
+export function decideCharges(
+  state: JournalState,
+  reviewed: ReviewedTransaction,
+  { network, nowMs }: AcceptanceContext,
+): EntryOf<'accepted'>['body']['charges'] {
+  const isCharged = state.transactions.has(`${reviewed.network} ${reviewed.txid}`);
+  const draws = [...paymentDraws(state, reviewed, network, nowMs), ...feeDraw(reviewed, network, isCharged)];
+  for (const { budget, window, amount, max } of draws) {
+    const charged = chargedInWindow(state, budget, nowMs, window);
+    if (charged + amount > max) {
+      throw new Failure(
+        'limit-exceeded',
+        `${amount} of ${budget} on top of ${charged} in ${window === 'hour' ? 'an hour' : '24 hours'} is over ${max}`,
+      );
+    }
+  }
+  return draws.flatMap(({ budget, amount }) => (amount > 0n ? [{ asset: budget, amount: amount.toString() }] : []));
+}
+
+function paymentDraws(
+  state: JournalState,
+  { intents }: ReviewedTransaction,
+  network: NetworkPolicy,
+  nowMs: number,
+): Draw[] {
+  const sums = new Map<string, bigint>();
+  const add = (budget: string, amount: bigint) => sums.set(budget, (sums.get(budget) ?? 0n) + amount);
+  for (const { digest, asset, amount, class: intentClass } of intents) {
+    const due = {
+      day: chargeIsDue(state.chargedAtMs.get(digest), nowMs, 'day'),
+      hour: chargeIsDue(state.hourChargedAtMs.get(digest), nowMs, 'hour'),
+    };
+    for (const window of ['day', 'hour'] as const) {
+      // What was charged beyond the rules must still fit.
+      if (!due[window] && !state.beyondRules.has(digest)) continue;
+      const drawn = due[window] ? amount : 0n;
+      add(assetBudget(asset, 'all', window), drawn);
+      if (intentClass === 'integrator') add(assetBudget(asset, 'integrator', window), drawn);
+    }
+  }
+  return assetPolicies(network)
+    .flatMap(budgetsOf)
+    .flatMap((budget) => {
+      const amount = sums.get(budget.budget);
+      return amount === undefined ? [] : [{ ...budget, amount }];
+    });
+}
+
+function budgetsOf({ asset, limits, integrator_limits: integratorLimits }: AssetPolicy): Omit<Draw, 'amount'>[] {
+  return [
+    { budget: assetBudget(asset, 'all', 'day'), window: 'day', max: BigInt(limits.per_day_max) },
+    { budget: assetBudget(asset, 'all', 'hour'), window: 'hour', max: BigInt(limits.per_hour_max) },
+    { budget: assetBudget(asset, 'integrator', 'day'), window: 'day', max: BigInt(integratorLimits.per_day_max) },
+    { budget: assetBudget(asset, 'integrator', 'hour'), window: 'hour', max: BigInt(integratorLimits.per_hour_max) },
+  ];
+}
+
+/** Where a relayer pays the fees (EVM), a transaction that has one is refused. */
+function feeDraw({ fee: feeOf, evacuation }: ReviewedTransaction, network: NetworkPolicy, isCharged: boolean): Draw[] {
+  if (feeOf === 0n) return [];
+  const fee = isCharged ? 0n : feeOf;
+  const budget = evacuation ? evacuationFeeBudget(network.network) : feeBudget(network.network);
+  if (network.family !== 'bitcoin') return [{ budget, window: 'day', amount: fee, max: 0n }];
+  const max = BigInt(evacuation ? network.evacuation_fee_per_day_max_sats : network.fee_per_day_max_sats);
+  return [{ budget, window: 'day', amount: fee, max }];
+}

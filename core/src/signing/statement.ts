@@ -1,0 +1,36 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex, concatBytes, utf8ToBytes } from '@noble/hashes/utils.js';
+import { canonicalJson } from './intent.ts';
+
+/** Everything that somebody signs, apart from intents (signing/intent.ts): one domain each, so that no signature serves twice. */
+export type StatementKind =
+  /** A version of the policy, by an administrator. */
+  | 'policy'
+  /** What the key ceremony fixed; compared out of band, never signed. */
+  | 'ceremony'
+  /** A customer's credential or destination; see customer-record.ts. */
+  | 'customer-record'
+  /** Trades of customers, by the exchange's engine. */
+  | 'settlement'
+  /** A correction of a customer's position, by approvers. */
+  | 'adjustment'
+  | 'halt'
+  | 'resume'
+  /** A deposit address, by each signer. */
+  | 'address'
+  /** The head of another signer's journal, by a peer. */
+  | 'head'
+  /** A tree head of a signer's audit log, by itself and its peers. */
+  | 'checkpoint'
+  /** That this signer has signed a transaction. */
+  | 'signed';
+
+/** SHA-256("holdfast/<kind>/v1" 0x00 RFC-8785-JSON), 32 bytes. */
+export function statementDigest(kind: StatementKind, value: unknown): Uint8Array {
+  return sha256(concatBytes(utf8ToBytes(`holdfast/${kind}/v1\0`), utf8ToBytes(canonicalJson(value))));
+}
+
+/** The digest as 64 lower-case hex digits. */
+export function statementDigestHex(kind: StatementKind, value: unknown): string {
+  return bytesToHex(statementDigest(kind, value));
+}

@@ -1,0 +1,46 @@
+import type { SignerStatus } from '@holdfast/core/signing/messages.ts';
+import type { SignerPanel } from './panel.ts';
+
+/** What the signers said last about halts and their policy: saves doing what they would refuse. They themselves decide. */
+export interface HaltView {
+  /** Asks the signers again. @returns the reasons of all open halts. */
+  refresh(): Promise<string[]>;
+  /** @param asset CAIP-19; null for the network as a whole. */
+  isHalted(network: string, asset: string | null): boolean;
+  /** Digest of the policy that each signer that answered has in force at a time. Asks when nobody was asked yet. */
+  policiesInForce(nowMs: number): Promise<string[]>;
+}
+
+export function createHaltView(panel: Pick<SignerPanel, 'status'>): HaltView {
+  let known: SignerStatus[] | null = null;
+  let scopes: { network: string | null; asset: string | null }[] = [];
+  const ask = async (): Promise<SignerStatus[]> => {
+    const statuses = (await panel.status()).flatMap(({ status }) => status ?? []);
+    scopes = statuses.flatMap(({ halts }) => halts.map(({ statement }) => statement.scope));
+    known = statuses;
+    return statuses;
+  };
+  return {
+    async refresh() {
+      const halts = (await ask()).flatMap((status) => status.halts);
+      return [...new Set(halts.map(({ statement, by }) => `${statement.reason} (${by})`))];
+    },
+    isHalted: (network, asset) =>
+      scopes.some(
+        (scope) =>
+          (scope.network === null || isSame(scope.network, network)) &&
+          (scope.asset === null || (asset !== null && isSame(scope.asset, asset))),
+      ),
+    async policiesInForce(nowMs) {
+      const statuses = known ?? (await ask());
+      return statuses.map(({ policy, policy_pending: next }) =>
+        next && next.effective_at_ms <= nowMs ? next.digest : policy.digest,
+      );
+    },
+  };
+}
+
+/** Letter case is an address's checksum and no part of its name; the signers ignore it too (refuse-halted.ts in core). */
+function isSame(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}

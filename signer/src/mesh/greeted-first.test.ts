@@ -1,0 +1,43 @@
+import { Failure } from '@holdfast/core/failure.ts';
+import type { MeshHello, SigningRequest } from '@holdfast/core/signing/messages.ts';
+import { expect, test } from 'vitest';
+import { greetedFirst } from './greeted-first.ts';
+import { createRollbackGuard } from './rollback-guard.ts';
+
+const request = {} as SigningRequest;
+const peers = [{ signer: 'signer-2' }, { signer: 'signer-3' }];
+const away = new Failure('signers-unavailable', 'away');
+
+test('a journal that was set back is found out before the first signature after a start', async () => {
+  const guard = createRollbackGuard({ head: () => ({ seq: 9, hash: '99', atMs: 0 }), hashAt: (seq) => `${seq}${seq}` });
+  const watch = { helloOf: () => null, ask: async () => guard.check('signer-2', { seq: 5, hash: 'lost' }) };
+  const reserve = greetedFirst(peers, watch, async () => ({ reserved: ['signer-2'], unreachable: ['signer-3'] }));
+  expect(await reserve(request, 'aa')).toEqual({ reserved: ['signer-2'], unreachable: ['signer-3'] });
+  expect(() => guard.assertNotBehind()).toThrow(expect.objectContaining({ code: 'journal-behind' }));
+});
+
+test('a peer that reserves and says no hello counts as away; one that has said it is not asked again', async () => {
+  const asked: string[] = [];
+  const hello = (signer: string) => (signer === 'signer-3' ? ({} as MeshHello) : null);
+  const ask = async (signer: string) => {
+    asked.push(signer);
+    if (asked.length === 1) throw away;
+  };
+  const reserve = greetedFirst(peers, { helloOf: hello, ask }, async () => ({
+    reserved: ['signer-2', 'signer-3'],
+    unreachable: [],
+  }));
+  expect(await reserve(request, 'aa')).toEqual({ reserved: ['signer-3'], unreachable: ['signer-2'] });
+  expect(await reserve(request, 'aa')).toEqual({ reserved: ['signer-2', 'signer-3'], unreachable: [] });
+  expect(await reserve(request, 'aa')).toEqual({ reserved: ['signer-2', 'signer-3'], unreachable: [] });
+  expect(asked).toEqual(['signer-2', 'signer-2']);
+});
+
+test('nobody waits for the hello of a peer that does not reserve', async () => {
+  const never = new Promise<void>(() => undefined);
+  const reserve = greetedFirst(peers, { helloOf: () => null, ask: async () => never }, async () => ({
+    reserved: [],
+    unreachable: ['signer-2', 'signer-3'],
+  }));
+  expect((await reserve(request, 'aa')).unreachable).toHaveLength(2);
+});

@@ -1,0 +1,66 @@
+import type { MeshHello } from '@holdfast/core/signing/messages.ts';
+import type { HaltDesk } from '../halts/halt-desk.ts';
+import type { PeerWatch } from '../peer-watch.ts';
+import type { PolicyStore } from '../policy/policy-store.ts';
+import type { CallPeer } from '../transport/peer-client.ts';
+import type { WalletDeps } from '../wallets/wallet.ts';
+import { assertPeer } from './assert-peer.ts';
+import { followPeer } from './follow-peer.ts';
+import { judgeBuild } from './judge-build.ts';
+import type { Standing } from './judge-peer.ts';
+import { haltOver, learnTranscript, type LearnerDeps } from './learn-transcript.ts';
+import { openPullCursors } from './pull-cursors.ts';
+import { createTranscriptPull, type TranscriptPull } from './pull-transcripts.ts';
+import { createReservationDesk, type JudgeRequest } from './reservation-desk.ts';
+import type { RollbackGuard } from './rollback-guard.ts';
+import { signedNotices } from './signed-notices.ts';
+import { transcriptFeed } from './transcript-feed.ts';
+
+export interface Mesh {
+  readonly follow: (signer: string, hello: MeshHello) => void;
+  readonly pull: TranscriptPull;
+  readonly reserve: ReturnType<typeof createReservationDesk>;
+  readonly signed: ReturnType<typeof signedNotices>;
+  readonly transcripts: ReturnType<typeof transcriptFeed>;
+}
+
+/** What this signer does for its peers, and learns from them. */
+export function openMesh(input: {
+  readonly deps: WalletDeps;
+  readonly judge: JudgeRequest;
+  readonly peers: readonly { readonly signer: string; readonly call: CallPeer }[];
+  /** Statement keys of all signers by id. */
+  readonly statementKeys: ReadonlyMap<string, string>;
+  readonly watch: Pick<PeerWatch, 'helloOf' | 'ask'>;
+  readonly standing: () => Standing;
+  readonly guard: RollbackGuard;
+  readonly halts: HaltDesk;
+  readonly policies: PolicyStore;
+  /** Of `pulled.json`. */
+  readonly cursorsPath: string;
+  readonly monotonicMs: () => number;
+  readonly signal: AbortSignal;
+}): Mesh {
+  const { deps, judge, peers, statementKeys, halts, policies, guard, monotonicMs, signal } = input;
+  const { journal } = deps;
+  const learner: LearnerDeps = { ...deps, judge, statementKeys, halts };
+  const pull = createTranscriptPull({
+    peers,
+    cursors: openPullCursors(input.cursorsPath, journal),
+    learn: async (peer, transcript) => learnTranscript(learner, peer, transcript),
+    giveUp: async (peer, txid) => haltOver(learner, peer, txid),
+    monotonicMs,
+  });
+  const judgePeersBuild = (build: string): void => judgeBuild(build, policies, journal.state, deps.agreedNowMs());
+  return {
+    follow: followPeer({ peers, guard, transcripts: pull, halts, policies, monotonicMs }),
+    pull,
+    reserve: createReservationDesk({
+      ...deps,
+      judge,
+      assertPeer: assertPeer(input.watch, input.standing, judgePeersBuild),
+    }),
+    signed: signedNotices({ ...learner, transcriptPull: pull, monotonicMs, signal }),
+    transcripts: transcriptFeed(journal, deps.transcripts),
+  };
+}

@@ -1,0 +1,119 @@
+import { parseBitcoinAddress } from '@holdfast/core/chains/bitcoin/address.ts';
+import type { WalletAddress } from '@holdfast/core/chains/bitcoin/derive-address.ts';
+import { inspectBitcoinTransaction, type InspectedTransaction } from '@holdfast/core/chains/bitcoin/inspect.ts';
+import { bitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
+import { Failure } from '@holdfast/core/failure.ts';
+import type { KeyPath } from '@holdfast/core/keys/derive-child.ts';
+import type { BitcoinNetworkPolicy } from '@holdfast/core/policy/policy.ts';
+import { checkIntents, type CheckedIntent } from '@holdfast/core/signing/check-intents.ts';
+import type { ReviewedTransaction } from '@holdfast/core/signing/decide-acceptance.ts';
+import { matchPayments } from '@holdfast/core/signing/match-payments.ts';
+import type { SignBitcoinRequest } from '@holdfast/core/signing/messages.ts';
+import type { ReviewContext } from './review-context.ts';
+
+export interface BitcoinReviewContext extends ReviewContext<BitcoinNetworkPolicy> {
+  /** This signer's own derivation below the group key. */
+  readonly derive: (path: KeyPath) => WalletAddress;
+}
+
+/** What the bytes and the evidence say; which coins the inputs are, and so the fee, only a node knows. */
+export interface OfflineBitcoinReview {
+  readonly tx: InspectedTransaction;
+  readonly reviewed: Omit<ReviewedTransaction, 'height' | 'fee'>;
+}
+
+/** BIP-125 replaceable, and BIP-68 relative lock times off. */
+const replaceableSequence = 0xffff_fffd;
+
+/**
+ * Decides from the raw transaction and the policy, without a node, whether the transaction pays exactly the intents and
+ * own change, or, in an evacuation, sealed cold addresses only. A peer's reservation is judged by the same function.
+ * @throws Failure with the reason of the refusal.
+ */
+export function reviewBitcoinOffline(request: SignBitcoinRequest, context: BitcoinReviewContext): OfflineBitcoinReview {
+  const { network } = context;
+  const tx = inspectBitcoinTransaction(request.raw_tx);
+  checkForm(request, tx);
+  const intents = checkBitcoinIntents(request, context);
+  const evacuation = request.evacuation === true;
+  // Moving coins from one own address to another costs a fee and pays nobody.
+  if (!evacuation && intents.length === 0) throw new Failure('payment-missing', 'the transaction pays no intent');
+  if (evacuation) refuseUnsealed(request, tx, network);
+  else matchToIntents(intents, tx, changePlaces(request, tx, context), network);
+  // A coin is spent once: of two transactions that spend it, one confirms.
+  const conflictKeys = tx.inputs.map(({ txid, vout }) => `${txid}:${vout}`);
+  return { tx, reviewed: { network: network.network, txid: tx.txid, conflictKeys, intents, evacuation } };
+}
+
+function checkForm({ input_paths: paths }: SignBitcoinRequest, tx: InspectedTransaction): void {
+  if (paths.length !== tx.inputs.length) {
+    throw new Failure('input-not-ours', `${tx.inputs.length} inputs, ${paths.length} paths`);
+  }
+  if (tx.version !== 2) throw new Failure('transaction-malformed', `version ${tx.version}, not 2`);
+  if (tx.inputs.some((input) => input.sequence !== replaceableSequence)) {
+    throw new Failure('transaction-malformed', 'every input must signal that it can be replaced (sequence 0xfffffffd)');
+  }
+}
+
+function checkBitcoinIntents(request: SignBitcoinRequest, context: BitcoinReviewContext): CheckedIntent[] {
+  const { policy, network, state, verifiers, nowMs } = context;
+  const params = bitcoinParams(network.network);
+  const cold = new Set(network.cold_addresses.map((address) => parseBitcoinAddress(address, params).script));
+  const parseDestination = (text: string): { address: string; isOwn: boolean } => {
+    const { address, script } = parseBitcoinAddress(text, params);
+    return { address, isOwn: cold.has(script) || state.ownAddresses.has(`${network.network} ${address}`) };
+  };
+  return checkIntents(request.intents, { policy, network, state, verifiers, nowMs, parseDestination });
+}
+
+/** @returns places of the outputs that are own change. */
+function changePlaces(
+  request: SignBitcoinRequest,
+  tx: InspectedTransaction,
+  { derive }: BitcoinReviewContext,
+): ReadonlySet<number> {
+  const places = new Set<number>();
+  for (const { output, index } of request.change) {
+    const found = tx.outputs[output];
+    if (!found || places.has(output))
+      throw new Failure('change-not-ours', `there is no output ${output}, or it is named twice`);
+    if (derive([1, index]).script !== found.script) {
+      throw new Failure('change-not-ours', `output ${output} does not pay our change address ${index}`);
+    }
+    places.add(output);
+  }
+  return places;
+}
+
+function matchToIntents(
+  intents: readonly CheckedIntent[],
+  tx: InspectedTransaction,
+  change: ReadonlySet<number>,
+  network: BitcoinNetworkPolicy,
+): void {
+  const params = bitcoinParams(network.network);
+  matchPayments(
+    intents.map(({ asset, destination, amount }) => ({
+      asset,
+      target: parseBitcoinAddress(destination, params).script,
+      amount,
+    })),
+    tx.outputs.flatMap(({ script, amountSats }, at) =>
+      change.has(at) ? [] : [{ asset: network.asset, target: script, amount: amountSats }],
+    ),
+  );
+}
+
+function refuseUnsealed(
+  { intents, change }: SignBitcoinRequest,
+  tx: InspectedTransaction,
+  network: BitcoinNetworkPolicy,
+): void {
+  if (intents.length > 0 || change.length > 0) {
+    throw new Failure('evacuation-refused', 'an evacuation carries no intents and leaves no change');
+  }
+  const params = bitcoinParams(network.network);
+  const cold = new Set(network.cold_addresses.map((address) => parseBitcoinAddress(address, params).script));
+  const open = tx.outputs.findIndex(({ script }) => !cold.has(script));
+  if (open !== -1) throw new Failure('evacuation-refused', `output ${open} pays no sealed cold address of the policy`);
+}

@@ -1,0 +1,49 @@
+import { Failure } from '@holdfast/core/failure.ts';
+import type { MeshHello, SignerStatus } from '@holdfast/core/signing/messages.ts';
+import type { HaltDesk } from './halts/halt-desk.ts';
+import { publicWallet } from './keys/frost-key.ts';
+import type { KeyGeneration } from './keys/key-generation.ts';
+import type { OwnerKey } from './keys/owner-key.ts';
+import type { StatementKey } from './keys/statement-key.ts';
+import type { PeerWatch } from './peer-watch.ts';
+import type { PolicyStore } from './policy/policy-store.ts';
+import { beginSigning, type WalletDeps } from './wallets/wallet.ts';
+
+/** What the server may know of this signer. */
+export function signerStatus(input: {
+  readonly hello: MeshHello;
+  readonly secrets: { readonly owner: Pick<OwnerKey, 'address'>; readonly statement: Pick<StatementKey, 'publicKey'> };
+  readonly policies: Pick<PolicyStore, 'pending'>;
+  readonly halts: Pick<HaltDesk, 'open'>;
+  readonly generations: ReadonlyMap<string, Pick<KeyGeneration, 'confirmed'>>;
+  readonly watch: Pick<PeerWatch, 'reachable'>;
+  readonly deps: WalletDeps;
+}): SignerStatus {
+  const { hello, secrets, deps } = input;
+  const { signer, boot_id, build, head, ceremony, policy } = hello;
+  return {
+    signer,
+    boot_id,
+    build,
+    journal: head,
+    ceremony,
+    policy,
+    owner_address: secrets.owner.address,
+    statement_key: secrets.statement.publicKey,
+    frost_wallets: [...input.generations.values()].flatMap((one) => one.confirmed() ?? []).map(publicWallet),
+    peers_reachable: input.watch.reachable(),
+    policy_pending: input.policies.pending(deps.journal.nowMs()),
+    halts: input.halts.open(),
+    problem: problemOf(deps),
+  };
+}
+
+/** Why nothing would be signed, halts aside. */
+function problemOf(deps: WalletDeps): string | null {
+  try {
+    beginSigning(deps);
+    return null;
+  } catch (error) {
+    return error instanceof Failure ? `${error.code}: ${error.message}` : 'internal';
+  }
+}

@@ -1,0 +1,181 @@
+import { join } from 'node:path';
+import { familyOf } from '@holdfast/core/money/network.ts';
+import type { SignedPolicy } from '@holdfast/core/policy/policy.ts';
+import type { MeshHello, SignerStatus } from '@holdfast/core/signing/messages.ts';
+import { opensslVerifiers as verifiers } from '@holdfast/transport/openssl-verifiers.ts';
+import { createCheckpoints, type Checkpoints } from './audit/checkpoints.ts';
+import { openCeremony } from './ceremony/open-ceremony.ts';
+import { quorumDefault, type SignerConfig } from './config.ts';
+import { createHaltDesk } from './halts/halt-desk.ts';
+import { createSpread } from './halts/spread.ts';
+import type { unlockSigner } from './init.ts';
+import type { Journal } from './journal/journal.ts';
+import { openFrostKeyFiles } from './keys/frost-key-files.ts';
+import { createKeyGeneration, type KeyGeneration } from './keys/key-generation.ts';
+import { createSigningSessions } from './keys/signing-sessions.ts';
+import { cosignOrHalt } from './mesh/cosign-or-halt.ts';
+import { greetedFirst } from './mesh/greeted-first.ts';
+import { judgeBuild } from './mesh/judge-build.ts';
+import type { Standing } from './mesh/judge-peer.ts';
+import { openMesh } from './mesh/open-mesh.ts';
+import { reserveOnPeers } from './mesh/reserve-on-peers.ts';
+import { createRollbackGuard } from './mesh/rollback-guard.ts';
+import { meshRoutes } from './mesh-routes.ts';
+import { createRpc, type SendRpc } from './nodes/json-rpc.ts';
+import { watchPeers } from './peer-watch.ts';
+import { acceptPolicy } from './policy/accept-policy.ts';
+import { openPolicyStore } from './policy/policy-store.ts';
+import { signerStatus } from './signer-status.ts';
+import type { TranscriptStore } from './transcripts/transcript-store.ts';
+import type { CallPeer } from './transport/peer-client.ts';
+import type { Route } from './transport/pinned-server.ts';
+import { walletRoutes } from './wallet-routes.ts';
+import { depositProver } from './wallets/deposit-prover.ts';
+import { networkView } from './wallets/network-view.ts';
+import { openWallets } from './wallets/open-wallets.ts';
+import { refusalRecorder, type WalletDeps } from './wallets/wallet.ts';
+import { watchNetwork, type NetworkWatcher } from './watcher/watch-network.ts';
+
+/** A peer, with a connection of its own for reservations: one of them is not to wait behind a long transcript. */
+export interface WiredPeer {
+  readonly signer: string;
+  readonly identifier: number;
+  readonly statementKey: string;
+  readonly call: CallPeer;
+  readonly callReserve: CallPeer;
+}
+
+export interface Parts {
+  readonly dataDir: string;
+  readonly config: SignerConfig;
+  readonly secrets: Awaited<ReturnType<typeof unlockSigner>>;
+  readonly bootId: string;
+  readonly build: string;
+  readonly journal: Journal;
+  readonly transcripts: TranscriptStore;
+  readonly peers: readonly WiredPeer[];
+  readonly clock: () => number;
+  readonly monotonicMs: () => number;
+  readonly signal: AbortSignal;
+}
+
+export interface Wired {
+  readonly routes: readonly [string, Route][];
+  readonly generations: ReadonlyMap<string, KeyGeneration>;
+  readonly watchers: ReadonlyMap<string, NetworkWatcher>;
+  readonly checkpoints: Checkpoints;
+  readonly hello: (peer: string | null) => MeshHello;
+}
+
+const nodeTimeoutMs = 5_000;
+/** A checkpoint is due after so many records, or after so long when there are any. */
+const checkpointPace = { everyRecords: 1_000, everyMs: 15_000 } as const;
+
+/** Puts one signer together; nothing listens yet, but its peers hear of it. */
+export function wireSigner(parts: Parts): Wired {
+  const { config, secrets, journal, transcripts, peers, clock, monotonicMs, signal } = parts;
+  const { signer, identifier } = config;
+  const late = { follow: (_signer: string, _hello: MeshHello): void => undefined, agreedNowMs: clock };
+  const trust = wireTrust(parts, () => late.agreedNowMs());
+  const { policies, halts, guard, spread, standing, hello } = trust;
+  const endpointsOf = endpointsByNetwork(config);
+  const generations = keyGenerations(parts, trust.ceremony);
+  const watchers = new Map<string, NetworkWatcher>();
+  const onHello = (peer: string, heard: MeshHello): void => late.follow(peer, heard);
+  const watch = watchPeers({ peers, hello, clock, monotonicMs, onHello, signal });
+  const { agreedNowMs } = watch;
+  late.agreedNowMs = agreedNowMs;
+  const reserving = peers.map((peer) => ({ ...peer, call: peer.callReserve }));
+  const deps: WalletDeps = {
+    signer,
+    quorum: config.quorum ?? quorumDefault,
+    journal,
+    transcripts,
+    policies,
+    verifiers,
+    statement: secrets.statement,
+    clock,
+    agreedNowMs,
+    assertReady: () => {
+      guard.assertNotBehind();
+      transcripts.assertUsable();
+      judgeBuild(parts.build, policies, journal.state, agreedNowMs());
+    },
+    reserve: greetedFirst(peers, watch, reserveOnPeers({ signer, peers: reserving, journal, verifiers, monotonicMs })),
+    notifySigned: (signed) => spread('/v1/mesh/signed', signed),
+    watchedHeight: (network) => watchers.get(network)?.height() ?? 0,
+  };
+  const sessions = createSigningSessions(monotonicMs);
+  const confirmed = (network: string) => generations.get(network)?.confirmed() ?? null;
+  const wallets = openWallets(endpointsOf, { owner: secrets.owner, confirmed, sessions }, deps);
+  const cursorsPath = join(parts.dataDir, 'pulled.json');
+  const { judge } = wallets;
+  const statementKeys = statementKeysOf(parts);
+  const around = { deps, judge, peers, statementKeys, watch, standing, guard, halts, policies };
+  const mesh = openMesh({ ...around, cursorsPath, monotonicMs, signal });
+  late.follow = mesh.follow;
+  for (const [network, endpoints] of endpointsOf) {
+    const policy = () => policies.current(journal.nowMs());
+    const view = networkView(network, endpoints, { policy, state: journal.state, transcripts });
+    const { pullAll } = mesh.pull;
+    watchers.set(network, watchNetwork({ network, signer, view, state: journal.state, pullAll, halts, signal }));
+  }
+  const { dataDir } = parts;
+  const checkpointsOf = { dataDir, signer, journal, statementKey: secrets.statement, verifiers, peers, monotonicMs };
+  const checkpoints = createCheckpoints({ ...checkpointsOf, ...checkpointPace });
+  const proveDeposit = depositProver(endpointsOf, wallets.bitcoin);
+  const records = { journal, policies, verifiers, halts, agreedNowMs, proveDeposit };
+  const status = (): SignerStatus =>
+    signerStatus({ hello: hello(null), secrets, policies, halts, generations, watch, deps });
+  const recorded = refusalRecorder(deps);
+  const desks = { identifier, peers, generations, hello, heard: watch.heard, halts, recorded, ...mesh };
+  const checkpoint = cosignOrHalt(checkpoints, halts);
+  const newPolicy = async (signed: SignedPolicy) => acceptPolicy({ policies, journal, agreedNowMs, spread }, signed);
+  const routes: [string, Route][] = [
+    ...walletRoutes({ ...wallets, status, deps, records, halts, spread }),
+    ...meshRoutes({ ...desks, checkpoint, acceptPolicy: newPolicy }),
+  ];
+  return { routes, generations, watchers, checkpoints, hello };
+}
+
+/** What does not depend on any network: ceremony, policy, halts, and what this signer says of itself. */
+function wireTrust(parts: Parts, agreedNowMs: () => number) {
+  const { config, secrets, journal, peers, clock, build, bootId } = parts;
+  const { signer } = config;
+  const ceremony = openCeremony(parts.dataDir, config, journal, secrets.card).digest;
+  const policies = openPolicyStore(parts.dataDir, journal, verifiers);
+  const spread = createSpread(peers, parts.signal);
+  const halts = createHaltDesk({ signer, journal, policies, verifiers, spread, agreedNowMs });
+  const standing = (): Standing => ({ ceremony, policy: policies.name(journal.nowMs()) });
+  const hello: Wired['hello'] = (peer) => {
+    const { seq, hash } = journal.head();
+    const countersigned = peer === null ? null : journal.state.countersigned.get(peer);
+    const own = { signer, boot_id: bootId, build, now_ms: clock(), head: { seq, hash } };
+    return { ...own, ...standing(), your_head: countersigned ?? null, halts: halts.open().length };
+  };
+  return { ceremony, policies, spread, halts, guard: createRollbackGuard(journal), standing, hello };
+}
+
+/** Of all signers by id, this one's too. */
+function statementKeysOf({ config, secrets, peers }: Parts): ReadonlyMap<string, string> {
+  const own = [config.signer, secrets.statement.publicKey] as const;
+  return new Map([own, ...peers.map((peer) => [peer.signer, peer.statementKey] as const)]);
+}
+
+function endpointsByNetwork(config: SignerConfig): ReadonlyMap<string, readonly SendRpc[]> {
+  return new Map(
+    config.networks.map(({ network, rpc_urls: urls }) => [network, urls.map((url) => createRpc(url, nodeTimeoutMs))]),
+  );
+}
+
+function keyGenerations({ config, secrets, journal, peers }: Parts, ceremony: string): Map<string, KeyGeneration> {
+  const { identifier, networks } = config;
+  const quorum = config.quorum ?? quorumDefault;
+  const frost = networks.filter(({ network }) => familyOf(network) === 'bitcoin');
+  return new Map(
+    frost.map(({ network }) => {
+      const files = openFrostKeyFiles(network, secrets.store, journal);
+      return [network, createKeyGeneration({ network, identifier, quorum, ceremony, peers, files })];
+    }),
+  );
+}

@@ -1,0 +1,132 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { inspectBitcoinTransaction } from '@holdfast/core/chains/bitcoin/inspect.ts';
+import type { SafeTransaction } from '@holdfast/core/signing/messages.ts';
+import { bitcoinNetworkId, evmNetworkId } from '@holdfast/devnet/configure.ts';
+import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
+import { toHex } from '@holdfast/devnet/evm/abi.ts';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { createContract } from 'micro-eth-signer/abi.js';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { askedFor } from '../drills/attack-tools-11-chain.ts';
+import {
+  drainTo,
+  evmRequest,
+  execute,
+  hotAddresses,
+  hotCoins,
+  payOut,
+  safeHash,
+  safeNonce,
+  sendBitcoin,
+} from '../drills/attack-tools-chains.ts';
+import { signWithShares } from '../drills/attack-tools-frost.ts';
+import { stealSigner, type StolenSigner } from '../drills/attack-tools-signers.ts';
+import { type DrillStage, signerNames, startDrillStage } from '../drills/drill-stage.ts';
+
+/** Whoever has a quorum of keys moves funds; but not without every signer seeing it. */
+const withinMs = 10_000;
+let stage: DrillStage;
+/** Their keys, opened from two disks: no signer process sees what they sign. */
+let stolen: readonly StolenSigner[];
+
+beforeAll(async () => {
+  stage = await startDrillStage();
+  stolen = await Promise.all([stealSigner(stage, 'signer-1'), stealSigner(stage, 'signer-2')]);
+});
+afterAll(async () => {
+  for (const one of stolen ?? []) one.close();
+  await stage?.stop();
+});
+beforeEach(() => stage.calm());
+
+const address = (name: string) => ({ name, type: 'address' }) as const;
+const abi = createContract([
+  { type: 'function', name: 'enableModule', inputs: [address('module')], outputs: [] },
+  { type: 'function', name: 'disableModule', inputs: [address('prevModule'), address('module')], outputs: [] },
+  { type: 'function', name: 'changeThreshold', inputs: [{ name: 'threshold', type: 'uint256' }], outputs: [] },
+  { type: 'function', name: 'setFallbackHandler', inputs: [address('handler')], outputs: [] },
+] as const);
+const someone = `0x${'1f'.repeat(20)}`;
+/** Head of the Safe's list of modules. */
+const sentinel = `0x${'1'.padStart(40, '0')}`;
+
+async function executeUnseen(tx: SafeTransaction): Promise<void> {
+  const hash = safeHash(stage.system, tx);
+  const owners = stolen.map(({ owner }) => ({ owner: owner.address, signature: owner.sign(hash) }));
+  expect(await execute(stage.system, tx, owners)).toBe('executed');
+}
+
+/** What only the Safe itself may do to itself. */
+async function changeSafe(data: Uint8Array): Promise<void> {
+  const { system } = stage;
+  const nonce = (await safeNonce(system)).toString();
+  await executeUnseen({ to: system.evm.safe, value: '0', data: toHex(data), operation: 0, nonce });
+}
+
+/** Every signer halts of its own accord, not on the word of a peer: whoever comes later would halt the next test. */
+async function allHaltedFor(reason: string): Promise<void> {
+  const startedAtMs = performance.now();
+  const isOwn = (signer: string): boolean =>
+    stage
+      .journal(signer)
+      .some(({ kind, body }) => kind === 'halt' && body.by === signer && body.statement.reason.startsWith(reason));
+  await awaitCondition(`every signer’s own ${reason}`, async () => signerNames.every(isOwn), withinMs, 50);
+  await stage.haltedAfterMs(startedAtMs, withinMs);
+}
+
+async function reasons(): Promise<string[]> {
+  const all = await Promise.all(stage.asServer.map((client) => client.call('/v1/status', {})));
+  return all.flatMap(({ halts }) => halts.map(({ statement }) => statement.reason));
+}
+
+describe('what leaves', () => {
+  it('an execution that no signer signed halts every signer', async () => {
+    const tx = payOut(stage.system, someone, 10n ** 16n, await safeNonce(stage.system));
+    await executeUnseen(tx);
+    await allHaltedFor(`unsigned outflow ${bytesToHex(safeHash(stage.system, tx))} on ${evmNetworkId}`);
+  });
+
+  it('a Bitcoin spend that no signer signed halts every signer', async () => {
+    const { system, asServer } = stage;
+    const coins = (await hotCoins(system, await hotAddresses(system, asServer[0]!))).slice(-1);
+    const { rawTx } = drainTo(coins, await stage.thief('BTC'));
+    const shares = stolen.map(({ share }) => share);
+    expect(await sendBitcoin(system, signWithShares(shares, rawTx, coins))).toBe('accepted');
+    await allHaltedFor(`unsigned outflow ${inspectBitcoinTransaction(rawTx).txid} on ${bitcoinNetworkId}`);
+  });
+
+  it('an execution that signers did sign halts nobody, whoever sends it', async () => {
+    const { system, asServer } = stage;
+    const request = evmRequest(system, [askedFor(stage, 'ETH', '0.01')], await safeNonce(system));
+    const owners = await Promise.all(asServer.slice(0, 2).map((client) => client.call('/v1/sign/evm', request)));
+    expect(await execute(system, request.safe_transaction, owners)).toBe('executed');
+    // As long as a halt took above, and more.
+    await sleep(4_000);
+    expect(await reasons()).toEqual([]);
+  });
+});
+
+describe('a Safe that is not the one of the policy halts every signer', () => {
+  it.each([
+    [
+      'with a module',
+      abi.enableModule.encodeInput(someone),
+      abi.disableModule.encodeInput({ prevModule: sentinel, module: someone }),
+    ],
+    ['with a lower threshold', abi.changeThreshold.encodeInput(1n), abi.changeThreshold.encodeInput(2n)],
+    [
+      'with a fallback handler',
+      abi.setFallbackHandler.encodeInput(someone),
+      abi.setFallbackHandler.encodeInput(`0x${'0'.repeat(40)}`),
+    ],
+  ])('%s', async (_, change, undo) => {
+    await changeSafe(change);
+    try {
+      await allHaltedFor(`chain-mismatch on ${evmNetworkId}`);
+    } finally {
+      await changeSafe(undo);
+      // Every signer sees it, and reports what changed it, before the next test lifts the halts.
+      await sleep(2_500);
+    }
+  });
+});
