@@ -13,6 +13,8 @@ const together = 150;
 const concurrency = 4;
 const batchInputs = 20;
 const batches = 8;
+const perSecondMin = 30;
+const medianMsMax = 60;
 
 /** Milliseconds of one transaction's signatures: both rounds with two signers, and the aggregation. */
 interface Times {
@@ -52,6 +54,7 @@ function report(times: readonly Times[], ping: number, perSecond: number, inBatc
       name: 'FROST 2-of-3 signatures, one a transaction',
       value: perSecond,
       unit: '/s',
+      target: { min: perSecondMin },
       note: `${concurrency} transactions at a time`,
     },
     {
@@ -64,6 +67,7 @@ function report(times: readonly Times[], ping: number, perSecond: number, inBatc
       name: 'FROST signature, median',
       value: middle(({ commit, share, aggregate }) => commit + share + aggregate),
       unit: 'ms',
+      target: { max: medianMsMax },
       note: 'one after another',
     },
     {

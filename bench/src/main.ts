@@ -1,16 +1,16 @@
 /**
  * `npm run bench [name...]`: runs the benchmarks that exist, prints one table and keeps it, with the machine it ran on,
- * in bench/results/<date>.json and .md.
+ * in bench/results/<date>.json and .md. Ends with 1 when a result misses its target.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
-import { tableOf, type BenchResult } from './result.ts';
+import { missedTargets, noteOf, tableOf, type BenchResult } from './result.ts';
 
 interface Benchmark {
   run(): Promise<readonly BenchResult[]>;
 }
 
-const all = ['ledger', 'bitcoin-size', 'evm-gas', 'frost-signing', 'story'];
+const all = ['ledger', 'bitcoin-size', 'evm-gas', 'frost-signing', 'review', 'story'];
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : all;
 const unknown = wanted.filter((name) => !existsSync(fileOf(name)) || !all.includes(name));
 if (process.argv.length > 2 && unknown.length > 0)
@@ -53,9 +53,15 @@ if (wanted === all) {
   console.log(`Kept in bench/results/${date}.json and .md`);
 }
 
+const missed = missedTargets(rows);
+if (missed.length > 0) {
+  console.error(`\nMissed:\n${tableOf(missed)}`);
+  process.exitCode = 1;
+}
+
 function markdownOf(lines: readonly BenchResult[]): string {
   const cells = lines.map(
-    ({ name, value, unit, note }) => `| ${name} | ${Number(value.toPrecision(4))} | ${unit} | ${note ?? ''} |`,
+    (row) => `| ${row.name} | ${Number(row.value.toPrecision(4))} | ${row.unit} | ${noteOf(row)} |`,
   );
   return `# Benchmarks, ${finishedAt}\n\n${about}\n\n| what | value | unit | note |\n|---|---:|---|---|\n${cells.join('\n')}\n`;
 }

@@ -3,8 +3,27 @@ export interface BenchResult {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
-  /** Conditions, spread, target. */
+  /** Conditions, spread. */
   readonly note?: string;
+  /** Both ends meet it. A run with a result that misses it fails. */
+  readonly target?: { readonly min?: number; readonly max?: number };
+}
+
+/** The results that miss their target, one no number among them. */
+export function missedTargets(results: readonly BenchResult[]): BenchResult[] {
+  return results.filter(({ value, target }) => {
+    const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = target ?? {};
+    return target !== undefined && !(value >= min && value <= max);
+  });
+}
+
+/** Target and note in one text. */
+export function noteOf({ target, note }: BenchResult): string {
+  const ends = [
+    ...(target?.min === undefined ? [] : [`target >= ${target.min.toLocaleString('en-US')}`]),
+    ...(target?.max === undefined ? [] : [`target <= ${target.max.toLocaleString('en-US')}`]),
+  ];
+  return [...ends, ...(note === undefined ? [] : [note])].join('; ');
 }
 
 /** The results as aligned lines of text. */
@@ -15,7 +34,7 @@ export function tableOf(results: readonly BenchResult[]): string {
   const unitWidth = Math.max(...texts.map((row) => row.unit.length));
   return texts
     .map((row) =>
-      `${row.name.padEnd(nameWidth)}  ${row.text.padStart(valueWidth)} ${row.unit.padEnd(unitWidth)}  ${row.note ?? ''}`.trimEnd(),
+      `${row.name.padEnd(nameWidth)}  ${row.text.padStart(valueWidth)} ${row.unit.padEnd(unitWidth)}  ${noteOf(row)}`.trimEnd(),
     )
     .join('\n');
 }
