@@ -86,7 +86,11 @@ describe('signers that are away', () => {
 
   it('waits as signing with an alarm while two are down, pays the same transaction once when one is back, and releases what expired unsigned', async () => {
     // While signers are there to hear of it.
-    await lend(system, books, customer, 'USDT', units('USDT', '50'));
+    const { id: lent } = await lend(system, books, customer, 'USDT', units('USDT', '50'));
+    await awaitCondition('every signer knowing of it', async () => {
+      const { signers } = await system.client.getCustomerRecord({ id: lent });
+      return signers.length === 3 && signers.every(({ state }) => state === 'accepted');
+    });
     await stopSigners('signer-1', 'signer-3');
     const [ether, bitcoin, tether] = [
       await outsideAddress(system, 'ETH'),

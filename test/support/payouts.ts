@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { WithdrawalResource, WithdrawalState } from '@holdfast/core/contract/resources.ts';
+import type { CustomerRecordResource, WithdrawalResource, WithdrawalState } from '@holdfast/core/contract/resources.ts';
 import type { CreateWithdrawalBody } from '@holdfast/core/contract/bodies.ts';
 import { parseId } from '@holdfast/core/contract/ids.ts';
 import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
@@ -125,14 +125,14 @@ export async function received(system: System, asset: AssetName, address: string
   return BigInt(await rpcCall<string>(url, 'eth_call', [{ to: contract, data }, 'latest']));
 }
 
-/** The house gives a customer coins that its hot wallet does not hold; an approver tells the signers of it. */
+/** The house gives a customer coins that its hot wallet does not hold; two approvers tell the signers of it. */
 export async function lend(
   system: System,
   books: Books,
   customer: Customer,
   asset: AssetName,
   amount: bigint,
-): Promise<void> {
+): Promise<CustomerRecordResource> {
   const idem = `lent/${customer.id}/${amount}/${Date.now()}`;
   const posting = {
     idem,
@@ -142,7 +142,7 @@ export async function lend(
     amount: baseUnits(amount),
   };
   await books.db.transaction((sql) => mustPost(sql, [posting], Date.now()));
-  await system.client.createAdjustment(system.adjustment(customer.id, asset, amount, 'lent by the house'));
+  return system.client.createAdjustment(system.adjustment(customer.id, asset, amount, 'lent by the house'));
 }
 
 /** The system's own tables, read beside the server. */
