@@ -73,6 +73,9 @@ export function createBitcoinWallet(
   const judge: BitcoinWallet['judge'] = async (request, by) => {
     const network = bitcoinPolicyOf(by.policy, name);
     const { tx, reviewed } = offline(request, by);
+    // Already charged, for itself or for another peer; the transaction's id stands for its coins and outputs.
+    const charged = journal.state.transactions.get(`${name} ${reviewed.txid}`)?.fee;
+    if (charged !== undefined) return { ...reviewed, height: deps.watchedHeight(name), fee: charged };
     const bound = bitcoinFeeBound({ rawTx: request.raw_tx, tx, evacuation: reviewed.evacuation }, network);
     await bury(reviewed, network);
     const fee = (await lookUpFee(endpoints, network, tx)) ?? bound;
