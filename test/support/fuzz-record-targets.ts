@@ -42,9 +42,10 @@ export async function recordTargets(fuzz: FuzzStage): Promise<FuzzTarget[]> {
     },
     settlement: (sequence) => {
       const second = customer.replace(/1$/, '2');
+      // The known and the fresh one differ in more than a mutation changes.
       const entries = [
-        { customer, asset: 'BTC', amount: '5' },
-        { customer: second, asset: 'BTC', amount: '-5' },
+        { customer, asset: 'BTC', amount: `${sequence}5` },
+        { customer: second, asset: 'BTC', amount: `-${sequence}5` },
       ];
       const record = { version: 1, kind: 'settlement', engine: 'engine-1', sequence, entries } as const;
       return signedBy({ ...record, entries }, 'engine-1') as CustomerRecord;
