@@ -17,8 +17,8 @@ describe.each(vectors.scriptPubKey)('BIP-341 output of $given.internalPubkey', (
   test('has the published tweak, key, script and address', () => {
     const tap = tapTweak(even(given.internalPubkey), rootOf(intermediary.merkleRoot));
     expect(tap.tweakScalar.toString(16).padStart(64, '0')).toBe(intermediary.tweak);
-    expect(bytesToHex(tap.outputKeyXOnly)).toBe(intermediary.tweakedPubkey);
-    const program = { prefix: 'bc', version: 1, program: tap.outputKeyXOnly };
+    expect(bytesToHex(tap.outputKey.slice(1))).toBe(intermediary.tweakedPubkey);
+    const program = { prefix: 'bc', version: 1, program: tap.outputKey.slice(1) };
     expect(bytesToHex(witnessScript(program))).toBe(expected.scriptPubKey);
     expect(encodeSegwit(program)).toBe(expected.bip350Address);
   });
@@ -71,7 +71,7 @@ describe.each(vectors.keyPathSpending)('BIP-341 key path spending', ({ given, in
       expect(bytesToHex(signature)).toBe(expected.witness[0]?.slice(0, 128));
       const spent = prevouts[input.txinIndex]?.script ?? '';
       const tap = tapTweak(even(intermediary.internalPubkey), rootOf(input.merkleRoot));
-      expect(`5120${bytesToHex(tap.outputKeyXOnly)}`).toBe(spent);
+      expect(`5120${bytesToHex(tap.outputKey.slice(1))}`).toBe(spent);
     },
   );
 });

@@ -21,6 +21,8 @@ export type KeyPath = readonly [branch: number, index: number];
 export interface ChildKey {
   /** 33 bytes, compressed: groupKey + tweakScalar * G. */
   readonly childKey: Uint8Array;
+  /** The same as a point. */
+  readonly point: InstanceType<typeof Point>;
   /** Sum of the left halves of each step, modulo the curve's order; what every key share adds. */
   readonly tweakScalar: bigint;
 }
@@ -44,8 +46,8 @@ const branchesMax = 16;
  * @throws InvariantError for an index out of 0..2^31-1 or a key of the wrong length.
  */
 export function deriveChild(group: GroupKey, [branch, index]: KeyPath): ChildKey {
-  const { key, tweakScalar } = step(branchOf(group, branch), index);
-  return { childKey: key, tweakScalar };
+  const { key, point, tweakScalar } = step(branchOf(group, branch), index);
+  return { childKey: key, point, tweakScalar };
 }
 
 function branchOf(group: GroupKey, branch: number): Node {

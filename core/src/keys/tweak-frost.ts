@@ -4,7 +4,6 @@ import { deriveChild, type GroupKey, type KeyPath } from './derive-child.ts';
 import { tapTweak } from './tap-tweak.ts';
 
 const { Point } = secp256k1;
-type Point = InstanceType<typeof Point>;
 
 /** How a key of the group becomes the output key of one address: x -> (negate ? -x : x) + offset, keys and shares alike. */
 export interface FrostTweak {
@@ -12,20 +11,23 @@ export interface FrostTweak {
   readonly offset: bigint;
   /** 33 bytes: the internal key of the address. */
   readonly childKey: Uint8Array;
-  /** 32 bytes: the key that a BIP-340 signature for this address verifies under. */
+  /** 33 bytes, compressed: the key of the output. */
+  readonly outputKey: Uint8Array;
+  /** 32 bytes of it: the key that a BIP-340 signature for this address verifies under. */
   readonly outputKeyXOnly: Uint8Array;
 }
 
 /** Child derivation (BIP-32) and taproot tweak (BIP-341) folded into one affine map; depends on public data only. */
 export function frostTweak(group: GroupKey, path: KeyPath, merkleRoot: Uint8Array): FrostTweak {
   const child = deriveChild(group, path);
-  const tap = tapTweak(child.childKey, merkleRoot);
+  const tap = tapTweak(child.childKey, merkleRoot, child.point);
   const signed = tap.negate ? Point.Fn.neg(child.tweakScalar) : child.tweakScalar;
   return {
     negate: tap.negate,
     offset: Point.Fn.add(signed, tap.tweakScalar),
     childKey: child.childKey,
-    outputKeyXOnly: tap.outputKeyXOnly,
+    outputKey: tap.outputKey,
+    outputKeyXOnly: tap.outputKey.slice(1),
   };
 }
 
@@ -35,21 +37,26 @@ export function frostTweak(group: GroupKey, path: KeyPath, merkleRoot: Uint8Arra
  * have tweaked it).
  */
 export function tweakPublic(frostPublic: FrostPublic, tweak: FrostTweak): FrostPublic {
-  const offset = Point.BASE.multiplyUnsafe(tweak.offset);
-  const signed = (bytes: Uint8Array): Point => {
-    const point = Point.fromBytes(bytes);
-    return tweak.negate ? point.negate() : point;
-  };
+  const shares = Object.entries(frostPublic.verifyingShares);
+  const offset = shares.length > 0 ? Point.BASE.multiplyUnsafe(tweak.offset) : Point.ZERO;
   return {
     signers: frostPublic.signers,
-    // The polynomial's constant term moves by the offset, so every share does; the higher terms only change sign.
+    // The polynomial's constant term, the group key, moves by the offset to the output key, and so does every share; the
+    // higher terms only change sign.
     commitments: frostPublic.commitments.map((bytes, degree) =>
-      degree === 0 ? signed(bytes).add(offset).toBytes() : signed(bytes).toBytes(),
+      degree === 0 ? Uint8Array.from(tweak.outputKey) : signed(bytes, tweak),
     ),
     verifyingShares: Object.fromEntries(
-      Object.entries(frostPublic.verifyingShares).map(([id, bytes]) => [id, signed(bytes).add(offset).toBytes()]),
+      shares.map(([id, bytes]) => [id, Point.fromBytes(signed(bytes, tweak)).add(offset).toBytes()]),
     ),
   };
+}
+
+/** A compressed point or its negation, whose first byte alone differs: 2 for an even y, 3 for an odd one. */
+function signed(point: Uint8Array, { negate }: FrostTweak): Uint8Array<ArrayBuffer> {
+  const bytes = Uint8Array.from(point);
+  if (negate) bytes[0] = bytes[0] === 2 ? 3 : 2;
+  return bytes;
 }
 
 /** One signer's share for the address of `tweak`; use with the `tweakPublic` of the same tweak. */

@@ -25,11 +25,14 @@ export function aggregateInputs(
   min: number,
   max: number,
 ): Uint8Array[] {
+  const taking = new Set(shares.map(({ identifier }) => identifier));
   const group: FrostPublic = {
     signers: { min, max },
     commitments: key.commitments.map((point) => Uint8Array.from(hexToBytes(point))),
     verifyingShares: Object.fromEntries(
-      key.verifying_shares.map(({ identifier, point }) => [identifier, Uint8Array.from(hexToBytes(point))]),
+      key.verifying_shares.flatMap(({ identifier, point }) =>
+        taking.has(identifier) ? [[identifier, Uint8Array.from(hexToBytes(point))] as const] : [],
+      ),
     ),
   };
   return inputs.map(({ sighash, tweak }, i) => {

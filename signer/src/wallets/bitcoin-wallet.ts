@@ -52,6 +52,7 @@ export function createBitcoinWallet(
 ): BitcoinWallet {
   const { journal, verifiers } = deps;
   const wallet = cachedWallet(name, confirmedKey);
+  const feeOf = feeLookups();
 
   const address: BitcoinWallet['address'] = async (request) => {
     const { key, children } = wallet(bitcoinPolicyOf(deps.policies.current(journal.nowMs()), name));
@@ -78,7 +79,7 @@ export function createBitcoinWallet(
     if (charged !== undefined) return { ...reviewed, height: deps.watchedHeight(name), fee: charged };
     const bound = bitcoinFeeBound({ rawTx: request.raw_tx, tx, evacuation: reviewed.evacuation }, network);
     await bury(reviewed, network);
-    const fee = (await lookUpFee(endpoints, network, tx)) ?? bound;
+    const fee = (await feeOf(reviewed.txid, async () => lookUpFee(endpoints, network, tx))) ?? bound;
     return { ...reviewed, height: deps.watchedHeight(name), fee };
   };
 
@@ -120,6 +121,16 @@ function cachedWallet(name: string, confirmedKey: () => FrostKey | null) {
     const coldKeys = network.cold_keys.join(' ');
     if (known?.coldKeys !== coldKeys) known = { coldKeys, wallet: { key, children: walletChildren(network, key) } };
     return known.wallet;
+  };
+}
+
+/** Both signers of a transaction ask for its reservation at about the same time: one look serves them. */
+function feeLookups() {
+  const underWay = new Map<string, Promise<bigint | null>>();
+  return async (txid: string, look: () => Promise<bigint | null>): Promise<bigint | null> => {
+    const found = underWay.get(txid) ?? look().finally(() => underWay.delete(txid));
+    underWay.set(txid, found);
+    return found;
   };
 }
 

@@ -86,6 +86,8 @@ function hashOf(tree: Tree, height: number, position: number): Uint8Array {
  * read as a transaction once in 2^40 or so.
  */
 function isTransaction(pair: Uint8Array): boolean {
+  // 64 bytes hold one input: its count follows the version of four bytes.
+  if (pair[4] !== 1) return false;
   try {
     const cursor = cursorOf(bytesToHex(pair));
     const { transaction } = readTransaction(cursor, false);
