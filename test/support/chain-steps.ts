@@ -59,8 +59,11 @@ export async function openAlarms(system: System, code?: string): Promise<AlarmRe
   return code === undefined ? alarms : alarms.filter((alarm) => alarm.code === code);
 }
 
-export async function awaitAlarm(system: System, code: string, withinMs = 20_000): Promise<AlarmResource> {
-  return awaitCondition(`alarm ${code}`, async () => (await openAlarms(system, code))[0], withinMs, 30);
+/** Waits for an open alarm that says `text`: what it says may change while it is open. */
+export async function awaitAlarm(system: System, code: string, text = ''): Promise<AlarmResource> {
+  const find = async (): Promise<AlarmResource | undefined> =>
+    (await openAlarms(system, code)).find(({ message }) => message.includes(text));
+  return awaitCondition(`alarm ${code} ${text}`, find, 20_000, 30);
 }
 
 /** Waits until no alarm of the code is open. */

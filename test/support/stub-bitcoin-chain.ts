@@ -225,6 +225,7 @@ function answer(
 ): unknown {
   const byHash = (hash: unknown): number => chain.findIndex((block) => block.hash === hash);
   if (method === 'getblockcount') return node.height;
+  if (method === 'getblockchaininfo') return { blocks: node.height, bestblockhash: chain[node.height]?.hash };
   if (method === 'getblockhash') return chain[Number(params[0])]?.hash;
   if (method === 'estimatesmartfee') {
     return node.feeRateSatVb === null

@@ -1,7 +1,7 @@
 import type { InspectedInput } from '@holdfast/core/chains/bitcoin/inspect.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import type { BitcoinNetworkPolicy } from '@holdfast/core/policy/policy.ts';
-import Type from 'typebox';
+import Type, { type Static } from 'typebox';
 import { parseValue } from '../parse.ts';
 import { askAll } from './agree.ts';
 import { assertEnoughNodes } from './assert-enough-nodes.ts';
@@ -41,7 +41,11 @@ const TxOut = Type.Union([
     coinbase: Type.Boolean(),
   }),
 ]);
-const Height = Type.Integer({ minimum: 0, maximum: 0xffff_ffff });
+/** `getblockchaininfo`, the fields that we read: both of one moment. */
+const ChainInfo = Type.Object({
+  blocks: Type.Integer({ minimum: 0, maximum: 0xffff_ffff }),
+  bestblockhash: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+});
 const Estimate = Type.Object({ feerate: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1_000 })) });
 const estimateBlocks = 6;
 /** BIP-113. */
@@ -65,22 +69,24 @@ export async function readBitcoinFacts(
   const { height, feeRateSatVb } = claimed;
   const [coins, blockTimeMs] = await Promise.all([
     proveClaims(endpoints, network, inputs, claimed),
-    medianTimeMs(endpoints, network, height),
+    medianTimeMs(endpoints, network, height, claimed.hash),
   ]);
   return { height, blockTimeMs, feeRateSatVb, coins };
 }
 
 /**
- * Only the coins to spend, proven as by `readBitcoinFacts`.
- * @throws Failure nodes-too-few, node-unavailable, node-disagreement, node-proof-invalid.
+ * Only what all endpoints say that the coins to spend carry, in satoshis, null for one that they do not know. Unproven: for
+ * what a peer signs, which proves it itself.
+ * @throws Failure nodes-too-few, node-unavailable, node-disagreement.
  */
-export async function readBitcoinCoins(
+export async function readBitcoinAmounts(
   endpoints: readonly SendRpc[],
   network: BitcoinNetworkPolicy,
   inputs: readonly InspectedInput[],
-): Promise<(ChainCoin | null)[]> {
+): Promise<(bigint | null)[]> {
   assertEnoughNodes(endpoints, network);
-  return proveClaims(endpoints, network, inputs, await readClaims(endpoints, inputs));
+  const { claims } = await readClaims(endpoints, inputs);
+  return claims.map((claim) => claim && BigInt(claim.sats));
 }
 
 async function proveClaims(
@@ -104,22 +110,28 @@ interface Claim {
   readonly confirmations: number;
 }
 
+interface Claims {
+  /** The smallest tip of any endpoint. */
+  readonly height: number;
+  /** Of the block at that height, when it is the tip of all. */
+  readonly hash: string | null;
+  readonly claims: readonly (Claim | null)[];
+  readonly feeRateSatVb: number | null;
+}
+
 /** One batch an endpoint. Height and confirmations may differ by a block that is on its way; what the coins are may not. */
-async function readClaims(
-  endpoints: readonly SendRpc[],
-  inputs: readonly InspectedInput[],
-): Promise<{ height: number; claims: (Claim | null)[]; feeRateSatVb: number | null }> {
+async function readClaims(endpoints: readonly SendRpc[], inputs: readonly InspectedInput[]): Promise<Claims> {
   const calls = [
-    { method: 'getblockcount', params: [] },
+    { method: 'getblockchaininfo', params: [] },
     { method: 'estimatesmartfee', params: [estimateBlocks] },
     ...inputs.map((input) => ({ method: 'gettxout', params: [input.txid, input.vout, false] })),
   ];
-  const heights: number[] = [];
+  const tips: Static<typeof ChainInfo>[] = [];
   const rates: number[] = [];
   const confirmations = inputs.map(() => Number.POSITIVE_INFINITY);
   const coins = await askAll('the coins to spend', endpoints, async (send) => {
-    const [height, estimate, ...outputs] = await send(calls);
-    heights.push(parseValue(Height, height, 'node-unavailable', 'getblockcount'));
+    const [info, estimate, ...outputs] = await send(calls);
+    tips.push(parseValue(ChainInfo, info, 'node-unavailable', 'getblockchaininfo'));
     const { feerate } = parseValue(Estimate, estimate, 'node-unavailable', 'estimatesmartfee');
     if (feerate !== undefined) rates.push(satVbOf(feerate));
     return outputs.map((value, at) => {
@@ -129,8 +141,10 @@ async function readClaims(
       return { sats: satsOf(output.value), script: output.scriptPubKey.hex, coinbase: output.coinbase };
     });
   });
+  const hashes = new Set(tips.map(({ bestblockhash }) => bestblockhash));
   return {
-    height: Math.min(...heights),
+    height: Math.min(...tips.map(({ blocks }) => blocks)),
+    hash: hashes.size === 1 ? ([...hashes][0] ?? null) : null,
     claims: coins.map((coin, at) => (coin === null ? null : { ...coin, confirmations: confirmations[at] ?? 0 })),
     feeRateSatVb: rates.length === 0 ? null : Math.min(...rates),
   };
@@ -156,8 +170,9 @@ async function medianTimeMs(
   endpoints: readonly SendRpc[],
   network: BitcoinNetworkPolicy,
   height: number,
+  tipHash: string | null,
 ): Promise<number> {
-  const hash = await agreeOnBlock(endpoints, height);
+  const hash = tipHash ?? (await agreeOnBlock(endpoints, height));
   const key = `${network.network} ${network.easiest_bits} ${height} ${hash}`;
   const known = medianTimes.get(key);
   if (known !== undefined) return known;

@@ -42,7 +42,10 @@ export function reviewBitcoin(
   if (tx.lockTime > facts.height)
     throw new Failure('transaction-malformed', `lock time ${tx.lockTime} is above block ${facts.height}`);
   const { prevouts, addresses } = checkInputs(request, context);
-  const fee = feeSatsOf(tx, prevouts);
+  const fee = feeSatsOf(
+    tx,
+    prevouts.map(({ amountSats }) => amountSats),
+  );
   checkBitcoinFee({ feeSats: fee, rawTx: request.raw_tx, tx, evacuation: reviewed.evacuation }, network, facts);
   const sighashes = taprootSighashes(request.raw_tx, prevouts);
   return {
@@ -52,11 +55,8 @@ export function reviewBitcoin(
 }
 
 /** What the inputs carry beyond the outputs, satoshis. @throws Failure transaction-malformed. */
-export function feeSatsOf(
-  tx: OfflineBitcoinReview['tx'],
-  prevouts: readonly { readonly amountSats: bigint }[],
-): bigint {
-  const inSats = prevouts.reduce((sum, prevout) => sum + prevout.amountSats, 0n);
+export function feeSatsOf(tx: OfflineBitcoinReview['tx'], amountsSats: readonly bigint[]): bigint {
+  const inSats = amountsSats.reduce((sum, amount) => sum + amount, 0n);
   const outSats = tx.outputs.reduce((sum, output) => sum + output.amountSats, 0n);
   if (inSats < outSats) throw new Failure('transaction-malformed', `outputs exceed inputs by ${outSats - inSats} sats`);
   return inSats - outSats;

@@ -6,7 +6,7 @@ import type { FrostKey } from '../keys/frost-key.ts';
 import type { SigningSessions } from '../keys/signing-sessions.ts';
 import { walletChildren, type WalletChildren } from '../keys/wallet-children.ts';
 import { assertEnoughNodes } from '../nodes/assert-enough-nodes.ts';
-import { readBitcoinCoins, readBitcoinFacts } from '../nodes/bitcoin-node.ts';
+import { readBitcoinAmounts, readBitcoinFacts } from '../nodes/bitcoin-node.ts';
 import { findDeadBitcoinTransactions } from '../nodes/dead-bitcoin-transactions.ts';
 import type { SendRpc } from '../nodes/json-rpc.ts';
 import { bitcoinFeeBound } from '../review/check-bitcoin-fee.ts';
@@ -141,9 +141,9 @@ async function lookUpFee(
   tx: OfflineBitcoinReview['tx'],
 ): Promise<bigint | null> {
   const late = new Promise<null>((resolve) => setTimeout(() => resolve(null), feeLookupMs).unref());
-  const asked = readBitcoinCoins(endpoints, network, tx.inputs).then(
-    (coins) => {
-      const known = coins.flatMap((coin) => coin ?? []);
+  const asked = readBitcoinAmounts(endpoints, network, tx.inputs).then(
+    (amounts) => {
+      const known = amounts.flatMap((amountSats) => amountSats ?? []);
       return known.length === tx.inputs.length ? feeSatsOf(tx, known) : null;
     },
     () => null,
