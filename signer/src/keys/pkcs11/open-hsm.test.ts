@@ -38,7 +38,7 @@ test('signs many digests, each with a low s that recovers to the key', async () 
   expect(token.tried).toEqual(['1234']);
 });
 
-test('a session lost between two signatures is opened again, with one log-in', async () => {
+test('a session lost between two signatures is opened again', async () => {
   const owner = await hsm.owner(publicKey);
   for (const call of ['C_SignInit', 'C_SignAsync'] as const) {
     token.fails.set(call, ['CKR_SESSION_HANDLE_INVALID']);
