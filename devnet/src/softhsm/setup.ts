@@ -4,7 +4,6 @@
  * against the headers that come with the pinned Node. Nothing is done twice; the second time needs no network.
  */
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errorRow } from '@holdfast/core/contract/error-codes.ts';
@@ -98,12 +97,10 @@ export async function ensurePkcs11(log: (line: string) => void = () => {}): Prom
   if (!(await loads())) throw new Failure('hsm-unavailable', 'pkcs11js was built and does not load in this Node');
 }
 
-/** For node-gyp: headers of this Node that are on the disk, so that it fetches none. */
+/** For node-gyp: the headers that the pinned Node comes with, so that it fetches none. */
 async function headers(): Promise<Record<string, string>> {
-  const require = createRequire(import.meta.url);
-  const pinned = dirname(require.resolve(`node-linux-${process.arch}/package.json`));
-  const folder = (await exists(join(pinned, 'include/node/node_api.h'))) ? pinned : dirname(dirname(process.execPath));
-  return { npm_config_nodedir: folder };
+  const folder = dirname(dirname(process.execPath));
+  return (await exists(join(folder, 'include/node/node_api.h'))) ? { npm_config_nodedir: folder } : {};
 }
 
 if (import.meta.main) {
