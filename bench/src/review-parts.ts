@@ -7,7 +7,8 @@ import type { Policy } from '@holdfast/core/policy/policy.ts';
 import { decideCustomerRecord } from '@holdfast/core/signing/decide-customer-record.ts';
 import type { NonceCommitment, SigningRequest } from '@holdfast/core/signing/messages.ts';
 import { frostKey } from '@holdfast/signer/keys/frost-key.ts';
-import { createOwnerSecret, ownerKey, type OwnerKey } from '@holdfast/signer/keys/owner-key.ts';
+import type { DigestSigner } from '@holdfast/signer/keys/digest-signer.ts';
+import { createOwnerSecret, ownerKey } from '@holdfast/signer/keys/owner-key.ts';
 import { createSigningSessions, type SigningSessions } from '@holdfast/signer/keys/signing-sessions.ts';
 import { walletChildren } from '@holdfast/signer/keys/wallet-children.ts';
 import { createRpc } from '@holdfast/signer/nodes/json-rpc.ts';
@@ -42,7 +43,11 @@ export interface LoneWallets extends Pick<SignerStage, 'node' | 'derive'> {
 export async function openLoneWallets(policyOf: (owners: readonly string[]) => Policy): Promise<LoneWallets> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-review-'));
   const [lone, node] = await Promise.all([openLoneSigner(folder), startStubNode()]);
-  const [owner, ...others] = [0, 1, 2].map(() => ownerKey(createOwnerSecret())) as [OwnerKey, OwnerKey, OwnerKey];
+  const [owner, ...others] = [0, 1, 2].map(() => ownerKey(createOwnerSecret())) as [
+    DigestSigner,
+    DigestSigner,
+    DigestSigner,
+  ];
   node.owners = [owner, ...others].map(({ address }) => address);
   const policy = policyOf(node.owners);
   const { frostPublic, secrets } = generateKeys();
@@ -58,7 +63,7 @@ export async function openLoneWallets(policyOf: (owners: readonly string[]) => P
     clock,
   );
   const shares = createShareDesk(sessions, deps);
-  const evm = createEvmWallet(evmNetwork, { ...owner, sign: clock.inside('signing', owner.sign) }, rpcs, deps);
+  const evm = createEvmWallet(evmNetwork, { ...owner, sign: clock.around('signing', owner.sign) }, rpcs, deps);
   const bitcoin = createBitcoinWallet(bitcoinNetwork, () => key, rpcs, sessions, shares, deps);
 
   const sign = async (request: SigningRequest): Promise<Parts> => {

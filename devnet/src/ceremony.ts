@@ -15,6 +15,8 @@ export interface CeremonySigner {
   /** With config.json in it. */
   readonly dataDir: string;
   readonly passphraseFile: string;
+  /** What the module of its HSM needs, besides this process's own environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -40,7 +42,7 @@ function acceptedDigest(dataDir: string): string | null {
 }
 
 async function ceremony(signer: CeremonySigner, ...more: readonly string[]): Promise<string> {
-  const env = { ...process.env, HOLDFAST_PASSPHRASE_FILE: signer.passphraseFile };
+  const env = { ...process.env, ...signer.env, HOLDFAST_PASSPHRASE_FILE: signer.passphraseFile };
   try {
     const { stdout } = await run(process.execPath, [signerMain, 'ceremony', signer.dataDir, ...more], { env });
     return (JSON.parse(stdout) as { digest: string }).digest;

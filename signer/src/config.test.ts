@@ -33,8 +33,11 @@ const withOneOwner = sample.peers.map((peer, at) => ({
   owner_address: `0x${(at === 0 ? 'ab' : 'AB').repeat(20)}`,
 }));
 
-test('accepts a complete config', () => {
-  expect(check(sample)).toEqual(sample);
+const pkcs11 = { module: '/usr/lib/hsm.so', token: 'Vault 1', pin_file: '/etc/holdfast/pin', key_label: 'signer-1' };
+const withHsm = (change: object) => ({ ...sample, pkcs11: { ...pkcs11, ...change } });
+
+test.each([sample, withHsm({})])('accepts a complete config', (config) => {
+  expect(check(config)).toEqual(config);
 });
 
 test.each<[string, object]>([
@@ -81,6 +84,11 @@ test.each<[string, object]>([
     },
   ],
   ['a quorum larger than the group', { ...sample, quorum: 4 }],
+  ['a PIN in the config', withHsm({ pin: '1234' })],
+  ['a module that the loader would look for', withHsm({ module: 'hsm.so' })],
+  ['an HSM without a PIN file', withHsm({ pin_file: undefined })],
+  ['a token without a name', withHsm({ token: '' })],
+  ['a key label of blanks', withHsm({ key_label: ' ' })],
 ])('refuses %s', (_name, value) => {
   expect(() => check(value)).toThrow(expect.objectContaining({ code: 'config-invalid' }));
 });

@@ -14,6 +14,25 @@ const EvmAddress = Type.String({ pattern: '^0x[0-9a-fA-F]{40}$' });
 const SignerId = Type.String({ pattern: '^[a-z0-9-]{1,32}$' });
 const Identifier = Type.Integer({ minimum: 1, maximum: 9 });
 const Url = Type.String({ pattern: '^https?://', maxLength: 300 });
+const AbsolutePath = Type.String({ pattern: '^/', maxLength: 300 });
+/** Printable ASCII, at most the 32 bytes that PKCS#11 has for a token's label. */
+const TokenName = Type.String({ pattern: '^[!-~]([ -~]{0,30}[!-~])?$' });
+
+/** Where the owner key and the key that wraps all other secrets are (docs/how-to/use-an-hsm.md). */
+const Pkcs11Config = Type.Object(
+  {
+    /** The HSM maker's PKCS#11 library. */
+    module: AbsolutePath,
+    /** Label or serial number of the token. */
+    token: TokenName,
+    /** Holds the user PIN and nothing else. */
+    pin_file: AbsolutePath,
+    /** Under which both keys of this signer are on the token. */
+    key_label: TokenName,
+  },
+  strict,
+);
+export type Pkcs11Config = Static<typeof Pkcs11Config>;
 
 export const SignerConfig = Type.Object(
   {
@@ -26,6 +45,8 @@ export const SignerConfig = Type.Object(
       { host: Type.String({ maxLength: 100 }), port: Type.Integer({ minimum: 1, maximum: 65_535 }) },
       strict,
     ),
+    /** Without it the keys are in software. */
+    pkcs11: Type.Optional(Pkcs11Config),
     /** SHA-256 of the server's certificate. */
     server: Type.Object({ fingerprint: hex(32) }, strict),
     /** All other signers. */
@@ -119,10 +140,25 @@ function refuseTwice(what: string, values: readonly (string | number)[]): void {
   if (twice !== undefined) throw new Failure('config-invalid', `${what} ${twice} is there twice`);
 }
 
-/** The passphrase, from the file that HOLDFAST_PASSPHRASE_FILE names; a final newline is not part of it. @throws Failure config-invalid. */
+/** Checks what `init` is told of an HSM, as config.json will say it. @throws Failure config-invalid. */
+export function checkPkcs11(value: unknown): Pkcs11Config {
+  return parseValue(Pkcs11Config, value, 'config-invalid', 'the HSM');
+}
+
+/** The passphrase, from the file that HOLDFAST_PASSPHRASE_FILE names. @throws Failure config-invalid. */
 export function readPassphrase(env: NodeJS.ProcessEnv): Uint8Array {
   const path = env['HOLDFAST_PASSPHRASE_FILE'];
   if (path === undefined) throw new Failure('config-invalid', 'HOLDFAST_PASSPHRASE_FILE is not set');
+  return readSecretFile(path);
+}
+
+/** The user PIN of a token. @throws Failure config-invalid. */
+export function readPin({ pin_file: path }: Pick<Pkcs11Config, 'pin_file'>): string {
+  return Buffer.from(readSecretFile(path)).toString('utf8');
+}
+
+/** A final newline is not part of the secret. */
+function readSecretFile(path: string): Uint8Array {
   try {
     const bytes = readFileSync(path);
     const length = bytes.at(-1) === 0x0a ? bytes.length - 1 : bytes.length;

@@ -6,8 +6,12 @@ import { Failure } from '@holdfast/core/failure.ts';
 import { kdfDefaults, type KdfParameters } from '@holdfast/core/sealing/seal.ts';
 import { writeFileDurably } from './durable-file.ts';
 import { createJournalFile, lostJournal } from './journal/journal.ts';
+import { readPin, type Pkcs11Config } from './config.ts';
+import type { DigestSigner } from './keys/digest-signer.ts';
 import { openKeyStore, readSealed, type KeyStore } from './keys/key-store.ts';
-import { createOwnerSecret, ownerKey, type OwnerKey } from './keys/owner-key.ts';
+import { createOwnerSecret, ownerKey } from './keys/owner-key.ts';
+import { loadCryptoki } from './keys/pkcs11/load-cryptoki.ts';
+import { openHsm, type Hsm } from './keys/pkcs11/open-hsm.ts';
 import { createStatementSecret, statementKey, type StatementKey } from './keys/statement-key.ts';
 import { policiesFolder } from './policy/policy-files.ts';
 import { createIdentity, fingerprintOf, type Identity } from '@holdfast/transport/certificate.ts';
@@ -31,7 +35,7 @@ export type SignerCardKeys = Pick<SignerCard, 'fingerprint' | 'owner_address' | 
 export interface UnlockedSigner {
   readonly store: KeyStore;
   readonly identity: Identity;
-  readonly owner: OwnerKey;
+  readonly owner: DigestSigner;
   readonly statement: StatementKey;
   readonly card: SignerCardKeys;
 }
@@ -46,16 +50,47 @@ const statementName = 'statement/1.sealed';
  * Makes the signer's keys, sealed, and its certificate. What exists already is kept, so running it again prints the same
  * card.
  * @param strength weaker than the default only where a test or a development chain asks for it; every sealed file says so.
- * @throws Failure config-invalid for a file sealed with weaker parameters than asked for; wrong-passphrase for one that
- * does not open; journal-broken when the signer was made before and its journal is gone.
+ * @param pkcs11 makes the owner key in an HSM, and a key there that wraps what is sealed.
+ * @throws Failure config-invalid for a file sealed with weaker parameters than asked for, or without the HSM;
+ * wrong-passphrase for one that does not open; journal-broken when the signer was made before and its journal is gone; what
+ * the HSM throws.
  */
 export async function initSigner(
   dataDir: string,
   signer: string,
   passphrase: Uint8Array,
   strength: { readonly memory_kib: number; readonly passes: number } = kdfDefaults,
+  pkcs11: Pkcs11Config | null = null,
 ): Promise<SignerCard> {
   for (const name of ['keys', policiesFolder]) mkdirSync(join(dataDir, name), { recursive: true, mode: 0o700 });
+  const kdf = kdfOf(dataDir, strength);
+  const hsm = pkcs11 && (await hsmOf(signer, pkcs11));
+  const store = await openKeyStore(dataDir, passphrase, kdf, hsm?.wrap);
+  // Nothing is sealed beside a file that this passphrase does not open.
+  for (const name of store.names()) store.open(name)?.plaintext.fill(0);
+  const journal = join(dataDir, journalName);
+  const isNew = readSealed(dataDir, identityName) === null;
+  if (!isNew && !existsSync(journal)) throw new Failure('journal-broken', `${journal} is gone`, lostJournal);
+  // First what an HSM may refuse: then nothing is left of it.
+  if (!store.open(ownerName)) await (hsm ? makeOwnerInside(hsm, store) : makeOwner(store));
+  createJournalFile(journal, signer, Date.now());
+  if (!store.open(statementName)) {
+    const secret = createStatementSecret();
+    store.seal(statementName, { wallet: 'statement', epoch: 1, statement_key: statementKey(secret).publicKey }, secret);
+    secret.fill(0);
+  }
+  if (!store.open(identityName)) {
+    const identity = await createIdentity(signer, Date.now());
+    writeFileDurably(join(dataDir, 'certificate.pem'), identity.certificate);
+    // The sealed key comes last: with it in place, everything is.
+    store.seal(identityName, { wallet: 'identity', epoch: 1, signer }, utf8ToBytes(identity.privateKey));
+  }
+  const { identity, card } = await openSecrets(dataDir, store, hsm);
+  return { signer, ...card, certificate: identity.certificate };
+}
+
+/** Of the files that are there, else new ones. */
+function kdfOf(dataDir: string, strength: { readonly memory_kib: number; readonly passes: number }): KdfParameters {
   const kdf: KdfParameters = readSealed(dataDir, identityName)?.kdf ??
     readSealed(dataDir, ownerName)?.kdf ??
     readSealed(dataDir, statementName)?.kdf ?? {
@@ -74,49 +109,62 @@ export async function initSigner(
       },
     );
   }
-  const store = await openKeyStore(dataDir, passphrase, kdf);
-  // Nothing is sealed beside a file that this passphrase does not open.
-  for (const name of store.names()) store.open(name)?.plaintext.fill(0);
-  const journal = join(dataDir, journalName);
-  const isNew = readSealed(dataDir, identityName) === null;
-  if (!isNew && !existsSync(journal)) throw new Failure('journal-broken', `${journal} is gone`, lostJournal);
-  createJournalFile(journal, signer, Date.now());
-  if (!store.open(ownerName)) {
-    const secret = createOwnerSecret();
-    store.seal(ownerName, { wallet: 'owner', epoch: 1, owner_address: ownerKey(secret).address }, secret);
-    secret.fill(0);
-  }
-  if (!store.open(statementName)) {
-    const secret = createStatementSecret();
-    store.seal(statementName, { wallet: 'statement', epoch: 1, statement_key: statementKey(secret).publicKey }, secret);
-    secret.fill(0);
-  }
-  if (!store.open(identityName)) {
-    const identity = await createIdentity(signer, Date.now());
-    writeFileDurably(join(dataDir, 'certificate.pem'), identity.certificate);
-    // The sealed key comes last: with it in place, everything is.
-    store.seal(identityName, { wallet: 'identity', epoch: 1, signer }, utf8ToBytes(identity.privateKey));
-  }
-  const { identity, card } = openSecrets(dataDir, store);
-  return { signer, ...card, certificate: identity.certificate };
+  return kdf;
 }
 
-/** Opens the keys that `init` made. @throws Failure config-invalid when it was not run; wrong-passphrase. */
-export async function unlockSigner(dataDir: string, passphrase: Uint8Array): Promise<UnlockedSigner> {
+function makeOwner(store: KeyStore): void {
+  const secret = createOwnerSecret();
+  store.seal(ownerName, { wallet: 'owner', epoch: 1, owner_address: ownerKey(secret).address }, secret);
+  secret.fill(0);
+}
+
+/** What is sealed is the public key, so that another key on the token is found out. Nothing is left there when it fails. */
+async function makeOwnerInside(hsm: Hsm, store: KeyStore): Promise<void> {
+  // All that is wrapped needs the key that is made here.
+  const [other] = store.names();
+  if (other !== undefined)
+    throw new Failure('config-invalid', `there is ${other} and no ${ownerName}`, {
+      fix: 'Restore the keys folder from backup.',
+    });
+  const { publicKey, discard } = hsm.make();
+  try {
+    const { address } = await hsm.owner(publicKey);
+    store.seal(ownerName, { wallet: 'owner', epoch: 1, owner_address: address }, publicKey);
+  } catch (error) {
+    discard();
+    throw error;
+  }
+}
+
+async function hsmOf(signer: string, pkcs11: Pkcs11Config): Promise<Hsm> {
+  return openHsm(await loadCryptoki(pkcs11.module), signer, pkcs11, () => readPin(pkcs11));
+}
+
+/**
+ * Opens the keys that `init` made.
+ * @param config of this signer; without it, or without its `pkcs11`, the keys are in software.
+ * @throws Failure config-invalid when it was not run; wrong-passphrase; what the HSM throws.
+ */
+export async function unlockSigner(
+  dataDir: string,
+  passphrase: Uint8Array,
+  config?: { readonly signer: string; readonly pkcs11?: Pkcs11Config },
+): Promise<UnlockedSigner> {
   const sealed = readSealed(dataDir, identityName);
   if (!sealed) throw new Failure('config-invalid', `${dataDir} has no identity; run init first`);
-  const store = await openKeyStore(dataDir, passphrase, sealed.kdf);
-  return { store, ...openSecrets(dataDir, store) };
+  const hsm = config?.pkcs11 ? await hsmOf(config.signer, config.pkcs11) : null;
+  const store = await openKeyStore(dataDir, passphrase, sealed.kdf, hsm?.wrap);
+  return { store, ...(await openSecrets(dataDir, store, hsm)) };
 }
 
-function openSecrets(dataDir: string, store: KeyStore): Omit<UnlockedSigner, 'store'> {
+async function openSecrets(dataDir: string, store: KeyStore, hsm: Hsm | null): Promise<Omit<UnlockedSigner, 'store'>> {
   const privateKey = store.open(identityName);
   const ownerSecret = store.open(ownerName);
   const statementSecret = store.open(statementName);
   if (!privateKey || !ownerSecret || !statementSecret)
     throw new Failure('config-invalid', `${dataDir} is not complete; run init again`);
   const certificate = readFileSync(join(dataDir, 'certificate.pem'), 'utf8');
-  const owner = ownerKey(ownerSecret.plaintext);
+  const owner = await (hsm ? hsm.owner(ownerSecret.plaintext) : ownerKey(ownerSecret.plaintext));
   const statement = statementKey(statementSecret.plaintext);
   statementSecret.plaintext.fill(0);
   return {

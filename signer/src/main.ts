@@ -5,13 +5,14 @@ import { Failure } from '@holdfast/core/failure.ts';
 import { opensslVerifiers } from '@holdfast/transport/openssl-verifiers.ts';
 import { acceptCeremony } from './ceremony/accept-ceremony.ts';
 import { prepareCeremony } from './ceremony/prepare-ceremony.ts';
-import { loadConfig, readPassphrase } from './config.ts';
+import { checkPkcs11, loadConfig, readPassphrase, type Pkcs11Config } from './config.ts';
 import { initSigner, unlockSigner } from './init.ts';
 import { errorName, log } from './log.ts';
 import { runSigner } from './run.ts';
 
 /**
- * `init <dataDir> [--signer id] [--kdf-memory-kib n --kdf-passes n]` makes keys and prints the card for the ceremony;
+ * `init <dataDir> [--signer id] [--kdf-memory-kib n --kdf-passes n] [--pkcs11-module path --pkcs11-token name
+ * --pkcs11-pin-file path --pkcs11-key-label name]` makes keys and prints the card for the ceremony;
  * `ceremony <dataDir>` prints its transcript and digest, with `--accept <digest>` it fixes them; `run <dataDir>` serves.
  * The passphrase comes from the file that HOLDFAST_PASSPHRASE_FILE names.
  */
@@ -23,6 +24,10 @@ async function main(argv: string[]): Promise<void> {
       signer: { type: 'string' },
       'kdf-memory-kib': { type: 'string' },
       'kdf-passes': { type: 'string' },
+      'pkcs11-module': { type: 'string' },
+      'pkcs11-token': { type: 'string' },
+      'pkcs11-pin-file': { type: 'string' },
+      'pkcs11-key-label': { type: 'string' },
       accept: { type: 'string' },
     },
   });
@@ -50,18 +55,29 @@ async function main(argv: string[]): Promise<void> {
 async function init(
   dataDir: string,
   passphrase: Uint8Array,
-  values: { readonly signer?: string; readonly 'kdf-memory-kib'?: string; readonly 'kdf-passes'?: string },
+  values: Readonly<Record<string, string | undefined>>,
 ): Promise<void> {
   const { signer = basename(dataDir), 'kdf-memory-kib': memory, 'kdf-passes': passes } = values;
   if ((memory === undefined) !== (passes === undefined))
     throw new Failure('config-invalid', 'give both --kdf-memory-kib and --kdf-passes, or neither');
   const strength = memory === undefined ? undefined : { memory_kib: Number(memory), passes: Number(passes) };
-  print(await initSigner(dataDir, signer, passphrase, strength));
+  print(await initSigner(dataDir, signer, passphrase, strength, hsmOf(values)));
+}
+
+/** An HSM is named in full or not at all. */
+function hsmOf(values: Readonly<Record<string, string | undefined>>): Pkcs11Config | null {
+  const named = {
+    module: values['pkcs11-module'],
+    token: values['pkcs11-token'],
+    pin_file: values['pkcs11-pin-file'],
+    key_label: values['pkcs11-key-label'],
+  };
+  return Object.values(named).every((value) => value === undefined) ? null : checkPkcs11(named);
 }
 
 async function ceremony(dataDir: string, passphrase: Uint8Array, expected: string | undefined): Promise<void> {
   const config = loadConfig(dataDir);
-  const { card } = await unlockSigner(dataDir, passphrase);
+  const { card } = await unlockSigner(dataDir, passphrase, config);
   const verifiers = opensslVerifiers;
   if (expected === undefined) return print(prepareCeremony(dataDir, config, card, verifiers));
   const monotonicMs = (): number => performance.now();

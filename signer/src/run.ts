@@ -31,7 +31,7 @@ export async function runSigner(
   passphrase: Uint8Array,
 ): Promise<() => Promise<void>> {
   const bootId = randomUUID();
-  const secrets = await unlockSigner(dataDir, passphrase);
+  const secrets = await unlockSigner(dataDir, passphrase, config);
   const routes = new Map<string, Route>();
   const server = createPinnedServer(secrets.identity, callersOf(config), routes);
   // Holding the port comes before opening the journal: two processes must never write one journal.

@@ -3,7 +3,7 @@ import type { MeshHello, SignerStatus } from '@holdfast/core/signing/messages.ts
 import type { HaltDesk } from './halts/halt-desk.ts';
 import { publicWallet } from './keys/frost-key.ts';
 import type { KeyGeneration } from './keys/key-generation.ts';
-import type { OwnerKey } from './keys/owner-key.ts';
+import type { DigestSigner } from './keys/digest-signer.ts';
 import type { StatementKey } from './keys/statement-key.ts';
 import type { PeerWatch } from './peer-watch.ts';
 import type { PolicyStore } from './policy/policy-store.ts';
@@ -12,7 +12,10 @@ import { beginSigning, type WalletDeps } from './wallets/wallet.ts';
 /** What the server may know of this signer. */
 export function signerStatus(input: {
   readonly hello: MeshHello;
-  readonly secrets: { readonly owner: Pick<OwnerKey, 'address'>; readonly statement: Pick<StatementKey, 'publicKey'> };
+  readonly secrets: {
+    readonly owner: Pick<DigestSigner, 'address'>;
+    readonly statement: Pick<StatementKey, 'publicKey'>;
+  };
   readonly policies: Pick<PolicyStore, 'pending'>;
   readonly halts: Pick<HaltDesk, 'open'>;
   readonly generations: ReadonlyMap<string, Pick<KeyGeneration, 'confirmed'>>;

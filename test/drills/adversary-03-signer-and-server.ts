@@ -90,7 +90,10 @@ async function executeAs(
   request: SignEvmRequest,
 ): Promise<string> {
   const answer = await asServer[honest]!.call('/v1/sign/evm', request);
-  const own = { owner: owner.address, signature: owner.sign(safeHash(system, request.safe_transaction)) };
+  const own = {
+    owner: owner.address,
+    signature: bytesToHex(await owner.sign(safeHash(system, request.safe_transaction))),
+  };
   return execute(system, request.safe_transaction, [own, answer]);
 }
 
@@ -359,7 +362,10 @@ const borrowed: Attack = {
     // What the victim did ask for is signed; the signature is good for that and nothing else.
     const honest = await asServer[1]!.call('/v1/sign/evm', evmRequest(system, [genuine], nonce));
     const drained = payOut(system, address, await safeEther(system), nonce);
-    const own = { owner: stolen.owner.address, signature: stolen.owner.sign(safeHash(system, drained)) };
+    const own = {
+      owner: stolen.owner.address,
+      signature: bytesToHex(await stolen.owner.sign(safeHash(system, drained))),
+    };
     const said = await execute(system, drained, [own, honest]);
     if (said === 'executed') throw new Error('the Safe took a signature of another transaction');
     const evidence = [...stage.evidenceSince(mark), `chain ${said}`];

@@ -79,7 +79,7 @@ export const setBack: Attack = {
       mustBe('at its peer', await codeOf(two!.call('/v1/sign/evm', again)), 'already-paid-by');
       const own = {
         owner: stolen.owner.address,
-        signature: stolen.owner.sign(safeHash(system, again.safe_transaction)),
+        signature: bytesToHex(await stolen.owner.sign(safeHash(system, again.safe_transaction))),
       };
       evidence.push(`chain ${await execute(system, again.safe_transaction, [own])}`);
       for (const record of stage.journal('signer-1')) {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { tweakSecret } from '@holdfast/core/keys/tweak-frost.ts';
 import { devnetKeys } from '@holdfast/devnet/evm/accounts.ts';
 import { schnorr } from '@noble/curves/secp256k1.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Attack } from './attack.ts';
 import {
   drainTo,
@@ -31,7 +32,7 @@ export const safeAlone: Attack = {
     const address = await stage.thief('ETH');
     const tx = payOut(system, address, await safeEther(system), await safeNonce(system));
     const hash = safeHash(system, tx);
-    const own = stolen.owner.sign(hash);
+    const own = bytesToHex(await stolen.owner.sign(hash));
     // The Safe wants signatures in the order of their owners.
     const sorted = (mine: string, theirs: string): string =>
       `0x${BigInt(stolen.owner.address) < BigInt(other.owner.address) ? mine + theirs : theirs + mine}`;
@@ -54,7 +55,7 @@ export const safeAlone: Attack = {
     }
     const left = await stage.stolen('ETH', address);
     // It was for the second key and nothing else: with it, the Safe would have paid. Nothing is sent.
-    const both = await tryOut(system, tx, sorted(own, other.owner.sign(hash)));
+    const both = await tryOut(system, tx, sorted(own, bytesToHex(await other.owner.sign(hash))));
     if (both !== 'executed') throw new Error(`the payment would not go through anyway: ${both}`);
     stolen.close();
     other.close();

@@ -19,7 +19,7 @@ import { loadConfig, readPassphrase, type SignerConfig } from '@holdfast/signer/
 import { unlockSigner } from '@holdfast/signer/init.ts';
 import { decodeFrostKey, firstEpoch, type FrostKey } from '@holdfast/signer/keys/frost-key.ts';
 import { walletFolder } from '@holdfast/signer/keys/key-store.ts';
-import type { OwnerKey } from '@holdfast/signer/keys/owner-key.ts';
+import type { DigestSigner } from '@holdfast/signer/keys/digest-signer.ts';
 import type { StatementKey } from '@holdfast/signer/keys/statement-key.ts';
 import { type CallPeer, createPeerClient } from '@holdfast/signer/transport/peer-client.ts';
 import { type Caller, createPinnedServer, type Route } from '@holdfast/signer/transport/pinned-server.ts';
@@ -33,7 +33,7 @@ export interface StolenSigner {
   readonly dataDir: string;
   readonly config: SignerConfig;
   readonly identity: Identity;
-  readonly owner: OwnerKey;
+  readonly owner: DigestSigner;
   readonly statement: StatementKey;
   readonly share: FrostKey;
   /** Speaks to a peer as this signer. */

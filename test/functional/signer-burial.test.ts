@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Failure } from '@holdfast/core/failure.ts';
 import type { BitcoinNetworkPolicy, EvmNetworkPolicy } from '@holdfast/core/policy/policy.ts';
 import type { AuthorizedIntent } from '@holdfast/core/signing/intent.ts';
 import type { SignEvmRequest } from '@holdfast/core/signing/messages.ts';
@@ -47,14 +48,14 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function wallet(change: Partial<EvmNetworkPolicy> = {}, chain = node, endpoints = 2): EvmWallet {
+function wallet(change: Partial<EvmNetworkPolicy> = {}, chain = node, endpoints = 2, key = owner): EvmWallet {
   const network = change.network ?? evmNetwork;
   const policy = stagePolicy(owners);
   const [evm, bitcoin] = policy.networks as [EvmNetworkPolicy, BitcoinNetworkPolicy];
   const assets = evm.assets.slice(0, 1).map((asset) => ({ ...asset, asset: `${network}/slip44:60` }));
   policy.networks = [{ ...evm, assets, ...change }, bitcoin];
   const rpcs = chain.urls.slice(0, endpoints).map((url) => createRpc(url, 5_000));
-  return createEvmWallet(network, owner, rpcs, lone.deps(policy));
+  return createEvmWallet(network, key, rpcs, lone.deps(policy));
 }
 
 /** Another transaction takes the Safe's nonce, and the block of it becomes final. */
@@ -67,6 +68,37 @@ function executeAnother(chain = node, log: object = {}): void {
 
 const request = (intents: AuthorizedIntent[], chain = node) => evmRequest(intents, chain.safeNonce);
 const buried = () => journal.state.buried.size;
+
+describe('an owner key that takes its time, as one in an HSM', () => {
+  const asked = () => request([withdrawal()]);
+  const signedBy = async (sign: typeof owner.sign, what = asked()) =>
+    wallet({}, node, 2, { ...owner, sign }).sign(what);
+
+  test('a halt that comes while it signs holds the signature back', async () => {
+    const signing = signedBy(async (hash) => {
+      const scope = { network: null, asset: null };
+      const statement = { version: 1, kind: 'halt', scope, reason: 'drill', nonce: 'nonce-0001' } as const;
+      await journal.append({
+        kind: 'halt',
+        body: { digest: 'aa'.repeat(32), statement, by: 'signer-2', evidence: null },
+      });
+      return owner.sign(hash);
+    });
+    await expect(signing).rejects.toMatchObject({ code: 'halted' });
+    expect(journal.state.signed.size).toBe(0);
+  });
+
+  test('one that fails leaves no record of a signature, and the same transaction is signed later', async () => {
+    const same = asked();
+    const failing = signedBy(async () => {
+      throw new Failure('hsm-unavailable', 'the HSM could not sign: CKR_DEVICE_REMOVED');
+    }, same);
+    await expect(failing).rejects.toMatchObject({ code: 'hsm-unavailable' });
+    expect(journal.state.signed.size).toBe(0);
+    await expect(wallet().sign(same)).resolves.toMatchObject({ owner: owner.address });
+    expect(journal.state.signed.size).toBe(1);
+  });
+});
 
 describe('two networks, one Safe address', () => {
   test('what was signed on one network is not judged by the nodes of the other', async () => {

@@ -52,7 +52,9 @@ const sentinel = `0x${'1'.padStart(40, '0')}`;
 
 async function executeUnseen(tx: SafeTransaction): Promise<void> {
   const hash = safeHash(stage.system, tx);
-  const owners = stolen.map(({ owner }) => ({ owner: owner.address, signature: owner.sign(hash) }));
+  const owners = await Promise.all(
+    stolen.map(async ({ owner }) => ({ owner: owner.address, signature: bytesToHex(await owner.sign(hash)) })),
+  );
   expect(await execute(stage.system, tx, owners)).toBe('executed');
 }
 

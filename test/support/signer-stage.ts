@@ -69,6 +69,8 @@ export interface StageOptions {
   readonly eth?: StageLimits;
   /** Changes version 1 of the policy before it is signed. */
   readonly policy?: (policy: Policy) => void;
+  /** Every signer with an HSM of its own. */
+  readonly hsm?: boolean;
 }
 
 export async function startStage(options: StageOptions = {}): Promise<SignerStage> {
@@ -76,6 +78,7 @@ export async function startStage(options: StageOptions = {}): Promise<SignerStag
   const node = await startStubNode();
   const cluster = await startSigners({
     folder,
+    hsm: options.hsm ?? false,
     networks: () => [evmNetwork, bitcoinNetwork].map((network) => ({ network, rpc_urls: [...node.urls] })),
     policy: (cards) => {
       node.owners = cards.map((card) => card.owner_address);

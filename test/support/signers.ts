@@ -14,6 +14,7 @@ import { freePort } from '@holdfast/devnet/free-port.ts';
 import type { SignerConfig } from '@holdfast/signer/config.ts';
 import type { SignerCard } from '@holdfast/signer/init.ts';
 import { createIdentity, fingerprintOf, type Identity } from '@holdfast/transport/certificate.ts';
+import { makeSoftToken, pkcs11Arguments, type SoftToken } from './soft-token.ts';
 
 /** One signer process that can be stopped, killed and started again on the same data folder and port. */
 export interface SignerProcess {
@@ -21,6 +22,8 @@ export interface SignerProcess {
   readonly dataDir: string;
   readonly url: string;
   readonly card: SignerCard;
+  /** Its HSM, where it has one. */
+  readonly hsm: SoftToken | null;
   readonly client: SignerClient & { close(): void };
   /** Parsed log lines since the first start. */
   readonly log: Record<string, unknown>[];
@@ -57,6 +60,8 @@ export async function startSigners(input: {
   readonly count?: number;
   /** Argon2id at full strength instead of a quick one. */
   readonly fullStrengthKdf?: boolean;
+  /** Owner and wrapping keys in an HSM each. */
+  readonly hsm?: boolean;
 }): Promise<SignerCluster> {
   const ids = Array.from({ length: input.count ?? 3 }, (_, at) => `signer-${at + 1}`);
   mkdirSync(input.folder, { recursive: true });
@@ -67,15 +72,22 @@ export async function startSigners(input: {
   const ports = await Promise.all(ids.map(() => freePort()));
   const env = { ...process.env, HOLDFAST_PASSPHRASE_FILE: passphraseFile };
   const strength = input.fullStrengthKdf ? [] : fastKdf;
-  const cards = await Promise.all(ids.map((id) => initSigner(join(input.folder, id), id, strength, env)));
+  const tokens = input.hsm ? await Promise.all(ids.map(async (id) => makeSoftToken(input.folder, id))) : [];
+  const cards = await Promise.all(
+    ids.map(async (id, at) => initSigner(join(input.folder, id), id, strength, tokens[at] ?? null, env)),
+  );
   const policy = signSamplePolicy(input.policy(cards));
   const signers = ids.map((id, at) => {
     const dataDir = join(input.folder, id);
-    const config = configOf(cards, ports, at, { serverFingerprint, networks: input.networks(id) });
+    const hsm = tokens[at] ?? null;
+    const config = {
+      ...configOf(cards, ports, at, { serverFingerprint, networks: input.networks(id) }),
+      ...(hsm && { pkcs11: hsm.pkcs11 }),
+    };
     writeFileSync(join(dataDir, 'config.json'), JSON.stringify(config, null, 2));
     const url = `https://127.0.0.1:${ports[at]}`;
     const card = cards[at] as SignerCard;
-    return signerProcess({ id, identifier: at + 1, dataDir, url, card, identity: serverIdentity, env });
+    return signerProcess({ id, identifier: at + 1, dataDir, url, card, identity: serverIdentity, hsm, env });
   });
   const stop = async (): Promise<void> => {
     await Promise.all(signers.map((signer) => signer.stop('SIGKILL')));
@@ -83,7 +95,7 @@ export async function startSigners(input: {
   };
   try {
     await holdCeremony(
-      signers.map(({ id, dataDir }) => ({ id, dataDir, passphraseFile })),
+      signers.map(({ id, dataDir, hsm }) => ({ id, dataDir, passphraseFile, ...(hsm && { env: hsm.env }) })),
       policy,
     );
     await Promise.all(signers.map((signer) => signer.start()));
@@ -142,10 +154,12 @@ async function initSigner(
   dataDir: string,
   id: string,
   strength: readonly string[],
+  hsm: SoftToken | null,
   env: NodeJS.ProcessEnv,
 ): Promise<SignerCard> {
-  const child = spawn(process.execPath, [main, 'init', dataDir, '--signer', id, ...strength], {
-    env,
+  const more = [...strength, ...(hsm ? pkcs11Arguments(hsm.pkcs11) : [])];
+  const child = spawn(process.execPath, [main, 'init', dataDir, '--signer', id, ...more], {
+    env: { ...env, ...hsm?.env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let text = '';
@@ -162,16 +176,17 @@ function signerProcess(input: {
   url: string;
   card: SignerCard;
   identity: Identity;
+  hsm: SoftToken | null;
   env: NodeJS.ProcessEnv;
 }): SignerProcess {
-  const { id, identifier, dataDir, url, card, identity, env } = input;
+  const { id, identifier, dataDir, url, card, identity, hsm, env } = input;
   const log: Record<string, unknown>[] = [];
   let child: ChildProcess | null = null;
 
   const start = async (): Promise<void> => {
     // Its own process group, ended as a whole.
     const started = spawn(process.execPath, [main, 'run', dataDir], {
-      env,
+      env: { ...env, ...hsm?.env },
       stdio: ['ignore', 'pipe', 'inherit'],
       detached: true,
     });
@@ -205,5 +220,5 @@ function signerProcess(input: {
     certificate: identity.certificate,
     key: identity.privateKey,
   });
-  return { id, dataDir, url, card, client, log, pid: () => child?.pid, start, stop };
+  return { id, dataDir, url, card, hsm, client, log, pid: () => child?.pid, start, stop };
 }

@@ -18,13 +18,14 @@ const checks: readonly (readonly [command: string, ...args: string[]])[] = [
 ];
 
 const bitcoind = [process.execPath, 'devnet/src/bitcoin/setup.ts'] as const;
+const softHsm = [process.execPath, 'devnet/src/softhsm/setup.ts'] as const;
 
 /** A tier is a list of runs. Tests on real nodes run alone: they are sensitive to a busy machine. */
 const tiers: Readonly<Record<string, readonly (() => Counts)[]>> = {
   static: checks.map((check) => () => runCheck(...check)),
   unit: [() => runVitest('core', 'unit')],
   vectors: [() => runVitest('vectors')],
-  functional: [() => runCheck(...bitcoind), () => runVitest('functional')],
+  functional: [() => runCheck(...bitcoind), () => runCheck(...softHsm), () => runVitest('functional')],
   drills: [() => runCheck(...bitcoind), () => runVitest('drills')],
 };
 const check = [...tiers['static']!, () => runVitest('core', 'unit', 'vectors')];

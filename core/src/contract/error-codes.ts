@@ -124,6 +124,15 @@ export const errorCodes = {
     retryable: false,
     fix: 'Check the file that HOLDFAST_PASSPHRASE_FILE names.',
   },
+  // Of the signer and not of what it was asked: the same request is signed when the HSM is repaired.
+  'hsm-unavailable': later('Check the HSM, its PKCS#11 module and its token: docs/how-to/use-an-hsm.md.'),
+  'hsm-pin-refused': later(
+    'Correct the PIN file and start again. Nothing tries it twice: an HSM locks. A locked PIN is reset with the HSM’s own tool.',
+  ),
+  'hsm-key-missing': later('Use the token that this signer’s keys were made in, or restore it by the HSM’s own means.'),
+  'hsm-key-differs': later(
+    'Use the token and the key label that this signer was made with. Another key needs a new signer and a new ceremony.',
+  ),
   // Policy, evidence, halts.
   'policy-invalid': bad('Run holdfast policy lint on the file.'),
   'policy-rollback': refused('A version counts once and never goes back: propose one above the version in force.'),

@@ -218,6 +218,7 @@ const verdicts: { faults: (Fault | undefined)[]; code: ErrorCode; refusal: boole
   // Not enough say that it has expired: another reason may pass.
   { faults: ['intent-expired', refusing, undefined], code: 'limit-exceeded', refusal: true },
   { faults: ['nonce-mismatch', 'nonce-mismatch', undefined], code: 'signers-unavailable', refusal: false },
+  { faults: ['hsm-key-missing', 'hsm-pin-refused', undefined], code: 'signers-unavailable', refusal: false },
 ];
 
 describe('too few signers', () => {

@@ -13,13 +13,18 @@ import {
 import { Failure } from '@holdfast/core/failure.ts';
 import { canonicalJson } from '@holdfast/core/signing/intent.ts';
 import { syncFolder, writeFileDurably } from '../durable-file.ts';
+import type { KeyWrap } from './key-wrap.ts';
 
 /**
  * Sealed secrets below `<dataDir>/keys`, named `<wallet>/<epoch>.sealed`. All files of one signer share one salt, so one
- * stretching (a second, 256 MiB) opens them all; each has its own random 24-byte nonce.
+ * stretching (a second, 256 MiB) opens them all; each has its own random 24-byte nonce. With an HSM what is sealed is wrapped
+ * by it before, and the header says so.
  */
 export interface KeyStore {
-  /** Null when there is no such file. @throws Failure wrong-passphrase, also when the file is another one's. */
+  /**
+   * Null when there is no such file. @throws Failure wrong-passphrase, also when the file is another one's; config-invalid
+   * when it is wrapped and there is no HSM, or the other way round; hsm-key-differs and what the HSM throws.
+   */
   readonly open: (name: string) => { header: SealedHeader; plaintext: Uint8Array } | null;
   /** Replaces the file as a whole; on return it is on the disk. */
   readonly seal: (name: string, header: SealedHeader, plaintext: Uint8Array) => void;
@@ -45,8 +50,16 @@ export async function stretch(passphrase: Uint8Array, kdf: KdfParameters): Promi
   });
 }
 
-/** @param kdf the parameters of every file of this signer. */
-export async function openKeyStore(dataDir: string, passphrase: Uint8Array, kdf: KdfParameters): Promise<KeyStore> {
+/**
+ * @param kdf the parameters of every file of this signer.
+ * @param keyWrap of its HSM; null without one.
+ */
+export async function openKeyStore(
+  dataDir: string,
+  passphrase: Uint8Array,
+  kdf: KdfParameters,
+  keyWrap: KeyWrap | null = null,
+): Promise<KeyStore> {
   const root = join(dataDir, 'keys');
   const key = await stretch(passphrase, kdf);
   return {
@@ -58,14 +71,22 @@ export async function openKeyStore(dataDir: string, passphrase: Uint8Array, kdf:
       }
       const opened = { header: sealed.header, plaintext: openSealed(sealed, key) };
       // A whole file under another's name opens as well: one secret would be used as the other.
-      if (placeOf(sealed.header) === name.split('.')[0]) return opened;
+      if (placeOf(sealed.header) !== name.split('.')[0]) {
+        opened.plaintext.fill(0);
+        throw new Failure('wrong-passphrase', `${name} holds the secret of ${placeOf(sealed.header)}`);
+      }
+      if ((sealed.header['wrapped'] !== undefined) === (keyWrap !== null)) {
+        return keyWrap ? { ...opened, plaintext: keyWrap.unwrap(sealed.header, opened.plaintext) } : opened;
+      }
       opened.plaintext.fill(0);
-      throw new Failure('wrong-passphrase', `${name} holds the secret of ${placeOf(sealed.header)}`);
+      throw wrongLock(name, keyWrap);
     },
-    seal: (name, header, plaintext) => {
+    seal: (name, bare, secret) => {
       const path = join(root, name);
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       syncFolder(root);
+      const header = keyWrap ? { ...bare, wrapped: wrappedBy } : bare;
+      const plaintext = keyWrap ? keyWrap.wrap(header, secret) : secret;
       const sealed = seal({ kdf, header, key, nonce: randomBytes(24), plaintext });
       writeFileDurably(path, JSON.stringify(sealed));
     },
@@ -94,6 +115,20 @@ export function readSealed(dataDir: string, name: string): SealedFile | null {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
+}
+
+/** What the header of a wrapped secret says. */
+const wrappedBy = 'pkcs11';
+
+/** A secret does not move into an HSM, nor out of it. */
+function wrongLock(name: string, keyWrap: KeyWrap | null): Failure {
+  if (keyWrap)
+    return new Failure('config-invalid', `${name} was made without an HSM, and config.json names one`, {
+      fix: 'Take `pkcs11` out of config.json. Keys in an HSM need a new signer and a new ceremony.',
+    });
+  return new Failure('config-invalid', `${name} was made with an HSM, and config.json names none`, {
+    fix: 'Put `pkcs11` back into config.json: docs/how-to/use-an-hsm.md.',
+  });
 }
 
 /** Folder of a wallet's keys. */

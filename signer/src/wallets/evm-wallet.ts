@@ -5,7 +5,7 @@ import type { EvmNetworkPolicy } from '@holdfast/core/policy/policy.ts';
 import type { ReviewedTransaction } from '@holdfast/core/signing/decide-acceptance.ts';
 import type { SignEvmRequest, SignerRequest, SignerResponse } from '@holdfast/core/signing/messages.ts';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import type { OwnerKey } from '../keys/owner-key.ts';
+import type { DigestSigner } from '../keys/digest-signer.ts';
 import { assertEnoughNodes } from '../nodes/assert-enough-nodes.ts';
 import { findDeadSafeTransactions } from '../nodes/dead-safe-transactions.ts';
 import { readSafe } from '../nodes/evm-node.ts';
@@ -29,7 +29,7 @@ export interface EvmWallet {
 /** One EVM network: a Safe of which this signer is one owner. */
 export function createEvmWallet(
   name: string,
-  owner: OwnerKey,
+  owner: DigestSigner,
   endpoints: readonly SendRpc[],
   deps: WalletDeps,
 ): EvmWallet {
@@ -78,8 +78,11 @@ export function createEvmWallet(
     await bury(reviewed, network);
     const signing = { family: 'evm', body: request } as const;
     const permit = await reserveTogether(deps, { request: signing, reviewed, policy, network });
+    // First what may still fail, as an HSM does: the journal must not say that something left that did not. A halt that came
+    // meanwhile still stops it.
+    const signature = await owner.sign(hash);
     await journalSigned(deps, permit);
-    return { owner: owner.address, safe_tx_hash: bytesToHex(hash), signature: owner.sign(hash) };
+    return { owner: owner.address, safe_tx_hash: bytesToHex(hash), signature: bytesToHex(signature) };
   };
   return { address, sign, judge };
 }

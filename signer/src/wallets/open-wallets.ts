@@ -1,7 +1,7 @@
 import { Failure } from '@holdfast/core/failure.ts';
 import { familyOf } from '@holdfast/core/money/network.ts';
 import type { FrostKey } from '../keys/frost-key.ts';
-import type { OwnerKey } from '../keys/owner-key.ts';
+import type { DigestSigner } from '../keys/digest-signer.ts';
 import type { SigningSessions } from '../keys/signing-sessions.ts';
 import type { JudgeRequest } from '../mesh/reservation-desk.ts';
 import type { SendRpc } from '../nodes/json-rpc.ts';
@@ -22,7 +22,7 @@ export interface Wallets {
 export function openWallets(
   endpointsOf: ReadonlyMap<string, readonly SendRpc[]>,
   keys: {
-    readonly owner: OwnerKey;
+    readonly owner: DigestSigner;
     /** Of the Bitcoin family's networks. */
     readonly confirmed: (network: string) => FrostKey | null;
     readonly sessions: SigningSessions;

@@ -1,0 +1,147 @@
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { findOnPath, run } from './commands.ts';
+
+/** A Debian archive that this machine's apt already uses. */
+interface Mirror {
+  readonly uri: string;
+  readonly signedBy: string;
+}
+
+/** What is to be had of the archive. */
+export interface Wanted {
+  /** The progress lines' first word. */
+  readonly name: string;
+  readonly packageName: string;
+  /** Tried in this order. */
+  readonly suites: readonly string[];
+  /** Packages that this machine has anyway: not fetched. */
+  readonly without?: readonly string[];
+}
+
+/** The archive, or undefined where there is no apt with one. */
+export async function findArchive(): Promise<Mirror | undefined> {
+  return process.platform === 'linux' && (await findOnPath('apt-get')) ? debianMirror() : undefined;
+}
+
+/**
+ * Fetches a package with the libraries below it, checked by apt's own keys; no root is needed and nothing on the system changes.
+ * @param apt folder for apt's state.
+ * @returns paths of the .deb files.
+ */
+export async function download(
+  mirror: Mirror,
+  wanted: Wanted,
+  apt: string,
+  log: (line: string) => void,
+): Promise<string[]> {
+  let lastError: unknown;
+  for (const suite of wanted.suites) {
+    try {
+      return await downloadFrom(mirror, suite, wanted, join(apt, suite), log);
+    } catch (error) {
+      lastError = error;
+      log(`${wanted.name}: suite ${suite} did not serve ${wanted.packageName}`);
+    }
+  }
+  throw lastError;
+}
+
+async function downloadFrom(
+  mirror: Mirror,
+  suite: string,
+  wanted: Wanted,
+  apt: string,
+  log: (line: string) => void,
+): Promise<string[]> {
+  const debs = join(apt, 'debs');
+  for (const folder of ['lists/partial', 'cache/archives/partial', 'parts', 'preferences', 'debs']) {
+    await mkdir(join(apt, folder), { recursive: true });
+  }
+  await writeFile(join(apt, 'status'), '');
+  await writeFile(
+    join(apt, 'parts', 'suite.sources'),
+    `Types: deb\nURIs: ${mirror.uri}\nSuites: ${suite}\nComponents: main\nSigned-By: ${mirror.signedBy}\n`,
+  );
+  const options = aptOptions(apt);
+  log(`${wanted.name}: reading the package list of Debian ${suite}`);
+  await run('apt-get', [...options, '-q', 'update'], apt);
+  const names = await libraryClosure(wanted, options, apt);
+  log(`${wanted.name}: downloading ${names.length} packages: ${names.join(', ')}`);
+  await run('apt-get', [...options, '-q', 'download', ...names], debs);
+  return (await readdir(debs)).filter((name) => name.endsWith('.deb')).map((name) => join(debs, name));
+}
+
+/** Points every path of apt that is read or written for a download into one folder; the system's proxy settings stay. */
+function aptOptions(apt: string): string[] {
+  const settings = [
+    'Dir::Etc::sourcelist=/dev/null',
+    `Dir::Etc::sourceparts=${apt}/parts`,
+    'Dir::Etc::preferences=/dev/null',
+    `Dir::Etc::preferencesparts=${apt}/preferences`,
+    `Dir::State::lists=${apt}/lists`,
+    `Dir::State::status=${apt}/status`,
+    `Dir::Cache=${apt}/cache`,
+    'APT::Sandbox::User=root',
+    'Acquire::Languages=none',
+    'Acquire::Retries=2',
+    'Acquire::http::Timeout=60',
+  ];
+  return settings.flatMap((setting) => ['-o', setting]);
+}
+
+/**
+ * The package and the `lib*` packages below it. What else it depends on (debconf, service managers) serves its
+ * maintainer scripts, which are never run here.
+ */
+async function libraryClosure(wanted: Wanted, options: readonly string[], cwd: string): Promise<string[]> {
+  const { packageName, without = [] } = wanted;
+  const kinds = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map((kind) => `--no-${kind}`);
+  const text = await run('apt-cache', [...options, 'depends', '--recurse', ...kinds, packageName], cwd);
+  const below = new Map<string, string[]>();
+  let current: string[] = [];
+  for (const line of text.split('\n')) {
+    const dependency = /^\s+\|?(?:Pre)?Depends:\s+(\S+)/.exec(line)?.[1];
+    if (dependency !== undefined) current.push(dependency);
+    else if (/^\S/.test(line)) below.set(line.trim(), (current = []));
+  }
+  const names = new Set([packageName]);
+  for (const name of names) {
+    for (const dependency of below.get(name) ?? []) {
+      if (dependency.startsWith('lib') && !without.includes(dependency)) names.add(dependency);
+    }
+  }
+  return [...names];
+}
+
+/** From deb822 or one-line sources. */
+async function debianMirror(): Promise<Mirror | undefined> {
+  const folder = '/etc/apt/sources.list.d';
+  const names = await readdir(folder).catch(() => []);
+  const files = [
+    ...names.filter((name) => /\.(sources|list)$/.test(name)).map((name) => join(folder, name)),
+    '/etc/apt/sources.list',
+  ];
+  for (const file of files) {
+    const text = await readFile(file, 'utf8').catch(() => '');
+    const mirror = mirrorIn(text);
+    if (mirror) return mirror;
+  }
+  return undefined;
+}
+
+const archivePath = /(?:\/debian\/?|mirror\+file:\S*debian\.list)$/;
+const archiveKeyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
+
+function mirrorIn(text: string): Mirror | undefined {
+  for (const stanza of text.replace(/^#.*$\n?/gm, '').split(/\n\s*\n/)) {
+    const uris = /^URIs:[ \t]*(.+)$/m.exec(stanza)?.[1]?.trim().split(/\s+/) ?? [];
+    const uri = uris.find((one) => archivePath.test(one));
+    if (uri) return { uri, signedBy: /^Signed-By:[ \t]*(\/\S+)/m.exec(stanza)?.[1] ?? archiveKeyring };
+    for (const [, options = '', one = ''] of stanza.matchAll(/^deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+/gm)) {
+      if (archivePath.test(one))
+        return { uri: one, signedBy: /signed-by=(\/[^\s\]]+)/.exec(options)?.[1] ?? archiveKeyring };
+    }
+  }
+  return undefined;
+}
