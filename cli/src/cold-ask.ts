@@ -20,7 +20,7 @@ export async function askLine(question: string, hidden: boolean, terminal: Termi
     throw new Failure('invalid-request', `there is no terminal to ask for: ${question}`, {
       fix: 'Run it at a terminal; or give --digest, and the passphrase by HOLDFAST_PASSPHRASE_FILE.',
     });
-  terminal.output.write(question);
+  if (hidden) terminal.output.write(question);
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: terminal.input, output: hidden ? nowhere : terminal.output, terminal: true });
   try {

@@ -1,3 +1,6 @@
+import { base32nopad } from '@scure/base';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fromFrames, toFrames } from './frames.ts';
@@ -48,6 +51,20 @@ describe('refuses', () => {
   ];
   test.each(rows)('%s', (_what, lines, code) => {
     expect(() => fromFrames(lines)).toThrow(expect.objectContaining({ code }) as Error);
+  });
+
+  test('a misread frame by itself, so that the scanner need not start again', () => {
+    const misread = first.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'));
+    expect(() => fromFrames([misread, ...frames.slice(1)])).toThrow('frame 1 of 5 was misread or altered');
+  });
+
+  test('frames that are each in order and do not make the file that they name', () => {
+    const part = base32nopad.encode(fileOf(200, 3));
+    const head = first.split('/').slice(0, 4).join('/');
+    const check = bytesToHex(sha256(utf8ToBytes(`${head}/${part}`)))
+      .slice(0, 8)
+      .toUpperCase();
+    expect(() => fromFrames([`${head}/${check}/${part}`, ...frames.slice(1)])).toThrow('do not make the file');
   });
 
   test('a file that is empty or too large', () => {

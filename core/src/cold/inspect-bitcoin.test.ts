@@ -121,6 +121,20 @@ describe('a refill', () => {
     expect(inspectBitcoinRefill(withField('010304' + '01000000'), setup).lines).not.toEqual([]);
   });
 
+  test('to a deposit address of the hot wallet is refused: it would be credited to a customer', () => {
+    const deposit = deriveWalletAddress(wallet.hot, [0, 3], wallet.params);
+    const to = changed((tx) => tx.updateOutput(0, { script: hexToBytes(deposit.script) }, true));
+    const refill = { ...to, paths: [[0, 3]] as [0, number][] };
+    expect(() => inspectBitcoinRefill(refill, setup)).toThrow("path 0/3 is a customer's deposit address");
+  });
+
+  test('with another previous transaction, which says that the coin is larger, is refused', () => {
+    const larger = bytesToHex(RawOldTx.encode(RawTx.decode(hexToBytes(payment(wallet.script, 900_000n, 1)))));
+    const hex = bytesToHex(base64.decode(payload.psbt)).replace(previous, larger);
+    const psbt = base64.encode(hexToBytes(hex));
+    expect(() => inspectBitcoinRefill({ ...payload, psbt }, setup)).toThrow('the transaction that comes with it is');
+  });
+
   test('with the fields that a wallet adds, if they say the truth, is the same', () => {
     const same = changed((tx) => {
       tx.updateInput(
