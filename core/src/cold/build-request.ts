@@ -1,4 +1,5 @@
-import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { keccak_256 } from '@noble/hashes/sha3.js';
+import { bytesToHex, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
 import { createContract } from 'micro-eth-signer/abi.js';
 import { Failure } from '../failure.ts';
 import { baseUnits } from '../money/base-units.ts';
@@ -76,7 +77,7 @@ type CallDraft = NonNullable<GovernanceDraft['call']>;
 
 function encodeCall({ contract, name, values }: CallDraft, setup: EvmSetup): { to: string; data: string } {
   const row = governanceCalls.find((one) => one.contract === contract && one.name === name);
-  const to = setup.contracts.find(({ kind }) => kind === contract)?.address;
+  const to = contract === 'hot-safe' ? setup.hot_safe : setup.contracts.find(({ kind }) => kind === contract)?.address;
   if (!row || to === undefined) {
     throw new Failure('contract-not-allowed', `no call ${name} of a ${contract} on ${setup.network}`, {
       fix: `One of ${governanceCalls.map((one) => `${one.contract} ${signatureOf(one)}`).join(', ')}.`,
@@ -85,7 +86,11 @@ function encodeCall({ contract, name, values }: CallDraft, setup: EvmSetup): { t
   if (values.length !== row.inputs.length)
     throw new Failure('invalid-request', `${signatureOf(row)} takes ${row.inputs.length} values, not ${values.length}`);
   const parsed = row.inputs.map(({ type }, index) => parseValue(type, values[index] ?? ''));
-  return { to, data: encode(row.name, row.inputs, parsed) };
+  const data = encode(signatureOf(row), row.inputs, parsed);
+  if (contract !== 'hot-safe') return { to, data };
+  // The timelock is a module of the hot Safe, and has it call itself.
+  const call = [to, 0n, hexToBytes(data.slice(2)), 0n];
+  return { to, data: encode('execTransactionFromModule(address,uint256,bytes,uint8)', moduleInputs, call) };
 }
 
 function parseValue(type: string, text: string): unknown {
@@ -94,9 +99,11 @@ function parseValue(type: string, text: string): unknown {
     if (text !== 'true' && text !== 'false') throw wrong;
     return text === 'true';
   }
-  const form = { address: /^0x[0-9a-fA-F]{40}$/, uint256: /^(0|[1-9][0-9]{0,77})$/, bytes32: /^0x[0-9a-f]{64}$/ }[type];
-  if (form?.test(text) !== true) throw wrong;
-  if (type === 'uint256') return BigInt(text);
+  if (type.startsWith('uint')) {
+    if (!/^(0|[1-9][0-9]{0,77})$/.test(text) || BigInt(text) >= 1n << BigInt(type.slice('uint'.length))) throw wrong;
+    return BigInt(text);
+  }
+  if (!(type === 'address' ? /^0x[0-9a-fA-F]{40}$/ : /^0x[0-9a-f]{64}$/).test(text)) throw wrong;
   return type === 'bytes32' ? hexToBytes(text.slice(2)) : text;
 }
 
@@ -127,22 +134,34 @@ const timelockInputs: Readonly<Record<'schedule' | 'execute' | 'cancel', readonl
 
 function encodeTimelock(name: keyof typeof timelockInputs, values: string | Readonly<Record<string, unknown>>): string {
   const inputs = timelockInputs[name];
-  if (typeof values === 'string') return encode(name, inputs, [hexToBytes(values.slice(2))]);
+  const signature = `${name}(${inputs.map(({ type }) => type).join(',')})`;
+  if (typeof values === 'string') return encode(signature, inputs, [hexToBytes(values.slice(2))]);
   return encode(
-    name,
+    signature,
     inputs,
     inputs.map((input) => values[input.name]),
   );
 }
 
-/** Calldata by the ABI library; the inspector has a decoder of its own. */
-function encode(name: string, inputs: readonly Input[], values: readonly unknown[]): string {
+const moduleInputs: readonly Input[] = [
+  { name: 'to', type: 'address' },
+  { name: 'value', type: 'uint256' },
+  { name: 'data', type: 'bytes' },
+  { name: 'operation', type: 'uint8' },
+];
+
+/**
+ * Calldata: the selector of the signature, and the arguments by the ABI library; the inspector has a decoder of its own. A struct
+ * of plain members is written like its members, under another selector.
+ */
+function encode(signature: string, inputs: readonly Input[], values: readonly unknown[]): string {
+  const selector = bytesToHex(keccak_256(utf8ToBytes(signature)).subarray(0, 4));
+  if (inputs.length === 0) return `0x${selector}`;
   const contract = createContract([
-    { type: 'function', name, inputs: [...inputs], outputs: [] },
-  ]) as unknown as Readonly<Record<string, { encodeInput(value?: unknown): Uint8Array }>>;
-  const method = contract[name];
+    { type: 'function', name: 'call', inputs: [...inputs], outputs: [] },
+  ]) as unknown as Readonly<Record<'call', { encodeInput(value: unknown): Uint8Array }>>;
   // The library takes one argument bare, several by their names.
   const given =
     inputs.length === 1 ? values[0] : Object.fromEntries(inputs.map((input, at) => [input.name, values[at]]));
-  return `0x${bytesToHex(method?.encodeInput(inputs.length === 0 ? undefined : given) ?? new Uint8Array())}`;
+  return `0x${selector}${bytesToHex(contract.call.encodeInput(given).subarray(4))}`;
 }

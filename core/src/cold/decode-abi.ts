@@ -3,7 +3,13 @@ import { addr } from 'micro-eth-signer';
 import { Failure } from '../failure.ts';
 
 /** What calls of custodians are made of. */
-export type AbiType = 'address' | 'uint256' | 'bool' | 'bytes32' | 'bytes' | `${'address' | 'uint256' | 'bytes'}[]`;
+export type AbiType =
+  | 'address'
+  | `uint${8 | 64 | 128 | 256}`
+  | 'bool'
+  | 'bytes32'
+  | 'bytes'
+  | `${'address' | 'uint256' | 'bytes'}[]`;
 /** Addresses in EIP-55, numbers in decimal, bytes in 0x hex. */
 export type AbiValue = string | readonly AbiValue[];
 
@@ -61,7 +67,11 @@ function decodeDynamic(type: AbiType, data: Uint8Array, at: number): { value: Ab
 
 function decodeWord(type: AbiType, word: Uint8Array): string {
   if (type === 'bytes32') return `0x${bytesToHex(word)}`;
-  if (type === 'uint256') return numberOf(word).toString();
+  if (type.startsWith('uint')) {
+    const value = numberOf(word);
+    if (value >= 1n << BigInt(type.slice('uint'.length))) throw malformed(`${value} is no ${type}`);
+    return value.toString();
+  }
   if (type === 'bool') {
     if (numberOf(word) > 1n) throw malformed('a truth value that is neither');
     return numberOf(word) === 1n ? 'true' : 'false';

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { ContractKind } from './governance-calls.ts';
+import { CalledKind } from './governance-calls.ts';
 
 const strict = { additionalProperties: false } as const;
 const Amount = Type.String({ pattern: '^[1-9][0-9]{0,77}$' });
@@ -67,7 +67,7 @@ export const GovernanceDraft = Type.Object(
     call: Type.Union([
       Type.Object(
         {
-          contract: ContractKind,
+          contract: CalledKind,
           name: Type.String({ minLength: 1, maxLength: 64 }),
           /** In the order of the function's arguments. */
           values: Type.Array(Type.String({ maxLength: 100 }), { maxItems: 8 }),

@@ -1,7 +1,9 @@
 import { keccak_256 } from '@noble/hashes/sha3.js';
-import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { bytesToHex, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
+import { addr } from 'micro-eth-signer';
 import { createContract } from 'micro-eth-signer/abi.js';
 import { expect, test } from 'vitest';
+import { buildSafeGovernance } from './build-request.ts';
 import { governanceCalls, signatureOf } from './governance-calls.ts';
 import { inspectGovernance } from './inspect-governance.ts';
 import type { EvmSetup } from './setup.ts';
@@ -9,15 +11,17 @@ import type { EvmSetup } from './setup.ts';
 const registry = '0x52908400098527886E0F7030069857D2E4169EE7';
 const timelock = '0x8617E340B3D01FA5F11F306F4090FD50E238070D';
 const hotSafe = '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed';
+const guard = '0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB';
 const setup: EvmSetup = {
   network: 'eip155:1',
   coin: 'ETH',
   cold_safe: '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359',
   hot_safe: hotSafe,
-  tokens: [],
+  tokens: [{ contract: '0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb', code: 'USDT', decimals: 6 }],
   contracts: [
     { kind: 'vault-registry', address: registry },
     { kind: 'timelock', address: timelock },
+    { kind: 'vault-guard', address: guard },
   ],
 };
 
@@ -34,6 +38,25 @@ const abi = createContract([
   { type: 'function', name: 'cancel', inputs: [input('id', 'bytes32')], outputs: [] },
   { type: 'function', name: 'setVault', inputs: [input('next', 'address')], outputs: [] },
   { type: 'function', name: 'updateDelay', inputs: [input('newDelay', 'uint256')], outputs: [] },
+  {
+    type: 'function',
+    name: 'setLimit',
+    inputs: [
+      {
+        name: 'limit',
+        type: 'tuple',
+        components: [input('token', 'address'), input('capacity', 'uint128'), input('refillPerSecond', 'uint128')],
+      },
+    ],
+    outputs: [],
+  },
+  {
+    type: 'function',
+    name: 'execTransactionFromModule',
+    inputs: [input('to', 'address'), input('value', 'uint256'), input('data', 'bytes'), input('operation', 'uint8')],
+    outputs: [],
+  },
+  { type: 'function', name: 'setGuard', inputs: [input('guard', 'address')], outputs: [] },
   { type: 'function', name: 'grantRole', inputs: [input('role', 'bytes32'), input('account', 'address')], outputs: [] },
 ] as const);
 
@@ -73,7 +96,76 @@ test('every call of a batch is told, with what it waits for', () => {
   ]);
 });
 
+const through = (target: string, data: Uint8Array): Uint8Array => abi.execute.encodeInput({ ...single, target, data });
+const setGuard = abi.setGuard.encodeInput(guard);
+const module = { to: hotSafe, value: 0n, data: setGuard, operation: 0n };
+
+test('a limit of the guard, whose argument is a struct, names its token', () => {
+  const limit = { token: '0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb', capacity: 5_000_000n, refillPerSecond: 12n };
+  const text = textOf(through(guard, abi.setLimit.encodeInput(limit)));
+  expect(text['function']).toBe('setLimit((address,uint128,uint128))');
+  expect(text['effect']).toContain(`at most 5000000 base units of ${limit.token} (the token USDT)`);
+});
+
+test('the hot Safe changes itself by the timelock as its module, and is told apart', () => {
+  const lines = read(through(hotSafe, abi.execTransactionFromModule.encodeInput(module)));
+  expect(lines).toContainEqual(['as', 'its module, past its owners and its guard']);
+  expect(Object.fromEntries(lines)['effect']).toContain(`${guard} (the vault-guard) judges every transaction`);
+});
+
+test('the functions of the Safe have the selectors of Safe 1.5.0', () => {
+  const selectors = governanceCalls
+    .filter((row) => row.contract === 'hot-safe')
+    .map((row) => [row.name, bytesToHex(keccak_256(utf8ToBytes(signatureOf(row))).subarray(0, 4))]);
+  expect(Object.fromEntries(selectors)).toEqual({
+    setGuard: 'e19a9dd9',
+    enableModule: '610b5925',
+    disableModule: 'e009cfde',
+    setFallbackHandler: 'f08a0323',
+    swapOwner: 'e318b52b',
+    addOwnerWithThreshold: '0d582f13',
+    removeOwner: 'f8dc5dd9',
+    changeThreshold: '694e80c3',
+  });
+  expect(bytesToHex(abi.execTransactionFromModule.encodeInput(module).subarray(0, 4))).toBe('468721a7');
+});
+
+test('what the builder makes of each row is what the inspector reads', () => {
+  const sample = {
+    address: guard,
+    uint64: '77',
+    uint128: '88',
+    uint256: '99',
+    bool: 'true',
+    bytes32: `0x${'ab'.repeat(32)}`,
+  };
+  const withDesk = {
+    ...setup,
+    contracts: [
+      ...setup.contracts,
+      { kind: 'emergency-desk', address: '0x27b1fdb04752bbc536007a920d24acb045561c26' } as const,
+    ],
+  };
+  for (const row of governanceCalls) {
+    const values = row.inputs.map(({ type }) => sample[type]);
+    const call = { contract: row.contract, name: row.name, values };
+    const timelocked = { action: 'schedule', delay_s: '60', salt: '07'.repeat(32) } as const;
+    const tx = buildSafeGovernance({ network: setup.network, nonce: '0', call, timelock: timelocked }, withDesk);
+    const lines = inspectGovernance(
+      { to: tx.to, data: hexToBytes(tx.data.slice(2)) },
+      { ...withDesk, contracts: withDesk.contracts.map((one) => ({ ...one, address: addr.addChecksum(one.address) })) },
+    );
+    expect(lines).toContainEqual(['function', signatureOf(row)]);
+    expect(lines.filter(([label]) => label.startsWith('  ')).map(([, text]) => text)).toEqual(values);
+  }
+});
+
 const grantRole = abi.grantRole.encodeInput({ role: salt, account: hotSafe });
+const byModule = (change: Partial<typeof module>) =>
+  abi.execTransactionFromModule.encodeInput({ ...module, ...change });
+const tooLarge = abi.setLimit.encodeInput({ token: hotSafe, capacity: 1n, refillPerSecond: 1n });
+// The highest bit of the 32 bytes of `capacity`.
+tooLarge[4 + 32] = 0x80;
 test.each<[what: string, code: string, data: Uint8Array]>([
   ['lists of two lengths', 'transaction-malformed', abi.executeBatch.encodeInput({ ...batch, values: [0n] })],
   [
@@ -110,6 +202,16 @@ test.each<[what: string, code: string, data: Uint8Array]>([
     abi.execute.encodeInput({ ...single, data: Uint8Array.of(...setVault, 0) }),
   ],
   ['a selector alone', 'transaction-malformed', abi.execute.encodeInput(single).subarray(0, 4)],
+  ['a number beyond its type', 'transaction-malformed', through(guard, tooLarge)],
+  ['another call of the hot Safe', 'contract-not-allowed', through(hotSafe, setGuard)],
+  [
+    'a payment by the module',
+    'contract-not-allowed',
+    through(hotSafe, byModule({ value: 1n, data: new Uint8Array() })),
+  ],
+  ['a module call to another contract', 'contract-not-allowed', through(hotSafe, byModule({ to: registry }))],
+  ['a delegatecall by the module', 'contract-not-allowed', through(hotSafe, byModule({ operation: 1n }))],
+  ['an unknown call by the module', 'contract-not-allowed', through(hotSafe, byModule({ data: grantRole }))],
   ['nothing', 'contract-not-allowed', new Uint8Array()],
 ])('refuses %s', (_what, code, data) => {
   expect(() => read(data)).toThrow(expect.objectContaining({ code }) as Error);

@@ -2,7 +2,7 @@ import { keccak_256 } from '@noble/hashes/sha3.js';
 import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
 import { Failure } from '../failure.ts';
 import { type AbiType, type AbiValue, decodeAbi, isDynamic } from './decode-abi.ts';
-import { type ContractKind, governanceCalls, signatureOf } from './governance-calls.ts';
+import { type CalledKind, type ContractKind, governanceCalls, signatureOf } from './governance-calls.ts';
 import type { EvmSetup } from './setup.ts';
 
 type Line = readonly [string, string];
@@ -24,6 +24,7 @@ const timelockCalls = {
 type TimelockCall = keyof typeof timelockCalls;
 
 const selectorBytes = 4;
+const zeroAddress = `0x${'0'.repeat(40)}`;
 const noPredecessor = `0x${'0'.repeat(64)}`;
 
 /**
@@ -33,13 +34,16 @@ const noPredecessor = `0x${'0'.repeat(64)}`;
  */
 export function inspectGovernance(call: Call, setup: EvmSetup): Line[] {
   if (kindOf(call.to, setup) === 'timelock') return readTimelock(call, setup);
-  return [['at once', `the cold Safe itself calls ${nameOf(call.to, setup)}`], ...readKnown(call, setup)];
+  return [
+    ['at once', `the cold Safe itself calls ${nameOf(call.to, setup)}`],
+    ...readKnown(call, kindOf(call.to, setup), setup),
+  ];
 }
 
 function readTimelock(call: Call, setup: EvmSetup): Line[] {
   const selector = selectorOf(call.data);
   const name = (Object.keys(timelockCalls) as TimelockCall[]).find(
-    (one) => selectorFor(one, timelockCalls[one]) === selector,
+    (one) => selectorFor(`${one}(${timelockCalls[one].join(',')})`) === selector,
   );
   if (name === undefined) throw unknown(selector, call.to);
   const types: readonly AbiType[] = timelockCalls[name];
@@ -60,7 +64,7 @@ function readTimelock(call: Call, setup: EvmSetup): Line[] {
     ...inner.flatMap((one, index): Line[] => [
       ...(inner.length === 1 ? [] : [[`call ${index + 1} of ${inner.length}`, ''] as const]),
       ['calls', nameOf(one.to, setup)],
-      ...readKnown(one, setup),
+      ...(one.to === setup.hot_safe ? readModuleCall(one, setup) : readKnown(one, kindOf(one.to, setup), setup)),
     ]),
   ];
 }
@@ -80,13 +84,38 @@ function innerCalls([targets, values, datas]: readonly AbiValue[]): Call[] {
   return to.map((one, index) => ({ to: one, data: hexToBytes((data[index] ?? '').slice(2)) }));
 }
 
-function readKnown(call: Call, setup: EvmSetup): Line[] {
-  const kind = kindOf(call.to, setup);
+/** execTransactionFromModule(to, value, data, operation) of the hot Safe: only for a call of the Safe by itself. */
+const moduleCall = { name: 'execTransactionFromModule', types: ['address', 'uint256', 'bytes', 'uint8'] } as const;
+
+/** What the timelock has the hot Safe do to itself, as its module. @throws Failure contract-not-allowed, transaction-malformed */
+function readModuleCall(call: Call, setup: EvmSetup): Line[] {
+  const selector = selectorOf(call.data);
+  if (selector !== selectorFor(`${moduleCall.name}(${moduleCall.types.join(',')})`)) throw unknown(selector, call.to);
+  const [to = '', value, data = '', operation] = decodeAbi(
+    moduleCall.types,
+    call.data.subarray(selectorBytes),
+  ) as string[];
+  if (to !== setup.hot_safe || value !== '0' || operation !== '0') {
+    throw new Failure(
+      'contract-not-allowed',
+      `the hot Safe would call ${to} with ${value} base units, operation ${operation}: only plain calls of itself are known`,
+    );
+  }
+  return [
+    ['as', 'its module, past its owners and its guard'],
+    ...readKnown({ to, data: hexToBytes(data.slice(2)) }, 'hot-safe', setup),
+  ];
+}
+
+function readKnown(call: Call, kind: CalledKind | undefined, setup: EvmSetup): Line[] {
   if (kind === undefined) throw new Failure('contract-not-allowed', `a call of ${call.to}, which is not in the setup`);
   const selector = selectorOf(call.data);
-  const row = governanceCalls.find((one) => one.contract === kind && selectorFor(one.name, typesOf(one)) === selector);
+  const row = governanceCalls.find((one) => one.contract === kind && selectorFor(signatureOf(one)) === selector);
   if (!row) throw unknown(selector, call.to);
-  const decoded = decodeAbi(typesOf(row), call.data.subarray(selectorBytes)).map(String);
+  const decoded = decodeAbi(
+    row.inputs.map(({ type }) => type),
+    call.data.subarray(selectorBytes),
+  ).map(String);
   const named = row.inputs.map(({ name }, index) => [name, decoded[index] ?? ''] as const);
   return [
     ['function', signatureOf(row)],
@@ -94,8 +123,6 @@ function readKnown(call: Call, setup: EvmSetup): Line[] {
     ['effect', row.text(Object.fromEntries(named), (address) => nameOf(address, setup))],
   ];
 }
-
-const typesOf = ({ inputs }: (typeof governanceCalls)[number]): AbiType[] => inputs.map(({ type }) => type);
 
 /**
  * The timelock's name of an operation: keccak256 of the arguments without the delay, in their canonical encoding
@@ -123,15 +150,14 @@ function kindOf(address: string, { contracts }: EvmSetup): ContractKind | undefi
 
 /** The address in full, and what the setup calls it. */
 function nameOf(address: string, setup: EvmSetup): string {
-  const kind = kindOf(address, setup);
-  const name =
-    address === setup.hot_safe
-      ? 'the hot Safe'
-      : address === setup.cold_safe
-        ? 'the cold Safe'
-        : kind === undefined
-          ? 'AN ADDRESS THAT THE SETUP DOES NOT KNOW'
-          : `the ${kind}`;
+  const names: Readonly<Record<string, string>> = {
+    [zeroAddress]: 'the zero address',
+    [setup.hot_safe]: 'the hot Safe',
+    [setup.cold_safe]: 'the cold Safe',
+    ...Object.fromEntries(setup.tokens.map(({ contract, code }) => [contract, `the token ${code}`])),
+    ...Object.fromEntries(setup.contracts.map(({ address: known, kind }) => [known, `the ${kind}`])),
+  };
+  const name = names[address] ?? 'AN ADDRESS THAT THE SETUP DOES NOT KNOW';
   return `${address} (${name})`;
 }
 
@@ -139,8 +165,8 @@ function selectorOf(data: Uint8Array): string {
   return bytesToHex(data.subarray(0, selectorBytes));
 }
 
-function selectorFor(name: string, types: readonly AbiType[]): string {
-  return selectorOf(keccak_256(utf8ToBytes(`${name}(${types.join(',')})`)));
+function selectorFor(signature: string): string {
+  return selectorOf(keccak_256(utf8ToBytes(signature)));
 }
 
 function unknown(selector: string, to: string): Failure {
