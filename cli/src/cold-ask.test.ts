@@ -26,6 +26,12 @@ test('refuses to wait where nobody sits', async () => {
   await expect(askLine('Digest: ', false, terminal)).rejects.toThrow('no terminal');
 });
 
+test('takes Ctrl-C and Ctrl-D for a no', async () => {
+  for (const key of ['\u0003', '\u0004']) {
+    await expect(askLine('Digest: ', false, typing(key).terminal)).rejects.toThrow('nothing was typed');
+  }
+});
+
 test('takes the digest in groups and in capitals, from sixteen digits on', async () => {
   const digest = '0123456789abcdef'.repeat(4);
   for (const good of ['0123456789abcdef', '0123 4567 89AB CDEF 0123', digest]) await confirmDigest(digest, good, '');

@@ -13,7 +13,7 @@ const ownTerminal: Terminal = { input: process.stdin, output: process.stdout };
 
 /**
  * Asks for a line. @param hidden nothing of what is typed is shown.
- * @throws Failure invalid-request when nobody sits there.
+ * @throws Failure invalid-request when nobody sits there, or types Ctrl-C.
  */
 export async function askLine(question: string, hidden: boolean, terminal: Terminal = ownTerminal): Promise<string> {
   if (terminal.input.isTTY !== true)
@@ -25,6 +25,9 @@ export async function askLine(question: string, hidden: boolean, terminal: Termi
   const lines = createInterface({ input: terminal.input, output: hidden ? nowhere : terminal.output, terminal: true });
   try {
     return await lines.question(hidden ? '' : question);
+  } catch (cause) {
+    // Ctrl-C, Ctrl-D.
+    throw new Failure('invalid-request', 'nothing was typed', { cause, fix: 'Nothing was done. Run it again.' });
   } finally {
     lines.close();
     if (hidden) terminal.output.write('\n');

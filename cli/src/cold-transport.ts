@@ -26,7 +26,7 @@ export async function coldSend(file: string, values: OptionValues): Promise<Resu
       await delay(frameMs);
     }
   }
-  return { json: { frames: frames.length, rounds }, text: `${frames.length} frames, shown ${rounds} times.` };
+  return { json: { frames: frames.length, rounds }, text: `Frames: ${frames.length}; rounds: ${rounds}.` };
 }
 
 /** `holdfast cold receive FRAMES... --out FILE`: puts a file together from scanned frames: text files, or folders of them. */
