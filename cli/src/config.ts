@@ -5,8 +5,6 @@ import { type Client, createClient } from '@holdfast/client/create-client.ts';
 import { ed25519PrivateKey } from '@holdfast/client/keys.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 
-export const defaultConfigFile = '.holdfast/cli/config.json';
-
 interface CliConfig {
   /** Of the server. */
   readonly url: string;

@@ -47,7 +47,7 @@ export const layerRules = {
     ['chains'],
     ['policy'],
     ['deposits', 'signing', 'reserves', 'tracing'],
-    ['withdrawals', 'incidents', 'audit'],
+    ['withdrawals', 'incidents', 'audit', 'cold'],
   ] as readonly (readonly string[])[],
   /** Imports within a row. */
   sideways: {} as Readonly<Record<string, readonly string[]>>,

@@ -178,6 +178,28 @@ export const errorCodes = {
     retryable: false,
     fix: 'Keep the files as they are; somebody changed or cut one.',
   },
+  // Cold custody.
+  'cold-setup-invalid': bad('Correct the setup, have every custodian check it, and compare its digest anew.'),
+  'cold-setup-differs': refused(
+    'This machine pins another setup. Compare the digests with the other custodians, and sign nothing until they agree.',
+  ),
+  'cold-request-invalid': refused('The file is damaged or altered. Have it sent again, and compare its digest.'),
+  'cold-request-expired': refused('Sign nothing that is late. Ask for a new request.'),
+  'cold-digest-differs': refused('Sign nothing. Compare the digest with the other custodians, over another channel.'),
+  'cold-already-signed': refused(
+    'Abort the earlier request with holdfast cold abort once the custodians have agreed that it is dropped.',
+  ),
+  'cold-keys-missing': bad('Name the folder that holdfast cold keygen made.'),
+  'cold-register-broken': refused(
+    'Restore the newest backup of the key folder, and sign nothing before the custodians agree what is open.',
+  ),
+  'cold-partial-invalid': refused('Leave this file out; have the custodian sign again and send it anew.'),
+  'cold-partial-stranger': refused('Leave this file out. Whoever signed it is no custodian of the setup.'),
+  'cold-partial-duplicate': refused('Give each custodian’s file once.'),
+  'cold-partial-other': refused('Leave this file out; it signs another request.'),
+  'cold-partials-too-few': refused('Collect the signatures of three custodians.'),
+  'cold-frames-missing': refused('Let the scanner run until it has every frame.'),
+  'cold-frames-invalid': refused('Scan the code again from its start, one file at a time.'),
   // Operation.
   'signers-unavailable': later('Start the signers; what is queued goes on by itself.'),
   'node-unavailable': later('Start the chain node or repair its endpoint.'),

@@ -23,7 +23,13 @@ export type StatementKind =
   /** A tree head of a signer's audit log, by itself and its peers. */
   | 'checkpoint'
   /** That this signer has signed a transaction. */
-  | 'signed';
+  | 'signed'
+  /** What the custodians' ceremony fixed; compared out of band, never signed. */
+  | 'cold-setup'
+  /** The public keys of a custodian; compared out of band, never signed. */
+  | 'cold-card'
+  /** What custodians are asked to sign; compared out of band. Their signatures are over the transaction in it. */
+  | 'cold-request';
 
 /** SHA-256("holdfast/<kind>/v1" 0x00 RFC-8785-JSON), 32 bytes. */
 export function statementDigest(kind: StatementKind, value: unknown): Uint8Array {
