@@ -51,7 +51,7 @@ contract GuardRulesTest is VaultTest {
         _malformed(abi.encodePacked(bytes4(0x8d80ff0b), abi.encode(legs)));
         _malformed(bytes.concat(good, hex"00"));
         _malformed(bytes.concat(good, bytes32(0)));
-        _malformed(abi.encodePacked(bytes4(0x8d80ff0a), uint256(64), legs.length, legs, new bytes(50)));
+        _malformed(abi.encodePacked(bytes4(0x8d80ff0a), uint256(64), legs.length, legs, new bytes(18)));
         _malformed(abi.encodePacked(bytes4(0x8d80ff0a), uint256(32), type(uint256).max, legs));
         _malformed(abi.encodePacked(bytes4(0x8d80ff0a), uint256(32), legs.length, legs));
         good[good.length - 1] = 0x01;
