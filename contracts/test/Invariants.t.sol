@@ -11,6 +11,8 @@ contract InvariantsTest {
         bytes4[] selectors;
     }
 
+    uint256 private constant ACTS_MIN = 100;
+
     Actor private actor;
     bytes32 private constitution;
 
@@ -54,8 +56,9 @@ contract InvariantsTest {
         vm.assertEq(bytes(actor.broken()), bytes(""), actor.broken());
     }
 
-    /// @dev After each run: a run in which nothing happened would prove nothing.
+    /// @dev After each run: one in which nothing happened would prove nothing. forge also replays single acts that failed.
     function afterInvariant() external view {
+        if (actor.acts() < ACTS_MIN) return;
         vm.assertTrue(actor.count("attacked") > 0, "nobody attacked");
         vm.assertTrue(actor.count("paid") + actor.count("drained") > 0, "nobody was paid");
     }

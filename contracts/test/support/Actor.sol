@@ -15,16 +15,22 @@ contract Actor is VaultTest {
     mapping(address token => uint256) public left;
     /// @notice How often each thing happened, for a run that tests nothing to show.
     mapping(string act => uint256) public count;
+    uint256 public acts;
     /// @notice The first promise that was broken.
     string public broken;
     uint256 private nonces;
+
+    modifier counted() {
+        acts++;
+        _;
+    }
 
     function setUp() public override {
         super.setUp();
         tokens = [address(0), address(usdt), address(usdc)];
     }
 
-    function pay(uint256 seed, uint8 legs_, uint128 amount) external {
+    function pay(uint256 seed, uint8 legs_, uint128 amount) external counted {
         bytes memory legs = "";
         for (uint256 i = 0; i <= legs_ % 4; i++) {
             seed = uint256(keccak256(abi.encode(seed)));
@@ -37,7 +43,7 @@ contract Actor is VaultTest {
     }
 
     /// @dev As much as the bucket holds, or one more.
-    function drain(uint8 which, uint8 more) external {
+    function drain(uint8 which, uint8 more) external counted {
         address token = tokens[which % 3];
         uint256 amount = guard.available(token) + (more % 2);
         bool fits = !guard.paused() && more % 2 == 0 && amount != 0 && amount <= _balance(token, address(safe));
@@ -47,7 +53,7 @@ contract Actor is VaultTest {
     }
 
     /// @dev Signed by the quorum, and none of it a payment.
-    function attack(uint256 seed, address to, uint256 value, bytes calldata data) external {
+    function attack(uint256 seed, address to, uint256 value, bytes calldata data) external counted {
         bytes[7] memory changes = [
             abi.encodeCall(ISafeFull.setGuard, (address(0))),
             abi.encodeCall(ISafeFull.enableModule, (thief)),
@@ -61,7 +67,7 @@ contract Actor is VaultTest {
         bytes memory call_ = changes[seed % 7];
         address target = targets[(seed >> 8) % 5];
         uint256 shape = (seed >> 16) % 6;
-        SafeTx memory tx_ = called(target, value % 2 ether, call_);
+        SafeTx memory tx_ = called(target, (seed >> 24) % 2 == 0 ? 0 : value % 2 ether, call_);
         if (shape == 1) tx_.operation = 1;
         if (shape == 2) tx_ = payment(pack(target, 0, call_.length == 0 ? bytes("x") : call_));
         if (shape == 3) tx_ = payment(bytes.concat(pack(thief, 1, ""), pack(address(0), 0, call_)));
@@ -74,21 +80,21 @@ contract Actor is VaultTest {
         count["attacked"]++;
     }
 
-    function wait(uint24 time) external {
+    function wait(uint24 time) external counted {
         vm.warp(block.timestamp + (time % 12 hours));
     }
 
-    function pauseIt() external {
+    function pauseIt() external counted {
         pauseVault(++nonces);
         count["paused"]++;
     }
 
-    function unpauseIt() external {
+    function unpauseIt() external counted {
         govern(address(guard), abi.encodeCall(IVaultGuard.unpause, ()));
     }
 
     /// @dev Rarely, since it leaves nothing to steal until new deposits come.
-    function evacuateIt(uint8 chance) external {
+    function evacuateIt(uint8 chance) external counted {
         if (chance % 8 != 0) return;
         uint256[3] memory before = _balances(thief);
         evacuateVault(bothTokens(), ++nonces);
