@@ -5,10 +5,10 @@ import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 
 /// @title Where every deposit forwarder sends what it holds.
-/// @notice Owned by the cold Safe from the constructor on: no hot key, relayer or server can redirect deposits, and a new
-/// vault changes no deposit address.
-/// @dev Threats. A stolen hot quorum: cannot call setVault. A stolen cold quorum: can redirect later sweeps, which is why
-/// custodians sign offline. A mistyped owner: ownership moves in two steps. Renouncing would freeze the destination for
+/// @notice Owned by cold governance from the constructor on (its time lock, or the cold Safe itself where there is none): no
+/// hot key, relayer or server can redirect deposits, and a new vault changes no deposit address.
+/// @dev Threats. A stolen hot quorum: cannot call setVault. A stolen cold quorum: can redirect later sweeps after the delay
+/// and unless a signer vetoes. A mistyped owner: ownership moves in two steps. Renouncing would freeze the destination for
 /// ever, so it is refused.
 contract VaultRegistry is Ownable2Step {
     /// @notice Receives every sweep.

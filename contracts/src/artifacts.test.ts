@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { loadArtifact } from './artifact.ts';
 import { compileContracts } from './compile.ts';
 
-test('the committed artifacts are what the sources compile to', { timeout: 60_000 }, () => {
+test('the committed artifacts are what the sources compile to', { timeout: 180_000 }, () => {
   const compiled = compileContracts();
   for (const artifact of compiled) expect(loadArtifact(artifact.name)).toEqual(artifact);
   const committed = readdirSync(new URL('../artifacts/', import.meta.url));

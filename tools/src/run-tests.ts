@@ -1,12 +1,13 @@
 /**
  * Runs the tiers that the arguments name and closes with `tests: N passed, N failed`; each static check counts as one
  * test. Exits with 1 when anything failed or nothing ran.
- * Usage: node tools/src/run-tests.ts <tier>...   (static, unit, vectors, functional, drills, check, all)
+ * Usage: node tools/src/run-tests.ts <tier>...   (static, unit, vectors, contracts, functional, drills, check, all)
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { compareGas, readForgeReport } from './forge-report.ts';
 import { repoRoot } from './repo-files.ts';
 import { closingLine, countTests, sumCounts, type Counts } from './test-counts.ts';
 
@@ -25,13 +26,17 @@ const tiers: Readonly<Record<string, readonly (() => Counts)[]>> = {
   static: checks.map((check) => () => runCheck(...check)),
   unit: [() => runVitest('core', 'unit')],
   vectors: [() => runVitest('vectors')],
+  // forge runs the committed artifacts, so they must be what the sources say; in `all` the unit tests check that.
+  contracts: [() => runVitestFile('unit', 'contracts/src/artifacts.test.ts'), runForge],
   functional: [() => runCheck(...bitcoind), () => runCheck(...softHsm), () => runVitest('functional')],
   drills: [() => runCheck(...bitcoind), () => runVitest('drills')],
 };
 const check = [...tiers['static']!, () => runVitest('core', 'unit', 'vectors')];
-const aliases: typeof tiers = { check, all: [...check, ...tiers['functional']!, () => runVitest('drills')] };
+const aliases: typeof tiers = { check, all: [...check, runForge, ...tiers['functional']!, () => runVitest('drills')] };
 
 const env = { ...process.env, PATH: `${join(repoRoot, 'node_modules/.bin')}${delimiter}${process.env['PATH'] ?? ''}` };
+
+const forgeTimeoutMs = 600_000;
 
 /** Without input, so that nothing waits for an answer; what it prints goes to the terminal as it comes. */
 function execute(command: string, args: readonly string[]): number | null {
@@ -46,15 +51,44 @@ function runCheck(command: string, ...args: string[]): Counts {
 }
 
 function runVitest(...projects: string[]): Counts {
+  return runVitestWith(projects.map((name) => `--project=${name}`));
+}
+
+function runVitestFile(project: string, file: string): Counts {
+  return runVitestWith([`--project=${project}`, file]);
+}
+
+function runVitestWith(args: readonly string[]): Counts {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-tests-'));
   try {
     const report = join(folder, 'report.json');
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-    const status = execute('vitest', ['run', ...projects.map((name) => `--project=${name}`), ...reporters]);
+    const status = execute('vitest', ['run', ...args, ...reporters]);
     return countTests(readOrUndefined(report), status);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Foundry's tests of the contracts. Their measured gas against the committed numbers is one test more. */
+function runForge(): Counts {
+  console.log('\n> forge test');
+  const { stdout, status } = spawnSync('forge', ['test', '--root', repoRoot, '--json'], {
+    cwd: repoRoot,
+    env: { ...env, FOUNDRY_CONFIG: join(repoRoot, 'contracts/foundry.toml'), FOUNDRY_OFFLINE: 'true' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
+    maxBuffer: 256 * 1024 * 1024,
+    timeout: forgeTimeoutMs,
+  });
+  const { counts, lines, gas } = readForgeReport(stdout ?? '', status);
+  const committed = JSON.parse(readFileSync(join(repoRoot, 'contracts/gas.json'), 'utf8')) as Record<string, string>;
+  const compared = compareGas(committed, gas);
+  console.log([...lines, '', 'gas:', ...compared.lines].join('\n'));
+  if (compared.problems.length === 0) return sumCounts([counts, { passed: 1, failed: 0 }]);
+  console.log(`\ngas differs:\n${compared.problems.join('\n')}\nif that is meant, contracts/gas.json should say:`);
+  console.log(JSON.stringify(gas, null, 2));
+  return sumCounts([counts, { passed: 0, failed: 1 }]);
 }
 
 function readOrUndefined(path: string): string | undefined {
