@@ -9,6 +9,7 @@ import { serverConfig, signerConfig } from './configure.ts';
 import type { EvmDeployment } from './evm/deploy-vault.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
 import { freePort } from './free-port.ts';
+import { listBuild } from './list-build.ts';
 import { type DevnetKeys, mainOf, makeKeys, passphraseFile } from './make-keys.ts';
 import type { PolicyParties } from './policy-parties.ts';
 import { type Postgres, startPostgres } from './postgres.ts';
@@ -87,7 +88,13 @@ export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
     if (problems.length > 0) throw problems[0];
   };
   try {
-    return await assemble(options, supervisor, stops, stop);
+    const devnet = await assemble(options, supervisor, stops, stop);
+    if (await listBuild(devnet, devnet.program.build)) {
+      options.log('the policy lists the new build of the signers');
+      await devnet.server().stop();
+      await devnet.startServer();
+    }
+    return devnet;
   } catch (error) {
     await stop();
     throw error;
