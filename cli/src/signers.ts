@@ -1,3 +1,4 @@
+import type { SignerResource } from '@holdfast/core/contract/resources.ts';
 import type { Command } from './command.ts';
 import { formatTable } from './format-table.ts';
 
@@ -21,11 +22,24 @@ export const signers: Command = {
         signer.reachable ? 'yes' : 'NO',
         signer.owner_address ?? '-',
         signer.journal_seq === null ? '-' : String(signer.journal_seq),
-        signer.build ?? '-',
+        shortBuild(signer.build),
         signer.detail ?? '',
       ]),
     );
     const reachable = list.data.filter((signer) => signer.reachable).length;
-    return { json: list, text: `${table}\n\n${reachable}/${list.data.length} reachable` };
+    const text = [table, '', `${reachable}/${list.data.length} reachable`, ...buildLines(list.data)].join('\n');
+    return { json: list, text };
   },
 };
+
+/** Enough of a SHA-256 to see that two differ; they are compared in full below the table. */
+function shortBuild(build: string | null): string {
+  return build === null ? '-' : build.slice(0, 12);
+}
+
+/** Every build in full, with the signers that say that they run it. */
+function buildLines(signers: readonly SignerResource[]): string[] {
+  const running = Map.groupBy(signers, ({ build }) => build);
+  running.delete(null);
+  return [...running].map(([build, group]) => `build ${build}  ${group.map(({ id }) => id).join(', ')}`);
+}

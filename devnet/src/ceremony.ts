@@ -1,14 +1,12 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { ceremonyDigest, type CeremonyTranscript } from '@holdfast/core/policy/ceremony.ts';
 import type { SignedPolicy } from '@holdfast/core/policy/policy.ts';
 import { writePrivate } from './private-files.ts';
 
 const run = promisify(execFile);
-const signerMain = fileURLToPath(new URL('../../signer/src/main.ts', import.meta.url));
 
 export interface CeremonySigner {
   readonly id: string;
@@ -17,6 +15,8 @@ export interface CeremonySigner {
   readonly passphraseFile: string;
   /** What the module of its HSM needs, besides this process's own environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** The signer's program. */
+  readonly main: string;
 }
 
 /**
@@ -44,7 +44,7 @@ function acceptedDigest(dataDir: string): string | null {
 async function ceremony(signer: CeremonySigner, ...more: readonly string[]): Promise<string> {
   const env = { ...process.env, ...signer.env, HOLDFAST_PASSPHRASE_FILE: signer.passphraseFile };
   try {
-    const { stdout } = await run(process.execPath, [signerMain, 'ceremony', signer.dataDir, ...more], { env });
+    const { stdout } = await run(process.execPath, [signer.main, 'ceremony', signer.dataDir, ...more], { env });
     return (JSON.parse(stdout) as { digest: string }).digest;
   } catch (cause) {
     // Its last line says why.

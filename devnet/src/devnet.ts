@@ -9,12 +9,14 @@ import { serverConfig, signerConfig } from './configure.ts';
 import type { EvmDeployment } from './evm/deploy-vault.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
 import { freePort } from './free-port.ts';
+import { listBuild } from './list-build.ts';
 import { type DevnetKeys, mainOf, makeKeys, passphraseFile } from './make-keys.ts';
 import type { PolicyParties } from './policy-parties.ts';
 import { type Postgres, startPostgres } from './postgres.ts';
 import { type Ed25519Pair, keepFile, writePrivate } from './private-files.ts';
 import { rssBytes } from './process-table.ts';
 import { type Child, type ChildSpec, startSupervisor, type Supervisor } from './processes.ts';
+import { bundleSigner, type SignerProgram } from './signer-program.ts';
 
 const signerIds = ['signer-1', 'signer-2', 'signer-3'] as const;
 
@@ -29,8 +31,19 @@ export interface DevnetOptions {
   readonly sweepWaitMs?: number;
   /** Quick key stretching; the sealed files say so. */
   readonly weakKdf?: boolean;
+  /** What the signers run; a bundle of this checkout when left out. */
+  readonly signer?: SignerProgram;
   /** Changes version 1 of the policy before its administrators sign it; of no effect on a folder that has one. */
   readonly policy?: (policy: Policy) => void;
+}
+
+/** How a server is started besides the usual. */
+interface ServerOptions {
+  readonly killAt?: string;
+  /** Further keys of the API, as its configuration lists them. */
+  readonly apiKeys?: readonly object[];
+  /** Given to Node before the program: `--import=...`. */
+  readonly nodeOptions?: readonly string[];
 }
 
 /** A whole system on this machine: database, chain nodes, three signers, the server, and everybody's keys. */
@@ -45,13 +58,15 @@ export interface Devnet extends Evidence {
   /** The API; each call reads the address of the server that runs now. */
   readonly client: Client;
   readonly apiUrl: () => string;
-  /** `apiKeys`: further keys of the API, as its configuration lists them. */
-  startServer(options?: { killAt?: string; apiKeys?: readonly object[] }): Promise<Child>;
-  startSigner(id: string): Promise<Child>;
+  startServer(options?: ServerOptions): Promise<Child>;
+  /** With another program than before from then on. */
+  startSigner(id: string, program?: SignerProgram): Promise<Child>;
   server(): Child;
   signer(id: string): Child;
   /** Resident bytes by process. */
   memory(): ReadonlyMap<string, number>;
+  /** What the signers were started with at first. */
+  readonly program: SignerProgram;
   /** Version 1 of the policy, and the ceremony that fixed it. */
   readonly first: SignedPolicy;
   readonly ceremony: string;
@@ -73,7 +88,13 @@ export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
     if (problems.length > 0) throw problems[0];
   };
   try {
-    return await assemble(options, supervisor, stops, stop);
+    const devnet = await assemble(options, supervisor, stops, stop);
+    if (await listBuild(devnet, devnet.program.build)) {
+      options.log('the policy lists the new build of the signers');
+      await devnet.server().stop();
+      await devnet.startServer();
+    }
+    return devnet;
   } catch (error) {
     await stop();
     throw error;
@@ -96,10 +117,13 @@ async function assemble(
     ...(options.blockTimeS === undefined ? {} : { blockTimeS: options.blockTimeS }),
   });
   stops.push(() => chains.stop());
+  const program = options.signer ?? (await bundleSigner(join(folder, 'devnet')));
+  const programs = new Map<string, SignerProgram>(signerIds.map((id) => [id, program]));
   log('making keys');
   const keys = await makeKeys(folder, chains, {
     signerIds,
     weakKdf: options.weakKdf ?? false,
+    signer: program,
     change: options.policy,
   });
   const { input, api, parties, first } = keys;
@@ -110,7 +134,7 @@ async function assemble(
     views.set(name, view);
   }
   log('holding the key ceremony');
-  const ceremony = await prepareSigners(folder, keys, views);
+  const ceremony = await prepareSigners(folder, keys, views, program);
   // Children end before the proxies that they talk through.
   stops.push(async () => {
     for (const child of supervisor.children().filter((one) => one.name === 'server' || one.name.startsWith('signer-')))
@@ -130,12 +154,14 @@ async function assemble(
     children.set(spec.name, child);
     return child;
   };
-  const startSigner = (id: string): Promise<Child> =>
-    spawn({
+  const startSigner: Devnet['startSigner'] = (id, other) => {
+    if (other) programs.set(id, other);
+    return spawn({
       name: id,
-      args: [mainOf('signer'), 'run', join(folder, id)],
+      args: [programs.get(id)!.main, 'run', join(folder, id)],
       env: { HOLDFAST_PASSPHRASE_FILE: passphraseFile(folder, id) },
     });
+  };
   let port = 0;
   const startServer: Devnet['startServer'] = async (how = {}) => {
     port = await freePort();
@@ -150,12 +176,12 @@ async function assemble(
     });
     writePrivate(join(folder, 'server', 'config.json'), JSON.stringify(own, null, 2));
     keepCliConfig(folder, port, api);
-    const args = [mainOf('server'), 'run', join(folder, 'server')];
+    const args = [...(how.nodeOptions ?? []), mainOf('server'), 'run', join(folder, 'server')];
     return spawn({ name: 'server', args, env: { DATABASE_URL: databaseUrl } });
   };
   const apiUrl = (): string => `http://127.0.0.1:${port}`;
   log('starting three signers');
-  await Promise.all(signerIds.map(startSigner));
+  await Promise.all(signerIds.map((id) => startSigner(id)));
   log('starting the server');
   await startServer();
 
@@ -179,6 +205,7 @@ async function assemble(
         ['anvil', rssBytes(chains.anvil.pid) ?? 0],
         ...supervisor.children().map((child) => [child.name, child.rssBytes() ?? 0] as const),
       ]),
+    program,
     first,
     ceremony,
     parties,
@@ -192,6 +219,7 @@ async function prepareSigners(
   folder: string,
   { input, first }: DevnetKeys,
   views: ReadonlyMap<string, PartyView>,
+  { main }: SignerProgram,
 ): Promise<string> {
   for (const id of signerIds) {
     const config = signerConfig(input, { id, ...views.get(id)! });
@@ -199,7 +227,7 @@ async function prepareSigners(
   }
   keepFile(join(folder, 'server', 'policy.json'), () => JSON.stringify(first, null, 2));
   return holdCeremony(
-    signerIds.map((id) => ({ id, dataDir: join(folder, id), passphraseFile: passphraseFile(folder, id) })),
+    signerIds.map((id) => ({ id, dataDir: join(folder, id), passphraseFile: passphraseFile(folder, id), main })),
     first,
   );
 }

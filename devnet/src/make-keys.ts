@@ -15,6 +15,7 @@ import { freePort } from './free-port.ts';
 import { devnetPolicy, signPolicy } from './policy.ts';
 import { keepParties, type PolicyParties } from './policy-parties.ts';
 import { type Ed25519Pair, keepEd25519, keepFile, randomHex, writePrivate } from './private-files.ts';
+import type { SignerProgram } from './signer-program.ts';
 
 const run = promisify(execFile);
 export const mainOf = (workspace: string): string =>
@@ -40,9 +41,14 @@ export interface DevnetKeys {
 export async function makeKeys(
   folder: string,
   chains: Chains,
-  options: { signerIds: readonly string[]; weakKdf: boolean; change?: ((policy: Policy) => void) | undefined },
+  options: {
+    signerIds: readonly string[];
+    weakKdf: boolean;
+    signer: SignerProgram;
+    change?: ((policy: Policy) => void) | undefined;
+  },
 ): Promise<DevnetKeys> {
-  const cards = await Promise.all(options.signerIds.map((id) => initSigner(folder, id, options.weakKdf)));
+  const cards = await Promise.all(options.signerIds.map((id) => initSigner(folder, id, options)));
   const made = await run(process.execPath, [mainOf('server'), 'init', join(folder, 'server')]);
   const server = JSON.parse(made.stdout) as { fingerprint: string; relayer_address: string };
   const cold = keepColdKeys(join(folder, 'devnet', 'cold'));
@@ -52,7 +58,7 @@ export async function makeKeys(
   const parties = keepParties(folder);
   const bitcoin = chains.bitcoin ? { coldKeys: cold.bitcoin, coldAddress: cold.bitcoinAddress } : null;
   const first = keepPolicy(join(folder, 'devnet', 'policy-1.json'), () => {
-    const policy = devnetPolicy({ evm, owners, bitcoin, parties });
+    const policy = devnetPolicy({ evm, owners, bitcoin, parties, build: options.signer.build });
     options.change?.(policy);
     return signPolicy(policy, parties.administrators.slice(0, 2));
   });
@@ -82,14 +88,18 @@ interface Card {
 }
 
 /** A signer makes its own keys; only its card leaves its folder. On a devnet its passphrase lies beside them. */
-async function initSigner(folder: string, id: string, weakKdf: boolean): Promise<Card> {
+async function initSigner(
+  folder: string,
+  id: string,
+  { weakKdf, signer }: { readonly weakKdf: boolean; readonly signer: SignerProgram },
+): Promise<Card> {
   const dataDir = join(folder, id);
   const passphrase = passphraseFile(folder, id);
   keepFile(passphrase, () => randomHex(24));
   const card = join(dataDir, 'card.json');
   if (!existsSync(card)) {
     const strength = weakKdf ? ['--kdf-memory-kib', '64', '--kdf-passes', '1'] : [];
-    const { stdout } = await run(process.execPath, [mainOf('signer'), 'init', dataDir, ...strength], {
+    const { stdout } = await run(process.execPath, [signer.main, 'init', dataDir, ...strength], {
       env: { ...process.env, HOLDFAST_PASSPHRASE_FILE: passphrase },
     });
     writePrivate(card, stdout);

@@ -14,6 +14,8 @@ export interface PolicyInput {
   /** Null on a machine without bitcoind. */
   readonly bitcoin: { readonly coldKeys: readonly string[]; readonly coldAddress: string } | null;
   readonly parties: PolicyParties;
+  /** What the signers run. */
+  readonly build: string;
 }
 
 const noAddress = `0x${'00'.repeat(20)}`;
@@ -22,7 +24,7 @@ const day = 86_400;
 const blockAgeSMax = 30 * day;
 
 /** Version 1 of a devnet's policy: short delays, no lying node provided for, everything else as in earnest. */
-export function devnetPolicy({ evm, owners, bitcoin, parties }: PolicyInput): Policy {
+export function devnetPolicy({ evm, owners, bitcoin, parties, build }: PolicyInput): Policy {
   const pinned = ({ keyId, publicKey }: NamedKey) => ({ key_id: keyId, public_key: publicKey });
   const credential = ({ id, passkey }: NamedPasskey) => ({
     id,
@@ -47,7 +49,7 @@ export function devnetPolicy({ evm, owners, bitcoin, parties }: PolicyInput): Po
     destinations: { delay_s: 2 },
     credentials: { delay_s: 2, changes_per_day_max: 10_000 },
     positions: { approvals: 2 },
-    builds: { permitted: ['0.1.0'], soak_s: 0 },
+    builds: { permitted: [build], soak_s: 0 },
     networks: [evmPolicy(evm, owners), ...(bitcoin ? [bitcoinPolicy(evm, bitcoin)] : [])],
   };
 }

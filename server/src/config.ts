@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '@holdfast/core/failure.ts';
+import { isDevelopmentNetwork } from '@holdfast/core/money/development-network.ts';
 import Type, { type Static, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 
@@ -124,8 +125,6 @@ export const ServerConfig = Type.Object(
 );
 export type ServerConfig = Static<typeof ServerConfig>;
 
-const devNetworks = new Set(['eip155:31337', 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328']);
-
 /** Parses a value against a schema. @throws Failure config-invalid naming the first wrong place. */
 export function parseConfig<T extends TSchema>(schema: T, value: unknown, source: string): Static<T> {
   const check = Compile(schema);
@@ -161,7 +160,7 @@ export function loadConfig(dataDir: string): ServerConfig {
         );
       }
     }
-    if (config.kill_at !== undefined && !devNetworks.has(network.id)) {
+    if (config.kill_at !== undefined && !isDevelopmentNetwork(network.id)) {
       throw new Failure('config-invalid', `${file}: kill_at is for the development chains, not ${network.id}`);
     }
   }

@@ -1,8 +1,11 @@
 import { basename, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { errorRow } from '@holdfast/core/contract/error-codes.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { opensslVerifiers } from '@holdfast/transport/openssl-verifiers.ts';
+import { admitBuild } from './admit-build.ts';
+import { ownBuild } from './build-identity.ts';
 import { acceptCeremony } from './ceremony/accept-ceremony.ts';
 import { prepareCeremony } from './ceremony/prepare-ceremony.ts';
 import { checkPkcs11, loadConfig, readPassphrase, type Pkcs11Config } from './config.ts';
@@ -10,11 +13,14 @@ import { initSigner, unlockSigner } from './init.ts';
 import { errorName, log } from './log.ts';
 import { runSigner } from './run.ts';
 
+const usage = 'init <dataDir> | ceremony <dataDir> | run <dataDir> | admit <bundle> <dataDir>';
+
 /**
  * `init <dataDir> [--signer id] [--kdf-memory-kib n --kdf-passes n] [--pkcs11-module path --pkcs11-token name
  * --pkcs11-pin-file path --pkcs11-key-label name]` makes keys and prints the card for the ceremony;
- * `ceremony <dataDir>` prints its transcript and digest, with `--accept <digest>` it fixes them; `run <dataDir>` serves.
- * The passphrase comes from the file that HOLDFAST_PASSPHRASE_FILE names.
+ * `ceremony <dataDir>` prints its transcript and digest, with `--accept <digest>` it fixes them; `run <dataDir>` serves;
+ * `admit <bundle> <dataDir>` says whether another bundle may take this one's place. The passphrase comes from the file that
+ * HOLDFAST_PASSPHRASE_FILE names.
  */
 async function main(argv: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -33,16 +39,20 @@ async function main(argv: string[]): Promise<void> {
   });
   const command = positionals.length > 1 ? positionals[0] : 'run';
   const folder = positionals.at(-1);
-  if (folder === undefined || positionals.length > 2)
-    throw new Failure('config-invalid', 'usage: init <dataDir> | ceremony <dataDir> | run <dataDir>');
+  const counts = command === 'admit' ? [3] : [1, 2];
+  if (folder === undefined || !counts.includes(positionals.length))
+    throw new Failure('config-invalid', `usage: ${usage}`);
   const dataDir = resolve(folder);
+  if (command === 'admit') return print(await admitBuild(dataDir, resolve(positionals[1]!), Date.now()));
   // Files of a signer are its own, whatever the shell's umask says.
   process.umask(0o077);
   const passphrase = readPassphrase(process.env);
   if (command === 'init') return init(dataDir, passphrase, values);
   if (command === 'ceremony') return ceremony(dataDir, passphrase, values.accept);
-  if (command !== 'run') throw new Failure('config-invalid', `no command ${command}; there are init, ceremony and run`);
-  const stop = await runSigner(dataDir, loadConfig(dataDir), passphrase);
+  if (command !== 'run')
+    throw new Failure('config-invalid', `no command ${command}; there are init, ceremony, run and admit`);
+  const build = ownBuild(fileURLToPath(import.meta.url), nodeOptions());
+  const stop = await runSigner(dataDir, loadConfig(dataDir), passphrase, build);
   passphrase.fill(0);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
@@ -50,6 +60,12 @@ async function main(argv: string[]): Promise<void> {
       void stop().then(() => process.exit(0));
     });
   }
+}
+
+/** What Node was given besides the file to run. */
+function nodeOptions(): string[] {
+  const given = process.env['NODE_OPTIONS']?.trim() ?? '';
+  return given === '' ? process.execArgv : [...process.execArgv, given];
 }
 
 async function init(

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:https';
 import { join } from 'node:path';
 import { Failure } from '@holdfast/core/failure.ts';
+import { refuseSource } from './build-identity.ts';
 import type { SignerConfig } from './config.ts';
 import { portTaken } from './ceremony/hold-port.ts';
 import { journalName, unlockSigner } from './init.ts';
@@ -14,7 +15,6 @@ import { createPinnedServer, type Caller, type Route } from './transport/pinned-
 import { keepLooking } from './watcher/keep-looking.ts';
 import { wireSigner, type WiredPeer } from './wiring.ts';
 
-const build = '0.1.0';
 export const transcriptsName = 'transcripts.jsonl';
 const peerTimeoutMs = 5_000;
 /** Whoever wants to sign waits for it; a peer that is slower counts as away. */
@@ -24,12 +24,18 @@ const peerSockets = { reserve: 2, others: 7 } as const;
 /** A node that does not answer must not hold up the end. */
 const stopMsMax = 2_000;
 
-/** Wires one signer and serves until the returned function is called. */
+/**
+ * Wires one signer and serves until the returned function is called.
+ * @param build of this process (build-identity.ts).
+ */
 export async function runSigner(
   dataDir: string,
   config: SignerConfig,
   passphrase: Uint8Array,
+  build: string,
 ): Promise<() => Promise<void>> {
+  refuseSource(build, config.networks);
+  log('build', { signer: config.signer, build });
   const bootId = randomUUID();
   const secrets = await unlockSigner(dataDir, passphrase, config);
   const routes = new Map<string, Route>();

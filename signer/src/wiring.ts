@@ -85,7 +85,9 @@ export function wireSigner(parts: Parts): Wired {
   const watch = watchPeers({ peers, hello, clock, monotonicMs, onHello, signal });
   const { agreedNowMs } = watch;
   late.agreedNowMs = agreedNowMs;
-  const reserving = peers.map((peer) => ({ ...peer, call: peer.callReserve }));
+  const permitBuild = (build: string): void => judgeBuild(build, policies, journal.state, agreedNowMs());
+  const reservePeers = peers.map((peer) => ({ ...peer, call: peer.callReserve }));
+  const reserving = reserveOnPeers({ signer, peers: reservePeers, journal, verifiers, monotonicMs });
   const deps: WalletDeps = {
     signer,
     quorum: config.quorum ?? quorumDefault,
@@ -99,9 +101,9 @@ export function wireSigner(parts: Parts): Wired {
     assertReady: () => {
       guard.assertNotBehind();
       transcripts.assertUsable();
-      judgeBuild(parts.build, policies, journal.state, agreedNowMs());
+      permitBuild(parts.build);
     },
-    reserve: greetedFirst(peers, watch, reserveOnPeers({ signer, peers: reserving, journal, verifiers, monotonicMs })),
+    reserve: greetedFirst(peers, watch, permitBuild, reserving),
     notifySigned: (signed) => spread('/v1/mesh/signed', signed),
     watchedHeight: (network) => watchers.get(network)?.height() ?? 0,
   };
@@ -111,7 +113,7 @@ export function wireSigner(parts: Parts): Wired {
   const cursorsPath = join(parts.dataDir, 'pulled.json');
   const { judge } = wallets;
   const statementKeys = statementKeysOf(parts);
-  const around = { deps, judge, peers, statementKeys, watch, standing, guard, halts, policies };
+  const around = { deps, judge, permitBuild, peers, statementKeys, watch, standing, guard, halts, policies };
   const mesh = openMesh({ ...around, cursorsPath, monotonicMs, signal });
   late.follow = mesh.follow;
   for (const [network, endpoints] of endpointsOf) {

@@ -4,11 +4,13 @@ import { oneSigner } from './adversary-02-one-signer.ts';
 import { signerAndServer } from './adversary-03-signer-and-server.ts';
 import { operatorsPage } from './adversary-04-operators-page.ts';
 import { oneAdministrator } from './adversary-05-one-administrator.ts';
+import { serverDependency } from './adversary-06-server-dependency.ts';
 import { insideApprover } from './adversary-08-inside-approver.ts';
 import { stolenSession } from './adversary-09-stolen-session.ts';
 import { stolenApiKey } from './adversary-10-stolen-api-key.ts';
 import { keptSignatures } from './adversary-11-kept-signatures.ts';
 import { transactionBuilder } from './adversary-12-transaction-builder.ts';
+import { signerRelease } from './adversary-15-signer-release.ts';
 
 /** Those that the system can be tried against so far; docs/status.md says which are missing. */
 export const adversaries: readonly Adversary[] = [
@@ -17,9 +19,11 @@ export const adversaries: readonly Adversary[] = [
   signerAndServer,
   operatorsPage,
   oneAdministrator,
+  serverDependency,
   insideApprover,
   stolenSession,
   stolenApiKey,
   keptSignatures,
   transactionBuilder,
+  signerRelease,
 ];

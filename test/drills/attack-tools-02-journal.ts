@@ -97,7 +97,7 @@ export const setBack: Attack = {
   },
 };
 
-async function upAgain({ asServer }: DrillStage): Promise<void> {
+export async function upAgain({ asServer }: DrillStage): Promise<void> {
   await awaitCondition(
     'three signers that see each other',
     async () => {

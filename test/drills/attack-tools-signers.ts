@@ -124,7 +124,7 @@ export async function replaceSigner(
   const hello = (): MeshHello => ({
     signer: stolen.id,
     boot_id: 'false',
-    build: '0.1.0',
+    build: system.program.build,
     now_ms: Date.now(),
     ceremony: system.ceremony,
     policy: { version: 1, digest: policyDigest(system.first.policy) },

@@ -36,7 +36,7 @@ const signer = (id: string, reachable: boolean): SignerResource => ({
   detail: reachable ? null : 'connect ECONNREFUSED',
   owner_address: reachable ? '0xOwner' : null,
   journal_seq: reachable ? 12 : null,
-  build: 'dev',
+  build: (id === 'signer-3' ? 'ab' : 'cd').repeat(32),
 });
 
 beforeAll(async () => {
@@ -168,9 +168,10 @@ test('reconcile prints exact amounts and exits with 0 only when every difference
 });
 
 test('signers and the lists have a table and JSON', async () => {
-  expect((await holdfast('signers')).out).toContain(
-    'signer-3  NO         -                    -  dev    connect ECONNREFUSED',
-  );
+  const { out } = await holdfast('signers');
+  expect(out).toContain('signer-3  NO         -                    -  abababababab  connect ECONNREFUSED');
+  // In full, so that it can be compared with what an auditor's machine prints.
+  expect(out).toContain(`\nbuild ${'cd'.repeat(32)}  signer-1, signer-2\nbuild ${'ab'.repeat(32)}  signer-3\n`);
   expect(await holdfast('deposits', '--limit', '5', '--state', 'seen')).toMatchObject({
     code: 0,
     out: 'no deposits\n',

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, cpSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { canonicalJson } from '@holdfast/core/signing/intent.ts';
 import type { JournalRecord } from '@holdfast/core/signing/journal-record.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -277,7 +276,7 @@ test.each(['journal.jsonl', 'transcripts.jsonl'])(
   60_000,
 );
 
-const main = fileURLToPath(new URL('../../signer/src/main.ts', import.meta.url));
+const main = (): string => stage.cluster.program.main;
 const env = () => ({ ...process.env, HOLDFAST_PASSPHRASE_FILE: join(stage.folder, 'passphrase') });
 
 /** Makes the file the larger one of the two, so that a limit hits it first. */
@@ -292,7 +291,7 @@ async function roomIn(name: string): Promise<{ size: number }> {
 }
 
 async function runAgain(): Promise<{ status: number | null; fatal: unknown }> {
-  const child = spawn(process.execPath, [main, 'run', one.dataDir], {
+  const child = spawn(process.execPath, [main(), 'run', one.dataDir], {
     env: env(),
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -305,7 +304,7 @@ async function runAgain(): Promise<{ status: number | null; fatal: unknown }> {
 /** The first signer, none of whose files may grow over the limit: writing on fails with EFBIG, as on a full disk. */
 function startLimited(kib: number): { events: () => unknown[]; stop: () => Promise<void> } {
   const command = `ulimit -f ${kib}; exec "$0" "$@"`;
-  const child = spawn('bash', ['-c', command, process.execPath, main, 'run', one.dataDir], {
+  const child = spawn('bash', ['-c', command, process.execPath, main(), 'run', one.dataDir], {
     env: env(),
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -5,6 +5,7 @@ import { assertionBy, signatureBy } from '@holdfast/core/signing/evidence.test-s
 import type { ResumeStatement } from '@holdfast/core/signing/halt.ts';
 import type { JournalRecord } from '@holdfast/core/signing/journal-record.ts';
 import { statementDigest } from '@holdfast/core/signing/statement.ts';
+import { sourceProgram } from '@holdfast/devnet/signer-program.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { commit, signEvm } from '../support/signer-rounds.ts';
 import {
@@ -26,7 +27,8 @@ beforeAll(async () => {
   const nodeOptions = process.env['NODE_OPTIONS'];
   const clock = new URL('../support/shift-clock.ts', import.meta.url);
   process.env['NODE_OPTIONS'] = `${nodeOptions ?? ''} --import=${clock.href}`;
-  stage = await startStage();
+  // A bundle refuses what is loaded before it.
+  stage = await startStage({ program: sourceProgram });
   if (nodeOptions === undefined) delete process.env['NODE_OPTIONS'];
   else process.env['NODE_OPTIONS'] = nodeOptions;
   [one, two] = stage.cluster.signers as [SignerProcess, SignerProcess];

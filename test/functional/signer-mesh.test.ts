@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -95,7 +94,7 @@ test('a signer whose passphrase is wrong does not start and says why', async () 
   const { spawnSync } = await import('node:child_process');
   const { writeFileSync } = await import('node:fs');
   writeFileSync(join(folder, 'passphrase'), 'not the passphrase');
-  const main = fileURLToPath(new URL('../../signer/src/main.ts', import.meta.url));
+  const { main } = stage.cluster.program;
   const env = { ...process.env, HOLDFAST_PASSPHRASE_FILE: join(folder, 'passphrase') };
   const result = spawnSync(process.execPath, [main, 'run', first.dataDir], { env, encoding: 'utf8', timeout: 20_000 });
   rmSync(folder, { recursive: true });
@@ -109,7 +108,7 @@ test('init takes the strength of the key stretching as a whole or not at all', a
   const { spawnSync } = await import('node:child_process');
   const { existsSync, writeFileSync } = await import('node:fs');
   writeFileSync(join(folder, 'passphrase'), 'passphrase');
-  const main = fileURLToPath(new URL('../../signer/src/main.ts', import.meta.url));
+  const { main } = stage.cluster.program;
   const env = { ...process.env, HOLDFAST_PASSPHRASE_FILE: join(folder, 'passphrase') };
   for (const option of ['--kdf-memory-kib', '--kdf-passes']) {
     const args = [main, 'init', join(folder, 'signer'), option, '64'];

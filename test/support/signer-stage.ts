@@ -15,6 +15,7 @@ import { samplePolicy } from '@holdfast/core/policy/sample-policy.test-support.t
 import { parseBaseUnits } from '@holdfast/core/money/base-units.ts';
 import { intentDigest, type AuthorizedIntent, type WithdrawalIntent } from '@holdfast/core/signing/intent.ts';
 import type { SignBitcoinRequest, SignEvmRequest, SignerStatus } from '@holdfast/core/signing/messages.ts';
+import type { SignerProgram } from '@holdfast/devnet/signer-program.ts';
 import { startSigners, waitForKeys, type SignerCluster } from './signers.ts';
 import { startStubNode, stubSafe, stubSingleton, type StubNode } from './stub-nodes.ts';
 
@@ -71,6 +72,7 @@ export interface StageOptions {
   readonly policy?: (policy: Policy) => void;
   /** Every signer with an HSM of its own. */
   readonly hsm?: boolean;
+  readonly program?: SignerProgram;
 }
 
 export async function startStage(options: StageOptions = {}): Promise<SignerStage> {
@@ -80,9 +82,10 @@ export async function startStage(options: StageOptions = {}): Promise<SignerStag
     folder,
     hsm: options.hsm ?? false,
     networks: () => [evmNetwork, bitcoinNetwork].map((network) => ({ network, rpc_urls: [...node.urls] })),
-    policy: (cards) => {
+    program: options.program,
+    policy: (cards, build) => {
       node.owners = cards.map((card) => card.owner_address);
-      return stagePolicy(node.owners, options);
+      return stagePolicy(node.owners, { ...options, build });
     },
   });
   const stop = async (): Promise<void> => {
@@ -113,7 +116,10 @@ export async function startStage(options: StageOptions = {}): Promise<SignerStag
  * Version 1 on the stage: the integrator's word is enough for everything within the limits, and no lying node is provided
  * for. The sample policy's people are in it (core/src/policy/sample-policy.test-support.ts).
  */
-export function stagePolicy(owners: readonly string[], options: StageOptions = {}): Policy {
+export function stagePolicy(
+  owners: readonly string[],
+  options: StageOptions & { readonly build?: string } = {},
+): Policy {
   const bitcoin = options.bitcoin ?? { perPayment: '1000000000', perDay: '100000000000' };
   const eth = options.eth ?? { perPayment: '1000000', perDay: '1000000000' };
   const usd = { perPayment: '1000000', perDay: '1000000000' };
@@ -129,7 +135,7 @@ export function stagePolicy(owners: readonly string[], options: StageOptions = {
     policy.destinations.delay_s = 0;
     policy.credentials.delay_s = 0;
     policy.positions.approvals = 0;
-    policy.builds = { permitted: ['0.1.0'], soak_s: 0 };
+    policy.builds = { permitted: [options.build ?? 'ab'.repeat(32)], soak_s: 0 };
     const [sampleEvm, sampleBitcoin] = policy.networks as [EvmNetworkPolicy, BitcoinNetworkPolicy];
     policy.networks = [
       {

@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { X509Certificate } from 'node:crypto';
 import { createSignerClient } from '@holdfast/server/signers/client.ts';
 import type { SignerClient } from '@holdfast/server/signers/panel.ts';
@@ -11,10 +10,12 @@ import type { Policy, SignedPolicy } from '@holdfast/core/policy/policy.ts';
 import { signSamplePolicy } from '@holdfast/core/policy/sample-policy.test-support.ts';
 import { holdCeremony } from '@holdfast/devnet/ceremony.ts';
 import { freePort } from '@holdfast/devnet/free-port.ts';
+import { bundleSigner, type SignerProgram } from '@holdfast/devnet/signer-program.ts';
 import type { SignerConfig } from '@holdfast/signer/config.ts';
 import type { SignerCard } from '@holdfast/signer/init.ts';
 import { createIdentity, fingerprintOf, type Identity } from '@holdfast/transport/certificate.ts';
 import { makeSoftToken, pkcs11Arguments, type SoftToken } from './soft-token.ts';
+import { preparedProgram } from './signer-program.ts';
 
 /** One signer process that can be stopped, killed and started again on the same data folder and port. */
 export interface SignerProcess {
@@ -28,7 +29,8 @@ export interface SignerProcess {
   /** Parsed log lines since the first start. */
   readonly log: Record<string, unknown>[];
   pid(): number | undefined;
-  start(): Promise<void>;
+  /** With another program than before from then on. */
+  start(program?: SignerProgram): Promise<void>;
   /** SIGTERM by default; resolves when the process is gone. */
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
@@ -39,10 +41,11 @@ export interface SignerCluster {
   readonly serverIdentity: Identity;
   /** Version 1, in force. */
   readonly policy: SignedPolicy;
+  /** What the signers were started with at first. */
+  readonly program: SignerProgram;
   stop(): Promise<void>;
 }
 
-const main = fileURLToPath(new URL('../../signer/src/main.ts', import.meta.url));
 /** Tests do not wait a second for every start; sealed files say that they are weak. */
 const fastKdf = ['--kdf-memory-kib', '64', '--kdf-passes', '1'];
 const startTimeoutMs = 30_000;
@@ -50,18 +53,20 @@ const startTimeoutMs = 30_000;
 /**
  * Makes and starts `count` signers (three by default), pinned to each other and to one server identity, with a policy that
  * the sample administrators have signed.
- * @param policy version 1, given the cards (owner addresses) of all.
+ * @param policy version 1, given the cards (owner addresses) of all, and the build that they run.
  * @param networks the nodes of each signer.
  */
 export async function startSigners(input: {
   readonly folder: string;
-  readonly policy: (cards: readonly SignerCard[]) => Policy;
+  readonly policy: (cards: readonly SignerCard[], build: string) => Policy;
   readonly networks: (signer: string) => SignerConfig['networks'];
   readonly count?: number;
   /** Argon2id at full strength instead of a quick one. */
   readonly fullStrengthKdf?: boolean;
   /** Owner and wrapping keys in an HSM each. */
   readonly hsm?: boolean;
+  /** What they run; a bundle of this checkout when left out. */
+  readonly program?: SignerProgram | undefined;
 }): Promise<SignerCluster> {
   const ids = Array.from({ length: input.count ?? 3 }, (_, at) => `signer-${at + 1}`);
   mkdirSync(input.folder, { recursive: true });
@@ -73,10 +78,11 @@ export async function startSigners(input: {
   const env = { ...process.env, HOLDFAST_PASSPHRASE_FILE: passphraseFile };
   const strength = input.fullStrengthKdf ? [] : fastKdf;
   const tokens = input.hsm ? await Promise.all(ids.map(async (id) => makeSoftToken(input.folder, id))) : [];
-  const cards = await Promise.all(
-    ids.map(async (id, at) => initSigner(join(input.folder, id), id, strength, tokens[at] ?? null, env)),
-  );
-  const policy = signSamplePolicy(input.policy(cards));
+  const program = input.program ?? preparedProgram() ?? (await bundleSigner(input.folder));
+  const init = async (id: string, at: number) =>
+    initSigner(program, join(input.folder, id), id, strength, tokens[at] ?? null, env);
+  const cards = await Promise.all(ids.map(init));
+  const policy = signSamplePolicy(input.policy(cards, program.build));
   const signers = ids.map((id, at) => {
     const dataDir = join(input.folder, id);
     const hsm = tokens[at] ?? null;
@@ -87,7 +93,7 @@ export async function startSigners(input: {
     writeFileSync(join(dataDir, 'config.json'), JSON.stringify(config, null, 2));
     const url = `https://127.0.0.1:${ports[at]}`;
     const card = cards[at] as SignerCard;
-    return signerProcess({ id, identifier: at + 1, dataDir, url, card, identity: serverIdentity, hsm, env });
+    return signerProcess({ id, identifier: at + 1, dataDir, url, card, identity: serverIdentity, hsm, env, program });
   });
   const stop = async (): Promise<void> => {
     await Promise.all(signers.map((signer) => signer.stop('SIGKILL')));
@@ -95,7 +101,13 @@ export async function startSigners(input: {
   };
   try {
     await holdCeremony(
-      signers.map(({ id, dataDir, hsm }) => ({ id, dataDir, passphraseFile, ...(hsm && { env: hsm.env }) })),
+      signers.map(({ id, dataDir, hsm }) => ({
+        id,
+        dataDir,
+        passphraseFile,
+        main: program.main,
+        ...(hsm && { env: hsm.env }),
+      })),
       policy,
     );
     await Promise.all(signers.map((signer) => signer.start()));
@@ -103,7 +115,7 @@ export async function startSigners(input: {
     await stop();
     throw error;
   }
-  return { signers, serverIdentity, policy, stop };
+  return { signers, serverIdentity, policy, program, stop };
 }
 
 function configOf(
@@ -151,6 +163,7 @@ export async function waitFor(
 }
 
 async function initSigner(
+  { main }: SignerProgram,
   dataDir: string,
   id: string,
   strength: readonly string[],
@@ -178,14 +191,17 @@ function signerProcess(input: {
   identity: Identity;
   hsm: SoftToken | null;
   env: NodeJS.ProcessEnv;
+  program: SignerProgram;
 }): SignerProcess {
   const { id, identifier, dataDir, url, card, identity, hsm, env } = input;
   const log: Record<string, unknown>[] = [];
   let child: ChildProcess | null = null;
+  let { program } = input;
 
-  const start = async (): Promise<void> => {
+  const start: SignerProcess['start'] = async (other = program) => {
+    program = other;
     // Its own process group, ended as a whole.
-    const started = spawn(process.execPath, [main, 'run', dataDir], {
+    const started = spawn(process.execPath, [program.main, 'run', dataDir], {
       env: { ...env, ...hsm?.env },
       stdio: ['ignore', 'pipe', 'inherit'],
       detached: true,

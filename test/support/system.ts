@@ -11,6 +11,7 @@ import { rpcCall } from '@holdfast/devnet/evm/json-rpc.ts';
 import { mine } from '@holdfast/devnet/evm/payments.ts';
 import { type AssetName, type Customer, decimalsOf, joinCustomer } from '@holdfast/devnet/story/actors.ts';
 import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
+import { preparedProgram } from './signer-program.ts';
 
 /** The whole system for one test file: no block comes unless a test mines it, so that every step can be looked at. */
 export interface System extends Devnet {
@@ -33,6 +34,7 @@ let customers = 0;
 /** Starts a system in a folder of its own, whose name has a space; `stop` removes it. */
 export async function startSystem(options: Partial<DevnetOptions> = {}): Promise<System> {
   const root = mkdtempSync(join(tmpdir(), 'holdfast test-'));
+  const prepared = preparedProgram();
   const devnet = await startDevnet({
     folder: join(root, 'data'),
     log: () => undefined,
@@ -40,6 +42,7 @@ export async function startSystem(options: Partial<DevnetOptions> = {}): Promise
     batchWaitMs: 100,
     weakKdf: true,
     policy: relaxPolicy,
+    ...(prepared ? { signer: prepared } : {}),
     ...options,
   });
   if (!devnet.chains.bitcoin) {

@@ -1,4 +1,5 @@
-import { createHash, timingSafeEqual, webcrypto, type X509Certificate } from 'node:crypto';
+import { createHash, generateKeyPairSync, sign, timingSafeEqual, type X509Certificate } from 'node:crypto';
+import { invariant } from '@holdfast/core/invariant.ts';
 
 /** What a process shows to its peers, and the key behind it. */
 export interface Identity {
@@ -8,34 +9,63 @@ export interface Identity {
   readonly privateKey: string;
 }
 
-const tenYearsMs = 3_652 * 86_400_000;
+const dayMs = 86_400_000;
+const tenYearsMs = 3_652 * dayMs;
 
 /**
- * Makes a P-256 key and a certificate that it signs itself. Peers pin the fingerprint, so neither its name nor its dates
- * are trusted by anyone; TLS only needs the form.
+ * Makes a P-256 key and a certificate that it signs itself (RFC 5280, 4.1). Peers pin the fingerprint, so neither its name
+ * nor its dates are trusted by anyone; TLS only needs the form. It is written here by hand: libraries for X.509 would be two
+ * thirds of all packages that a signer consists of.
+ * @param name ASCII, at most 64 characters (ub-common-name).
  */
 export async function createIdentity(name: string, nowMs: number): Promise<Identity> {
-  // Loaded here only: a running signer needs neither library.
-  await import('reflect-metadata');
-  const { X509CertificateGenerator } = await import('@peculiar/x509');
-  const signingAlgorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-  const keys = await webcrypto.subtle.generateKey(signingAlgorithm, true, ['sign', 'verify']);
-  const certificate = await X509CertificateGenerator.createSelfSigned(
-    {
-      serialNumber: '01',
-      name: `CN=${name}`,
-      notBefore: new Date(nowMs - 86_400_000),
-      notAfter: new Date(nowMs + tenYearsMs),
-      signingAlgorithm,
-      keys,
-    },
-    webcrypto,
+  invariant(/^[\x20-\x7e]{1,64}$/.test(name), 'a common name of ASCII');
+  const keys = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    publicKeyEncoding: { type: 'spki', format: 'der' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+  const holder = sequence(der(0x31, sequence(commonNameId, der(0x0c, Buffer.from(name, 'ascii')))));
+  const body = sequence(
+    // Version 3, serial number 1.
+    der(0xa0, der(0x02, Buffer.of(2))),
+    der(0x02, Buffer.of(1)),
+    ecdsaWithSha256,
+    holder,
+    sequence(time(nowMs - dayMs), time(nowMs + tenYearsMs)),
+    holder,
+    keys.publicKey,
   );
-  const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
-  const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
-  const privateKey = ['-----BEGIN PRIVATE KEY-----', ...lines, '-----END PRIVATE KEY-----', ''].join('\n');
-  der.fill(0);
-  return { certificate: `${certificate.toString('pem')}\n`, privateKey };
+  const signature = sign('sha256', body, { key: keys.privateKey, dsaEncoding: 'der' });
+  // A bit string begins with the number of bits that its last byte leaves unused.
+  const certificate = sequence(body, ecdsaWithSha256, der(0x03, Buffer.of(0), signature));
+  const lines = certificate.toString('base64').match(/.{1,64}/g) ?? [];
+  const pem = ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n');
+  return { certificate: pem, privateKey: keys.privateKey };
+}
+
+/** One value in DER (X.690, 8.1): tag, length, content. */
+function der(tag: number, ...content: readonly Uint8Array[]): Buffer {
+  const inside = Buffer.concat(content);
+  const { length } = inside;
+  invariant(length < 0x1_0000, 'a short value');
+  const short = [length];
+  const long = length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
+  return Buffer.concat([Buffer.of(tag, ...(length < 0x80 ? short : long)), inside]);
+}
+
+const sequence = (...content: readonly Uint8Array[]): Buffer => der(0x30, ...content);
+
+/** 2.5.4.3, RFC 5280 appendix A. */
+const commonNameId = der(0x06, Buffer.of(0x55, 0x04, 0x03));
+/** 1.2.840.10045.4.3.2, RFC 5758, 3.2. */
+const ecdsaWithSha256 = sequence(der(0x06, Buffer.of(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02)));
+
+/** RFC 5280, 4.1.2.5: UTCTime with two digits of the year up to 2049, GeneralizedTime from 2050 on. */
+function time(atMs: number): Buffer {
+  const digits = new Date(atMs).toISOString().replace(/\D/g, '').slice(0, 14);
+  const utc = Number(digits.slice(0, 4)) < 2050;
+  return der(utc ? 0x17 : 0x18, Buffer.from(`${utc ? digits.slice(2) : digits}Z`, 'ascii'));
 }
 
 /** SHA-256 of the DER form, 64 hex digits: what peers pin. */

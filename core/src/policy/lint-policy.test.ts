@@ -95,7 +95,16 @@ const cases: readonly (readonly [string, (policy: Policy) => void, string])[] = 
   ['new destinations within a day', (p) => (p.destinations.delay_s = 86_399), 'warning destinations.delay_s'],
   ['new credentials within a day', (p) => (p.credentials.delay_s = 86_399), 'warning credentials.delay_s'],
   ['builds that sign at once', (p) => (p.builds.soak_s = 0), 'warning builds.soak_s'],
-  ['a build twice', (p) => p.builds.permitted.push('dev'), 'error builds.permitted[1]'],
+  ['a build twice', (p) => p.builds.permitted.push(p.builds.permitted[0]!), 'error builds.permitted[1]'],
+  ['a build by a name', (p) => p.builds.permitted.push('1.0.1'), 'warning builds.permitted[1]'],
+  [
+    'a signer from source',
+    (p) => {
+      p.builds.permitted.push('source');
+      evm(p).network = 'eip155:1';
+    },
+    'warning builds.permitted[1]',
+  ],
   ['intents for a month', (p) => (p.intent_s_max = 30 * 86_400), 'warning intent_s_max'],
   ['a network twice', (p) => p.networks.push(p.networks[1]!), 'error networks[2]'],
   ['nodes that must not lie', (p) => (evm(p).node_faults = 1), 'warning networks[0].node_faults'],

@@ -1,3 +1,4 @@
+import { isDevelopmentNetwork } from '../money/development-network.ts';
 import { lintNetwork } from './lint-network.ts';
 import { assetPolicies } from './network-of.ts';
 import type { Policy, RelyingParty } from './policy.ts';
@@ -17,11 +18,21 @@ export function lintPolicy(policy: Policy): PolicyFinding[] {
   lintPeople(policy, report);
   lintRelyingParties(policy, report);
   lintDelays(policy, report);
-  duplicates(policy.builds.permitted, (build) => build, 'builds.permitted', report);
+  lintBuilds(policy, report);
   duplicates(policy.networks, ({ network }) => network, 'networks', report);
   policy.networks.forEach((network, index) => lintNetwork(network, policy.approvers, `networks[${index}]`, report));
   lintCodes(policy, report);
   return findings;
+}
+
+/** A signer's build is the SHA-256 of its bundle; one that runs from source is for development chains. */
+function lintBuilds({ builds, networks }: Policy, report: Report): void {
+  duplicates(builds.permitted, (build) => build, 'builds.permitted', report);
+  const development = networks.every(({ network }) => isDevelopmentNetwork(network));
+  builds.permitted.forEach((build, index) => {
+    if (/^[0-9a-f]{64}$/.test(build) || (build === 'source' && development)) return;
+    report('warning', `builds.permitted[${index}]`, 'is no SHA-256 of a bundle: no signer runs it');
+  });
 }
 
 function lintChain({ version, previous }: Policy, report: Report): void {

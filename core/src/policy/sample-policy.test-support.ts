@@ -35,7 +35,7 @@ export function samplePolicy(change: (policy: Policy) => void = () => undefined)
     destinations: { delay_s: 86_400 },
     credentials: { delay_s: 86_400, changes_per_day_max: 1_000 },
     positions: { approvals: 2 },
-    builds: { permitted: ['dev'], soak_s: 86_400 },
+    builds: { permitted: ['b1'.repeat(32)], soak_s: 86_400 },
     networks: [sampleEvmNetwork(), sampleBitcoinNetwork()],
   };
   change(policy);

@@ -18,7 +18,7 @@ const Charge = Type.Object({ asset: Type.String(), amount: Amount }, strict);
 const entry = <K extends string, B extends Record<string, Type.TSchema>>(kind: K, body: B) =>
   Type.Object({ kind: Type.Literal(kind), body: Type.Object(body, strict) }, strict);
 
-const entries = {
+export const journalEntries = {
   /** The first record, by `init`: a journal that starts with anything else, or is not there, was lost. */
   created: entry('created', { signer: Type.String() }),
   /** The process opened the journal. */
@@ -105,7 +105,9 @@ const entries = {
   key: entry('key', { network: Type.String(), epoch: Type.Integer(), session: hex(16), group_key: hex(33) }),
 } as const;
 
-export type JournalEntry = { [K in keyof typeof entries]: Static<(typeof entries)[K]> }[keyof typeof entries];
+export type JournalEntry = {
+  [K in keyof typeof journalEntries]: Static<(typeof journalEntries)[K]>;
+}[keyof typeof journalEntries];
 export type EntryOf<K extends JournalEntry['kind']> = Extract<JournalEntry, { kind: K }>;
 export type JournalRecord = JournalEntry & JournalLink;
 
@@ -127,7 +129,7 @@ export interface JournalHead {
 /** Before the first record. */
 export const emptyHead: JournalHead = { seq: 0, hash: '00'.repeat(32), atMs: 0 };
 
-const Entry = Compile(Type.Union(Object.values(entries)));
+const Entry = Compile(Type.Union(Object.values(journalEntries)));
 
 /** Line (without its newline) of the record after `head`, and the head that it makes. */
 export function encodeRecord(

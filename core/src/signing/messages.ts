@@ -16,6 +16,14 @@ const Network = Type.String({ maxLength: 64 });
 const EvmAddress = Type.String({ pattern: '^0x[0-9a-fA-F]{40}$' });
 const EvmBytes = Type.String({ pattern: '^0x([0-9a-f]{2})*$', maxLength: 600_000 });
 
+/**
+ * Version of everything below and of the journal's records. The signers and the server are replaced one after the other, so
+ * what a version says the one before must understand, and the other way round; test/vectors/interface-versions.test.ts
+ * holds each version's schemas against its neighbour's. A message or a field changes with a new version: new fields are
+ * optional, and are sent from the version after on.
+ */
+export const interfaceVersion = 1;
+
 export const bodyBytesMax = 1_048_576;
 /** Payouts of one transaction; bounds a signer's work a message. */
 export const intentsMax = 200;

@@ -46,7 +46,7 @@ export async function listSigners(panel: SignerPanel): Promise<SignerResource[]>
     object: 'signer',
     id,
     reachable: status !== null,
-    detail: problem,
+    detail: problem ?? status?.problem ?? null,
     owner_address: status?.owner_address ?? null,
     journal_seq: status?.journal.seq ?? null,
     build: status?.build ?? null,

@@ -6,7 +6,6 @@ import type { CallPeer } from '../transport/peer-client.ts';
 import type { WalletDeps } from '../wallets/wallet.ts';
 import { assertPeer } from './assert-peer.ts';
 import { followPeer } from './follow-peer.ts';
-import { judgeBuild } from './judge-build.ts';
 import type { Standing } from './judge-peer.ts';
 import { haltOver, learnTranscript, type LearnerDeps } from './learn-transcript.ts';
 import { openPullCursors } from './pull-cursors.ts';
@@ -28,6 +27,8 @@ export interface Mesh {
 export function openMesh(input: {
   readonly deps: WalletDeps;
   readonly judge: JudgeRequest;
+  /** @throws Failure build-not-permitted. */
+  readonly permitBuild: (build: string) => void;
   readonly peers: readonly { readonly signer: string; readonly call: CallPeer }[];
   /** Statement keys of all signers by id. */
   readonly statementKeys: ReadonlyMap<string, string>;
@@ -51,14 +52,13 @@ export function openMesh(input: {
     giveUp: async (peer, txid) => haltOver(learner, peer, txid),
     monotonicMs,
   });
-  const judgePeersBuild = (build: string): void => judgeBuild(build, policies, journal.state, deps.agreedNowMs());
   return {
     follow: followPeer({ peers, guard, transcripts: pull, halts, policies, monotonicMs }),
     pull,
     reserve: createReservationDesk({
       ...deps,
       judge,
-      assertPeer: assertPeer(input.watch, input.standing, judgePeersBuild),
+      assertPeer: assertPeer(input.watch, input.standing, input.permitBuild),
     }),
     signed: signedNotices({ ...learner, transcriptPull: pull, monotonicMs, signal }),
     transcripts: transcriptFeed(journal, deps.transcripts),

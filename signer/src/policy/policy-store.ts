@@ -2,6 +2,7 @@ import { Failure } from '@holdfast/core/failure.ts';
 import { decidePolicy } from '@holdfast/core/policy/decide-policy.ts';
 import { policyDigest, type Policy, type SignedPolicy } from '@holdfast/core/policy/policy.ts';
 import { verifyPolicy } from '@holdfast/core/policy/verify-policy.ts';
+import type { JournalState } from '@holdfast/core/signing/journal-state.ts';
 import type { Verifiers } from '@holdfast/core/signing/verifiers.ts';
 import type { Journal } from '../journal/journal.ts';
 import { deepFreeze } from './deep-freeze.ts';
@@ -41,16 +42,26 @@ interface Held extends PolicyName {
   readonly effectiveAtMs: number;
 }
 
+/** The versions that a journal names, read from their files, and which one counts. */
+export interface PolicyVersions extends Pick<PolicyStore, 'current' | 'version'> {
+  /** From low to high. */
+  readonly versions: Held[];
+  readonly inForce: (nowMs: number) => Held;
+}
+
 /**
  * Reads every version that the journal names. Files that it does not name count for nothing: a crash came before their
  * record, or somebody put them there.
  * @throws Failure policy-missing when a file is gone or is not what the journal recorded; policy-rollback when it holds an
  * older version; each with the file's name.
  */
-export function openPolicyStore(dataDir: string, journal: Journal, verifiers: Verifiers): PolicyStore {
-  /** From low to high. */
+export function readPolicyVersions(
+  dataDir: string,
+  state: Pick<JournalState, 'policies'>,
+  verifiers: Verifiers,
+): PolicyVersions {
   const versions: Held[] = [];
-  for (const [version, recorded] of [...journal.state.policies].sort(([a], [b]) => a - b)) {
+  for (const [version, recorded] of [...state.policies].sort(([a], [b]) => a - b)) {
     const signed = load(dataDir, version, recorded.digest);
     verifyHeld(dataDir, signed, versions, verifiers);
     versions.push({ version, ...recorded, signed: deepFreeze(signed) });
@@ -60,12 +71,22 @@ export function openPolicyStore(dataDir: string, journal: Journal, verifiers: Ve
       fix: 'Run the ceremony of this signer: docs/how-to/run-a-key-ceremony.md.',
     });
   }
-
   const inForce = (nowMs: number): Held => {
     const found = versions.findLast(({ effectiveAtMs }) => effectiveAtMs <= nowMs);
     if (!found) throw new Failure('policy-missing', 'no version of the policy is in force yet');
     return found;
   };
+  return {
+    versions,
+    inForce,
+    current: (nowMs) => inForce(nowMs).signed.policy,
+    version: (version) => versions.find((held) => held.version === version)?.signed ?? null,
+  };
+}
+
+/** The versions, and the way to a next one; throws what `readPolicyVersions` does. */
+export function openPolicyStore(dataDir: string, journal: Journal, verifiers: Verifiers): PolicyStore {
+  const { versions, inForce, current, version: versionOf } = readPolicyVersions(dataDir, journal.state, verifiers);
 
   const after = (held: Held): Held[] => versions.slice(versions.indexOf(held) + 1);
 
@@ -102,7 +123,7 @@ export function openPolicyStore(dataDir: string, journal: Journal, verifiers: Ve
   };
 
   return {
-    current: (nowMs) => inForce(nowMs).signed.policy,
+    current,
     name: (nowMs) => {
       const { version, digest } = inForce(nowMs);
       return { version, digest };
@@ -113,7 +134,7 @@ export function openPolicyStore(dataDir: string, journal: Journal, verifiers: Ve
     },
     propose,
     newest,
-    version: (version) => versions.find((held) => held.version === version)?.signed ?? null,
+    version: versionOf,
     known: () => versions.map(({ signed }) => signed),
   };
 }

@@ -1,0 +1,35 @@
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** What a signer is started from. */
+export interface SignerProgram {
+  /** The file to run. */
+  readonly main: string;
+  /** What it says that it is: the SHA-256 of a bundle. */
+  readonly build: string;
+}
+
+/** Without a bundle: for what must be loaded before the signer's own code. A policy has to list it. */
+export const sourceProgram: SignerProgram = { main: join(root, 'signer/src/main.ts'), build: 'source' };
+
+/** Bundles this checkout's signer into a folder, as `npm run bundle:signer` does. */
+export async function bundleSigner(folder: string): Promise<SignerProgram> {
+  const { stdout } = await run(process.execPath, [join(root, 'tools/src/write-signer-bundle.ts'), '--out', folder]);
+  const [, build, main] = /^([0-9a-f]{64}) {2}(.+)\n$/.exec(stdout) ?? [];
+  if (build === undefined || main === undefined) throw new Error(`no bundle of the signer: ${stdout}`);
+  linkPackages(folder);
+  return { main, build };
+}
+
+/** Native packages are not in a bundle; Node looks for them beside it. */
+export function linkPackages(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  const link = join(folder, 'node_modules');
+  if (!existsSync(link)) symlinkSync(join(root, 'node_modules'), link);
+}

@@ -1,0 +1,42 @@
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Failure } from '@holdfast/core/failure.ts';
+import { emptyState } from '@holdfast/core/signing/journal-state.ts';
+import { opensslVerifiers } from '@holdfast/transport/openssl-verifiers.ts';
+import { buildOf } from './build-identity.ts';
+import { journalName } from './init.ts';
+import { lostJournal } from './journal/journal.ts';
+import { createJournalAudit } from './journal/journal-audit.ts';
+import { replayJournal } from './journal/replay-journal.ts';
+import { judgeBuild } from './mesh/judge-build.ts';
+import { readPolicyVersions } from './policy/policy-store.ts';
+
+/**
+ * Whether another bundle may take this one's place: listed by the policy in force, its soak time over. Code that an
+ * attacker wrote would let itself in; so the build in use is asked before the new one runs for the first time. Reads the
+ * journal and the policies beside the running signer and writes nothing.
+ * @param nowMs UTC milliseconds, by this machine's clock alone.
+ * @returns the bundle's SHA-256, and the version of the policy that lists it.
+ * @throws Failure build-not-permitted, and what the files' readers throw.
+ */
+export async function admitBuild(
+  dataDir: string,
+  bundle: string,
+  nowMs: number,
+): Promise<{ build: string; policy: number }> {
+  const build = buildOf(bundle);
+  const path = join(dataDir, journalName);
+  const file = await open(path, constants.O_RDONLY).catch((cause: unknown) => {
+    throw new Failure('journal-broken', `${path} cannot be opened`, { ...lostJournal, cause });
+  });
+  const state = emptyState();
+  try {
+    await replayJournal(file, path, state, createJournalAudit());
+  } finally {
+    await file.close();
+  }
+  const policies = readPolicyVersions(dataDir, state, opensslVerifiers);
+  judgeBuild(build, policies, state, nowMs);
+  return { build, policy: policies.current(nowMs).version };
+}
