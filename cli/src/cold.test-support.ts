@@ -6,7 +6,6 @@ import type { ColdRequest } from '@holdfast/core/cold/request.ts';
 import type { ColdSetup, ColdSetupDraft } from '@holdfast/core/cold/setup.ts';
 import { coldWallet } from '@holdfast/core/cold/cold-wallet.ts';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
-import { vi } from 'vitest';
 import { run } from './cold-run.ts';
 
 export const bitcoinNetwork = 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328';
@@ -116,8 +115,14 @@ export const draft: ColdSetupDraft = {
 
 export async function holdCeremony(): Promise<Ceremony> {
   // What is shown before a digest is confirmed goes past the command's own output.
-  const shown = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  const shownAside = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  let shown = '';
+  const streams = [process.stdout, process.stderr].map((stream) => ({ stream, write: stream.write.bind(stream) }));
+  for (const { stream } of streams) {
+    stream.write = (text: string | Uint8Array) => {
+      shown += String(text);
+      return true;
+    };
+  }
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-test-cold-'));
   const path = (name: string): string => join(folder, name);
   const write = (name: string, content: unknown): string => {
@@ -159,7 +164,7 @@ export async function holdCeremony(): Promise<Ceremony> {
       const own = shown.code === 0 ? (JSON.parse(shown.out) as { digest: string }).digest : '0'.repeat(64);
       return cold('sign', request, '--keys', path(custodian), '--out', path(out), '--digest', given ?? own);
     },
-    shown: () => shown.mock.calls.join(''),
+    shown: () => shown,
     fresh,
     async request(kind, content) {
       const out = path(fresh('request'));
@@ -172,8 +177,7 @@ export async function holdCeremony(): Promise<Ceremony> {
       return said.code === 0 ? 'shown' : codeOf(said);
     },
     end: () => {
-      shown.mockRestore();
-      shownAside.mockRestore();
+      for (const { stream, write } of streams) stream.write = write;
       rmSync(folder, { recursive: true, force: true });
     },
   };
