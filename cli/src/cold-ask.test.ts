@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { askLine, confirmDigest } from './cold-ask.ts';
 
 /** A terminal at which somebody types one line. */
@@ -32,10 +32,43 @@ test('takes Ctrl-C and Ctrl-D for a no', async () => {
   }
 });
 
-test('takes the digest in groups and in capitals, from sixteen digits on', async () => {
+describe('the digest', () => {
   const digest = '0123456789abcdef'.repeat(4);
-  for (const good of ['0123456789abcdef', '0123 4567 89AB CDEF 0123', digest]) await confirmDigest(digest, good, '');
-  for (const bad of ['', '0123456789abcde', '1123456789abcdef', `${digest}0`]) {
-    await expect(confirmDigest(digest, bad, '')).rejects.toMatchObject({ code: 'cold-digest-differs' });
-  }
+  const groups = digest.toUpperCase().replace(/(.{4})/g, '$1 ');
+  const confirmation = { digest, shown: 'what it does', given: undefined, asJson: false, isWhole: false };
+  const differs = { code: 'cold-digest-differs' };
+
+  test('is given in full, in groups and in capitals too, and is shown with what it stands for before', async () => {
+    for (const given of [digest, groups]) {
+      const { terminal, shown } = typing('');
+      await confirmDigest({ ...confirmation, given }, terminal);
+      expect(shown()).toContain('what it does');
+    }
+    for (const given of ['', digest.slice(0, 16), digest.slice(0, 63), `1${digest.slice(1)}`, `${digest}0`])
+      await expect(confirmDigest({ ...confirmation, given }, typing('').terminal)).rejects.toMatchObject(differs);
+  });
+
+  test('is typed from half of its digits on, or whole where a setup is pinned', async () => {
+    for (const [line, isWhole, isTaken] of [
+      [digest.slice(0, 31), false, false],
+      [digest.slice(0, 32), false, true],
+      [groups.slice(0, 48), false, true],
+      [digest.slice(0, 63), true, false],
+      [digest, true, true],
+    ] as const) {
+      const answer = confirmDigest({ ...confirmation, isWhole }, typing(line).terminal);
+      await (isTaken ? expect(answer).resolves.toBe(undefined) : expect(answer).rejects.toMatchObject(differs));
+    }
+  });
+
+  test('leaves stdout to the program that asks for JSON', async () => {
+    const { terminal, shown } = typing('');
+    const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    try {
+      await confirmDigest({ ...confirmation, given: digest, asJson: true }, terminal);
+      expect([shown(), said.mock.calls]).toEqual(['', [['what it does\n\n']]]);
+    } finally {
+      said.mockRestore();
+    }
+  });
 });

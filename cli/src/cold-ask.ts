@@ -47,17 +47,40 @@ export async function askPassphrase(isNew: boolean): Promise<Uint8Array> {
   return Buffer.from(typed, 'utf8');
 }
 
-const digitsMin = 16;
+const digestDigits = 64;
+/** Half the digest: who chooses bytes of a card or a request can find two that begin alike in fewer. */
+const typedDigitsMin = 32;
+
+interface Confirmation {
+  readonly digest: string;
+  /** What it stands for, in words; always printed before. */
+  readonly shown: string;
+  /** Of --digest, all 64 digits; undefined asks at the terminal. */
+  readonly given: string | undefined;
+  /** That `shown` goes to stderr: stdout is for a program. */
+  readonly asJson: boolean;
+  /** That all digits are to be typed; else half of them are enough. */
+  readonly isWhole: boolean;
+}
 
 /**
- * Has the custodian say which digest they have compared: by --digest, or by typing its first 16 digits after reading `shown`.
+ * Has the custodian say which digest they have compared: by --digest, or by typing it after reading `shown`.
  * @throws Failure cold-digest-differs
  */
-export async function confirmDigest(digest: string, given: string | undefined, shown: string): Promise<void> {
-  if (given === undefined) process.stdout.write(`${shown}\n\n`);
-  const question = `The first ${digitsMin} digits of the digest that you have compared: `;
-  const typed = (given ?? (await askLine(question, false))).replaceAll(' ', '').toLowerCase();
+export async function confirmDigest(
+  { digest, shown, given, asJson, isWhole }: Confirmation,
+  terminal: Terminal = ownTerminal,
+): Promise<void> {
+  const at = asJson ? { ...terminal, output: process.stderr } : terminal;
+  at.output.write(`${shown}\n\n`);
+  const digitsMin = isWhole || given !== undefined ? digestDigits : typedDigitsMin;
+  const wanted = digitsMin === digestDigits ? `All ${digestDigits}` : `The first ${digitsMin}`;
+  const question = `${wanted} digits of the digest that you have compared: `;
+  const typed = (given ?? (await askLine(question, false, at))).replaceAll(' ', '').toLowerCase();
   if (typed.length >= digitsMin && digest.startsWith(typed)) return;
-  const said = typed.length < digitsMin ? `only ${typed.length} digits were given` : `not ${typed.slice(0, 64)}`;
+  const said =
+    typed.length < digitsMin
+      ? `only ${typed.length} digits were given, of ${digitsMin}`
+      : `not ${typed.slice(0, digestDigits)}`;
   throw new Failure('cold-digest-differs', `the digest is ${digest}: ${said}`);
 }

@@ -1,6 +1,6 @@
 import { combinePartials } from '@holdfast/core/cold/combine-partials.ts';
 import { canonicalText } from '@holdfast/core/cold/parse-canonical.ts';
-import { parseColdPartial, parseColdRequest, refuseExpired } from '@holdfast/core/cold/request.ts';
+import { parseColdPartial, parseColdRequest, refuseUntimely } from '@holdfast/core/cold/request.ts';
 import { readText, writeNew } from './cold-files.ts';
 import { neededOption, setupOf } from './cold-setup.ts';
 import { linesText } from './cold-text.ts';
@@ -11,11 +11,11 @@ export function coldCombine([requestFile = '', ...partialFiles]: readonly string
   const out = neededOption(values, 'out');
   const setup = setupOf(values);
   const request = parseColdRequest(readText(requestFile));
-  refuseExpired(request, Date.now());
+  refuseUntimely(request, Date.now());
   const finished = combinePartials(
     request,
     setup,
-    partialFiles.map((file) => parseColdPartial(readText(file))),
+    partialFiles.map((file) => ({ file, partial: parseColdPartial(readText(file), file) })),
   );
   writeNew(out, canonicalText(finished));
   const named = Object.entries(finished).filter(([name]) => name !== 'raw' && name !== 'data');

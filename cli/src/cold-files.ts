@@ -34,53 +34,97 @@ export function readTextOrNull(file: string): string | null {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    if (systemCode(error) === 'ENOENT') return null;
     throw error;
   }
 }
 
-/** Writes a file that is not there yet, whole or not at all. @throws Failure invalid-request when it is. */
+/** Writes a file that is not there yet, whole or not at all. @throws Failure invalid-request when it is, or cannot be. */
 export function writeNew(file: string, content: string | Uint8Array): void {
   const temporary = writeTemporary(file, content);
   try {
-    // Unlike a rename, a link fails when the name is taken.
-    linkSync(temporary, file);
+    linkOrWrite(temporary, file, content);
     syncFolder(dirname(file));
   } catch (cause) {
-    throw new Failure('invalid-request', `${file} cannot be written anew`, { cause, fix: 'Name another file.' });
+    throw cannotWrite(file, cause);
   } finally {
     rmSync(temporary);
   }
 }
 
-/** Writes a file, so that after a crash it has either its old or its new content in full. */
+/** Writes a file, so that after a crash it has either its old or its new content in full. @throws Failure invalid-request */
 export function replaceFile(file: string, content: string): void {
-  renameSync(writeTemporary(file, content), file);
-  syncFolder(dirname(file));
+  const temporary = writeTemporary(file, content);
+  try {
+    renameSync(temporary, file);
+    syncFolder(dirname(file));
+  } catch (cause) {
+    rmSync(temporary, { force: true });
+    throw cannotWrite(file, cause);
+  }
 }
 
 export function makeFolder(folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
 }
 
-function writeTemporary(file: string, content: string | Uint8Array): string {
-  const temporary = `${file}.${process.pid}.tmp`;
-  let descriptor: number;
-  try {
-    descriptor = openSync(temporary, 'w', 0o600);
-  } catch (cause) {
-    throw new Failure('invalid-request', `${file} cannot be written`, {
-      cause,
-      fix: 'Name a file in a folder of yours.',
-    });
-  }
+/** Makes and writes a file that nobody else has made, or leaves none. @throws Error of the system, EEXIST among them. */
+export function writeExclusive(file: string, content: string | Uint8Array): void {
+  const descriptor = openSync(file, 'wx', 0o600);
   try {
     writeFileSync(descriptor, content);
     fsyncSync(descriptor);
+  } catch (error) {
+    rmSync(file);
+    throw error;
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** `ENOSPC`, `EEXIST`, ...; undefined for what is no error of the system. */
+export function systemCode(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException | undefined)?.code;
+}
+
+/** What file systems of memory sticks say, which have no hard links. */
+const noLinks: ReadonlySet<string | undefined> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP']);
+
+/** Unlike a rename, a link fails when the name is taken. */
+function linkOrWrite(temporary: string, file: string, content: string | Uint8Array): void {
+  try {
+    linkSync(temporary, file);
+  } catch (error) {
+    if (!noLinks.has(systemCode(error))) throw error;
+    writeExclusive(file, content);
+  }
+}
+
+function writeTemporary(file: string, content: string | Uint8Array): string {
+  const temporary = `${file}.${process.pid}.tmp`;
+  // Of a process that crashed under the same number.
+  rmSync(temporary, { force: true });
+  try {
+    writeExclusive(temporary, content);
+  } catch (cause) {
+    throw cannotWrite(file, cause);
+  }
   return temporary;
+}
+
+function cannotWrite(file: string, cause: unknown): Failure {
+  const code = systemCode(cause);
+  if (code === 'EEXIST')
+    return new Failure('invalid-request', `${file} is there already`, { cause, fix: 'Name another file.' });
+  if (code === 'ENOSPC')
+    return new Failure('invalid-request', `${file} cannot be written: no room is left`, {
+      cause,
+      fix: 'Make room, then run this again. Nothing of the file was left.',
+    });
+  return new Failure('invalid-request', `${file} cannot be written${code === undefined ? '' : `: ${code}`}`, {
+    cause,
+    fix: 'Name a file in a folder of yours.',
+  });
 }
 
 /** A new or renamed name is durable only once its folder is. */

@@ -1,9 +1,10 @@
 import { canonicalText } from '@holdfast/core/cold/parse-canonical.ts';
 import { ColdCard } from '@holdfast/core/cold/setup.ts';
 import { Failure } from '@holdfast/core/failure.ts';
+import { kdfDefaults } from '@holdfast/core/sealing/seal.ts';
 import { statementDigestHex } from '@holdfast/core/signing/statement.ts';
 import { askPassphrase } from './cold-ask.ts';
-import { haveKeys, makeKeys, openKeys, type Strength } from './cold-keys.ts';
+import { haveKeys, makeKeys, openKeys, Strength } from './cold-keys.ts';
 import { writeNew } from './cold-files.ts';
 import { linesText, spokenDigest } from './cold-text.ts';
 import { given, type OptionValues, type Result } from './command.ts';
@@ -55,5 +56,15 @@ function strengthOf(values: OptionValues): Strength | undefined {
   if (memory === undefined && passes === undefined) return undefined;
   if (!/^[0-9]{1,7}$/.test(memory ?? '') || !/^[0-9]{1,2}$/.test(passes ?? ''))
     throw new Failure('invalid-request', 'give both --kdf-memory-kib and --kdf-passes, or neither');
-  return { memory_kib: Number(memory), passes: Number(passes) };
+  const asked = { memory_kib: Number(memory), passes: Number(passes) };
+  const strength = fitJson(asked, Strength, '--kdf-memory-kib and --kdf-passes');
+  const isWeak = strength.memory_kib < kdfDefaults.memory_kib || strength.passes < kdfDefaults.passes;
+  if (isWeak && values['weak-for-tests'] !== true) {
+    throw new Failure(
+      'invalid-request',
+      `${memory} KiB and ${passes} passes are weaker than ${kdfDefaults.memory_kib} KiB and ${kdfDefaults.passes} passes`,
+      { fix: 'Leave both options away. Only keys of tests are sealed more weakly, with --weak-for-tests.' },
+    );
+  }
+  return strength;
 }

@@ -9,7 +9,8 @@ import { ColdRegister, emptyRegister } from '@holdfast/core/cold/decide-register
 import type { ColdCard, ColdSetup } from '@holdfast/core/cold/setup.ts';
 import { evmAddressOf } from '@holdfast/core/cold/evm-address-of.ts';
 import { Failure } from '@holdfast/core/failure.ts';
-import { type KdfParameters, kdfDefaults, openSealed, parseSealed, seal } from '@holdfast/core/sealing/seal.ts';
+import { KdfParameters, kdfDefaults, openSealed, parseSealed, seal } from '@holdfast/core/sealing/seal.ts';
+import Type, { type Static } from 'typebox';
 import { makeFolder, readTextOrNull, replaceFile, writeNew } from './cold-files.ts';
 
 /**
@@ -31,20 +32,25 @@ export interface ColdKeys {
   wipe(): void;
 }
 
-/** Strength of the sealing; weaker than the default in tests only. */
-export type Strength = Pick<KdfParameters, 'memory_kib' | 'passes'>;
+/** Strength of the sealing; weaker than the default in tests only. Within these bounds a sealed file can be opened again. */
+export const Strength = Type.Pick(KdfParameters, ['memory_kib', 'passes']);
+export type Strength = Static<typeof Strength>;
 
 export function haveKeys(folder: string): boolean {
   return readTextOrNull(keysFile(folder)) !== null;
 }
 
-/** Makes the keys of a custodian and seals them. There is no way to bring in a key from elsewhere. */
+/**
+ * Makes the keys of a custodian, seals them, and opens the file again. There is no way to bring in a key from elsewhere.
+ * @throws Failure cold-keys-missing where other keys were used before, wrong-passphrase when what was written does not open.
+ */
 export async function makeKeys(
   folder: string,
   name: string,
   passphrase: Uint8Array,
   strength: Strength = kdfDefaults,
 ): Promise<ColdCard> {
+  refuseUsedFolder(folder);
   const secrets = Buffer.concat([secp256k1.utils.randomSecretKey(), secp256k1.utils.randomSecretKey()]);
   const kdf = { ...kdfDefaults, ...strength, salt: randomBytes(16).toString('hex') };
   const key = await stretch(passphrase, kdf);
@@ -56,11 +62,31 @@ export async function makeKeys(
     writeRegister(folder, emptyRegister);
     // Last: with the keys in place, everything is.
     writeNew(keysFile(folder), JSON.stringify(sealed));
+    await refuseOther(folder, passphrase, card);
     return card;
   } finally {
     secrets.fill(0);
     key.fill(0);
   }
+}
+
+/** A crashed keygen leaves an empty register, no more: what else is there belongs to keys that are gone. */
+function refuseUsedFolder(folder: string): void {
+  const isRegistered = readTextOrNull(registerFile(folder)) !== null && readRegister(folder).entries.length > 0;
+  if (!isRegistered && readTextOrNull(setupFile(folder)) === null) return;
+  throw new Failure('cold-keys-missing', `${folder} has a setup or signed requests, but its keys.sealed is gone`, {
+    fix: 'Restore keys.sealed from a backup. New keys take a new folder.',
+  });
+}
+
+/** Before a card is printed, and coins go to its keys. */
+async function refuseOther(folder: string, passphrase: Uint8Array, card: ColdCard): Promise<void> {
+  const written = await openKeys(folder, passphrase);
+  written.wipe();
+  if (canonicalText(written.card) === canonicalText(card)) return;
+  throw new Failure('wrong-passphrase', `${keysFile(folder)} does not hold the keys that were just sealed`, {
+    fix: 'Use nothing of this folder. Look at the disk, and make keys in a new folder.',
+  });
 }
 
 /** @throws Failure cold-keys-missing, wrong-passphrase. */

@@ -147,12 +147,15 @@ describe('on EVM', () => {
       timelock: { action: 'schedule', delay_s: '172800', salt: '5a'.repeat(32) },
     });
     const shown = (await stage.cold('show', scheduled, '--setup', stage.path('setup.json'))).out;
-    expect(shown).toMatch(/^schedules +to be executed no sooner than 172800 seconds after it is scheduled$/m);
+    expect(shown).toMatch(
+      /^schedules +to be executed no sooner than 172800 seconds \(2 days 0 hours\) after it is scheduled$/m,
+    );
     expect(shown).toMatch(new RegExp(`^calls +${registry} \\(the vault-registry\\)$`, 'm'));
     expect(shown).toMatch(/^function +setVault\(address\)$/m);
     expect(shown).toContain(
       `every deposit address sweeps to ${otherAddress} (AN ADDRESS THAT THE SETUP DOES NOT KNOW)`,
     );
+    expect(shown).toMatch(new RegExp(`^UNKNOWN +the setup does not know ${otherAddress}\\n\\ndigest `, 'm'));
     const executed = await stage.request('governance', {
       network: evmNetwork,
       nonce: '11',

@@ -40,8 +40,13 @@ export async function coldAccept(file: string, values: OptionValues): Promise<Re
       },
     );
   }
-  const shown = resultOf(setup, []);
-  await confirmDigest(setupDigest(setup), given(values, 'digest').digest, shown.text);
+  await confirmDigest({
+    digest: setupDigest(setup),
+    shown: resultOf(setup, []).text,
+    given: given(values, 'digest').digest,
+    asJson: values['json'] === true,
+    isWhole: true,
+  });
   pinSetup(folder, setup);
   return resultOf(setup, [`Pinned in ${folder}.`]);
 }

@@ -1,4 +1,5 @@
-import { readdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { canonicalText } from '@holdfast/core/cold/parse-canonical.ts';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { type ColdPartial, requestDigest } from '@holdfast/core/cold/request.ts';
@@ -27,7 +28,7 @@ describe('signing', () => {
     const file = await stage.request('refill', etherDraft('1'));
     const before = readdirSync(stage.path('ada'));
     const register = stage.read('ada/register.json');
-    for (const digest of ['00'.repeat(32), requestDigest(readRequest(file)).slice(0, 15), 'zz']) {
+    for (const digest of ['00'.repeat(32), requestDigest(readRequest(file)).slice(0, 63), 'zz']) {
       const said = await stage.sign('ada', file, 'never.partial', digest);
       expect([said.code, said.out]).toEqual([3, '']);
       expect(said.err).toContain('the digest is');
@@ -36,7 +37,6 @@ describe('signing', () => {
     expect(stage.read('ada/register.json')).toBe(register);
     expect(readdirSync(stage.folder)).not.toContain('never.partial');
     const spoken = requestDigest(readRequest(file))
-      .slice(0, 16)
       .toUpperCase()
       .replace(/(.{4})/g, '$1 ');
     expect((await stage.sign('ada', file, stage.fresh('partial'), spoken)).code).toBe(0);
@@ -69,7 +69,13 @@ describe('signing', () => {
     expect((await stage.cold('abort', digest.slice(0, 16), ...keys)).code).toBe(2);
     expect((await stage.cold('abort', digest, ...keys)).code).toBe(0);
     expect((await stage.sign('ben', second, stage.fresh('partial'))).code).toBe(0);
+    expect(stage.shown()).not.toContain('not aborted, on the same network');
     expect((await stage.sign('ben', first, stage.fresh('partial'))).err).toContain('aborted');
+    // The same payment at a later nonce is another payment.
+    const third = await stage.request('refill', etherDraft('33'));
+    expect((await stage.sign('ben', third, stage.fresh('partial'))).code).toBe(0);
+    expect(stage.shown()).toContain('Signed here before and not aborted, on the same network: 1:');
+    expect(stage.shown()).toMatch(new RegExp(`^ +signed .* ${requestDigest(readRequest(second))}, .*/nonce/3$`, 'm'));
     // Of coins, one is enough.
     const { coins } = refillDraft(stage, 1n, 2_000_000n, 3_000_000n, 4_000_000n);
     const [a, b, c] = coins;
@@ -77,6 +83,41 @@ describe('signing', () => {
     const other = await stage.request('refill', { ...refillDraft(stage, 1_000_000n), coins: [b, c] });
     expect((await stage.sign('ben', one, stage.fresh('partial'))).code).toBe(0);
     expect((await stage.sign('ben', other, stage.fresh('partial'))).code).toBe(3);
+  });
+
+  test('of two requests for one nonce at the same time is of one of them', async () => {
+    const files = [
+      await stage.request('refill', etherDraft('30')),
+      await stage.request('refill', { ...etherDraft('30'), amount: '1' }),
+    ];
+    const said = await Promise.all(files.map((file) => stage.sign('dee', file, stage.fresh('partial'))));
+    expect(said.map(({ code }) => code).toSorted((one, other) => one - other)).toEqual([0, 3]);
+    const { entries } = JSON.parse(stage.read('dee/register.json')) as { entries: unknown[] };
+    expect(entries).toHaveLength(1);
+  });
+
+  test('waits for another process with the same folder, and says what to do with the lock of a dead one', async () => {
+    const file = await stage.request('refill', etherDraft('31'));
+    const register = stage.read('eve/register.json');
+    const dead = spawnSync(process.execPath, ['--version']).pid;
+    for (const [holder, why] of [
+      [process.pid, `process ${process.pid} works with this key folder`],
+      [dead, 'was left by a process that is gone'],
+      ['', 'was left by a process that is gone'],
+    ] as const) {
+      stage.write('eve/lock', String(holder));
+      for (const said of [
+        await stage.sign('eve', file, 'never.locked'),
+        await stage.cold('abort', '11'.repeat(32), '--keys', stage.path('eve')),
+      ]) {
+        expect([said.code, said.err]).toEqual([2, expect.stringContaining(why)]);
+      }
+    }
+    expect(stage.read('eve/register.json')).toBe(register);
+    expect(readdirSync(stage.folder)).not.toContain('never.locked');
+    rmSync(stage.path('eve/lock'));
+    expect((await stage.sign('eve', file, stage.fresh('partial'))).code).toBe(0);
+    expect(readdirSync(stage.path('eve'))).not.toContain('lock');
   });
 
   test('with a lost register, a wrong passphrase or no keys is refused', async () => {
@@ -156,8 +197,12 @@ describe('combining', () => {
         stage.path(out),
         '--json',
       );
-    for (const [code, names] of rows)
-      expect([code, codeOf(await combine(names, 'refused.done'))]).toEqual([code, code]);
+    for (const [code, names] of rows) {
+      const said = await combine(names, 'refused.done');
+      expect([code, codeOf(said)]).toEqual([code, code]);
+      // The last file is the bad one.
+      if (names.length > 2) expect(said.err).toContain(stage.path(names.at(-1) ?? ''));
+    }
     expect(readdirSync(stage.folder).filter((name) => name.startsWith('refused.'))).toEqual([]);
     const said = await combine([cyd, ada, ben], stage.fresh('done'));
     expect(JSON.parse(said.out)).toMatchObject({ family: 'evm', network: evmNetwork, to: coldSafe });
@@ -213,7 +258,52 @@ describe('the ceremony', () => {
       stage.cold('setup', stage.path('draft.json'), ...cards(...names), '--out', stage.path('bad.json'), '--json');
     expect(codeOf(await make('ada', 'ada', 'ben', 'cyd', 'dee'))).toBe('cold-setup-invalid');
     expect(codeOf(await make('ada', 'ben', 'cyd', 'dee'))).toBe('cold-setup-invalid');
+    const [evm] = draft.evm;
+    const tokens = evm?.tokens.map((token) => ({ ...token, code: 'ETH' }));
+    stage.write('draft.json', { ...draft, evm: [{ ...evm, tokens }] });
+    const sameCode = await make('ada', 'ben', 'cyd', 'dee', 'eve');
+    stage.write('draft.json', draft);
+    expect(sameCode.err).toContain('code ETH stands there twice');
     expect(readdirSync(stage.folder)).not.toContain('bad.json');
+  });
+
+  test('keygen seals as strongly as can be opened again, and weakly in tests alone', async () => {
+    for (const options of [
+      ['262144', '17'],
+      ['1048577', '3'],
+      ['7', '3', '--weak-for-tests'],
+      ['64', '3'],
+      ['262144', '2'],
+    ]) {
+      const [memory = '', passes = '', ...more] = options;
+      const kdf = ['--kdf-memory-kib', memory, '--kdf-passes', passes, ...more];
+      const { code, err } = await stage.cold('keygen', stage.path('max'), '--name', 'max', ...kdf);
+      expect([code, err]).toEqual([2, expect.stringContaining('--')]);
+    }
+    expect(readdirSync(stage.folder)).not.toContain('max');
+  });
+
+  test('keygen makes no keys where others have signed or pinned, but goes on after a crash', async () => {
+    const keygen = (name: string) => stage.cold('keygen', stage.path(name), '--name', name, '--json', ...weak);
+    for (const [name, file] of [
+      ['ann', 'setup.json'],
+      ['bob', 'register.json'],
+      ['cat', 'empty'],
+    ] as const) {
+      mkdirSync(stage.path(name));
+      const entry = {
+        request: '11'.repeat(32),
+        spends: ['x'],
+        signed_at: '2026-01-01T00:00:00.000Z',
+        aborted_at: null,
+      };
+      const register = { version: 1, entries: file === 'empty' ? [] : [entry] };
+      if (file !== 'setup.json') stage.write(`${name}/register.json`, canonicalText(register));
+      else stage.write(`${name}/setup.json`, stage.read('setup.json'));
+      const said = await keygen(name);
+      expect(codeOf(said)).toBe(file === 'empty' ? '' : 'cold-keys-missing');
+      expect(readdirSync(stage.path(name)).includes('keys.sealed')).toBe(file === 'empty');
+    }
   });
 
   test('keygen prints the same card again and never makes keys anew', async () => {

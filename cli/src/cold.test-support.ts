@@ -50,6 +50,8 @@ export interface Ceremony {
   cold(...args: readonly string[]): Promise<Said>;
   /** Signs with a custodian's keys; the partial signature is in `<out>`. */
   sign(custodian: string, request: string, out: string, digest?: string): Promise<Said>;
+  /** All that was shown before digests so far. */
+  shown(): string;
   /** A file name that nothing has yet. */
   fresh(name: string): string;
   /** Makes a request from a draft. @returns its path. @throws Error with the refusal. */
@@ -83,7 +85,7 @@ export function etherDraft(nonce: string) {
   return { network: evmNetwork, asset: 'ETH', amount: '1500000000000000000', nonce };
 }
 
-export const weak = ['--kdf-memory-kib', '64', '--kdf-passes', '1'] as const;
+export const weak = ['--kdf-memory-kib', '64', '--kdf-passes', '1', '--weak-for-tests'] as const;
 
 /** Both families, with keys of nobody. */
 export const draft: ColdSetupDraft = {
@@ -112,6 +114,15 @@ export const draft: ColdSetupDraft = {
 };
 
 export async function holdCeremony(): Promise<Ceremony> {
+  // What is shown before a digest is confirmed goes past the command's own output.
+  let shown = '';
+  const streams = [process.stdout, process.stderr].map((stream) => ({ stream, write: stream.write.bind(stream) }));
+  for (const { stream } of streams) {
+    stream.write = (text: string | Uint8Array) => {
+      shown += String(text);
+      return true;
+    };
+  }
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-test-cold-'));
   const path = (name: string): string => join(folder, name);
   const write = (name: string, content: unknown): string => {
@@ -153,6 +164,7 @@ export async function holdCeremony(): Promise<Ceremony> {
       const own = shown.code === 0 ? (JSON.parse(shown.out) as { digest: string }).digest : '0'.repeat(64);
       return cold('sign', request, '--keys', path(custodian), '--out', path(out), '--digest', given ?? own);
     },
+    shown: () => shown,
     fresh,
     async request(kind, content) {
       const out = path(fresh('request'));
@@ -164,6 +176,9 @@ export async function holdCeremony(): Promise<Ceremony> {
       const said = await cold('show', file, '--keys', path('ada'), '--json');
       return said.code === 0 ? 'shown' : codeOf(said);
     },
-    end: () => rmSync(folder, { recursive: true, force: true }),
+    end: () => {
+      for (const { stream, write } of streams) stream.write = write;
+      rmSync(folder, { recursive: true, force: true });
+    },
   };
 }

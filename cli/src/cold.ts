@@ -18,7 +18,7 @@ interface Action {
 const actions: Readonly<Record<string, Action>> = {
   keygen: {
     arguments: ['FOLDER'],
-    options: ['name', 'out', 'kdf-memory-kib', 'kdf-passes'],
+    options: ['name', 'out', 'kdf-memory-kib', 'kdf-passes', 'weak-for-tests'],
     usage: '--name NAME [--out CARD]: keys of a custodian, made and sealed here; prints their card',
     run: ([folder = ''], values) => coldKeygen(folder, values),
   },
@@ -95,6 +95,7 @@ export const cold: FileCommand = {
     text: { type: 'boolean' },
     'kdf-memory-kib': { type: 'string' },
     'kdf-passes': { type: 'string' },
+    'weak-for-tests': { type: 'boolean' },
   },
   async run([name, ...args], values) {
     const fix = 'holdfast cold --help lists what it can do.';

@@ -16,9 +16,10 @@ export interface Said {
   readonly err: string;
 }
 
-/** What `--json` prints of a refusal, or an empty text. */
+/** What `--json` prints of a refusal, in the last line; or the whole text. */
 export function codeOf({ err }: Said): string {
-  return err.startsWith('{') ? (JSON.parse(err) as { error: { code: string } }).error.code : err;
+  const last = err.trimEnd().split('\n').at(-1) ?? '';
+  return last.startsWith('{') ? (JSON.parse(last) as { error: { code: string } }).error.code : err;
 }
 
 /**
@@ -45,7 +46,7 @@ export interface Custodians {
 
 const main = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url));
 const guard = new URL('no-network.ts', import.meta.url).href;
-const weakKdf = ['--kdf-memory-kib', '64', '--kdf-passes', '1'];
+const weakKdf = ['--kdf-memory-kib', '64', '--kdf-passes', '1', '--weak-for-tests'];
 
 /** How this machine starts a process in an empty network namespace. @throws Error when it cannot: the drill must not pass then. */
 export function isolation(): string[] {

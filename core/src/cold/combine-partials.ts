@@ -7,9 +7,9 @@ import type { KeyPath } from '../keys/derive-child.ts';
 import { type ColdWallet, coldWallet } from './cold-wallet.ts';
 import { inspectPsbt } from './inspect-psbt.ts';
 import { inspectColdRequest } from './inspect-request.ts';
-import type { ColdPartial, ColdRequest } from './request.ts';
+import type { ColdRequest } from './request.ts';
 import type { ColdSetup } from './setup.ts';
-import { type VerifiedPartial, verifyPartials } from './verify-partials.ts';
+import { type PartialFile, type VerifiedPartial, verifyPartials } from './verify-partials.ts';
 
 /** What an online machine sends. */
 export type FinishedRequest =
@@ -40,7 +40,7 @@ const leafVersion = 0xc0;
 export function combinePartials(
   request: ColdRequest,
   setup: ColdSetup,
-  partials: readonly ColdPartial[],
+  partials: readonly PartialFile[],
 ): FinishedRequest {
   const { network, payload } = request;
   const verified = verifyPartials(inspectColdRequest(request, setup), setup, partials);

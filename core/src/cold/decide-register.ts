@@ -57,6 +57,21 @@ export function registerSigning(
   return { ...register, entries: [...register.entries, entry] };
 }
 
+/** What else was signed here on the networks of this request and not aborted, the newest last. */
+export function openBeside(
+  { entries }: ColdRegister,
+  { digest, spends }: Pick<ColdReading, 'digest' | 'spends'>,
+): ColdRegister['entries'] {
+  const networkOf = (spent: string): string => spent.slice(0, spent.indexOf('/') + 1);
+  const networks = new Set(spends.map(networkOf));
+  return entries.filter(
+    (entry) =>
+      entry.aborted_at === null &&
+      entry.request !== digest &&
+      entry.spends.some((spent) => networks.has(networkOf(spent))),
+  );
+}
+
 /** The register once a signed request is dropped. @throws Failure not-found when it was never signed here. */
 export function registerAbort(register: ColdRegister, digest: string, nowMs: number): ColdRegister {
   if (!register.entries.some(({ request }) => request === digest)) {

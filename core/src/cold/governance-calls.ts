@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { secondsText } from './span-text.ts';
 
 /** Contracts that the cold Safe governs, by the names that the setup gives them. The hot Safe is the setup's `hot_safe`. */
 export const ContractKind = Type.Union([
@@ -24,9 +25,18 @@ export interface GovernanceCall {
   }[];
   /** The inputs are the members of one struct, which alters the selector and no other byte. */
   readonly isStruct?: true;
-  /** What the call changes, for a custodian. `of` names an address where the setup knows it. */
-  readonly text: (values: CallArguments, of: (address: string) => string) => string;
+  /**
+   * What the call changes, for a custodian. `of` names an address where the setup knows it, `amount` gives so many base units of a token
+   * in its units too.
+   */
+  readonly text: (
+    values: CallArguments,
+    of: (address: string) => string,
+    amount: (token: string, baseUnits: bigint) => string,
+  ) => string;
 }
+
+const secondsOfDay = 86_400n;
 
 const at = (values: CallArguments, name: string): string => values[name] ?? '';
 const address = (name: string) => ({ name, type: 'address' }) as const;
@@ -60,14 +70,17 @@ export const governanceCalls: readonly GovernanceCall[] = [
     name: 'setLimit',
     inputs: [address('token'), uint('capacity', 'uint128'), uint('refillPerSecond', 'uint128')],
     isStruct: true,
-    text: (values, of) =>
-      `at most ${at(values, 'capacity')} base units of ${of(at(values, 'token'))} leave the hot Safe at once, and ${at(values, 'refillPerSecond')} more a second; 0 and the token is struck out. The zero address is the native coin`,
+    text: (values, of, amount) => {
+      const token = at(values, 'token');
+      const [capacity, refill] = [BigInt(at(values, 'capacity')), BigInt(at(values, 'refillPerSecond'))];
+      return `of ${of(token)}, at most ${amount(token, capacity)} leave the hot Safe at once, and ${amount(token, refill)} more a second, ${amount(token, refill * secondsOfDay)} a day; 0 and the token is struck out. The zero address is the native coin`;
+    },
   },
   {
     contract: 'vault-guard',
     name: 'setHorizon',
     inputs: [uint('next', 'uint64')],
-    text: (values) => `the hot Safe may sign deadlines up to ${at(values, 'next')} seconds ahead`,
+    text: (values) => `the hot Safe may sign deadlines up to ${secondsText(at(values, 'next'))} ahead`,
   },
   {
     contract: 'vault-guard',
@@ -91,7 +104,7 @@ export const governanceCalls: readonly GovernanceCall[] = [
     contract: 'timelock',
     name: 'updateDelay',
     inputs: [uint('newDelay', 'uint256')],
-    text: (values) => `the timelock waits ${at(values, 'newDelay')} seconds from then on`,
+    text: (values) => `the timelock waits ${secondsText(at(values, 'newDelay'))} from then on`,
   },
   {
     contract: 'hot-safe',

@@ -92,6 +92,13 @@ describe('a refill', () => {
       'output-unaccounted',
       (tx) => void tx.addOutput({ amount: 1n, script: hexToBytes(`0014${'44'.repeat(20)}`) }, true),
     ],
+    [
+      'two outputs more',
+      'output-unaccounted',
+      (tx) => {
+        for (const at of [1, 1]) tx.addOutput({ amount: 330n, script: tx.getOutput(at).script as Uint8Array }, true);
+      },
+    ],
     ['more paid than spent', 'transaction-malformed', (tx) => tx.updateOutput(0, { amount: 900_000n }, true)],
     ['a fee above the bounds', 'fee-too-high', (tx) => tx.updateOutput(1, { amount: 10n }, true)],
   ];

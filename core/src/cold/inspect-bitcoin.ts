@@ -33,6 +33,8 @@ export function inspectBitcoinRefill(payload: BitcoinPayload, setup: ColdSetup):
   const alien = coins.find((coin) => coin.script !== wallet.script);
   if (alien) throw new Failure('input-not-ours', `${nameOf(alien)} is no coin of the cold wallet`);
   const hot = hotScripts(payload.paths, wallet);
+  // One change output, and nothing twice.
+  refuseMoreOutputs(tx, payload.paths.length + 1);
   const paid = new Set<string>();
   const outputs = tx.outputs.map(({ script: to, amountSats }): Line => {
     if (to === wallet.script)
@@ -53,6 +55,7 @@ export function inspectBitcoinRefill(payload: BitcoinPayload, setup: ColdSetup):
     lines: [
       ['what', 'REFILL: Bitcoin from the cold wallet to the hot wallet'],
       ...coinLines(coins),
+      ['outputs', String(outputs.length)],
       ...outputs,
       feeLine(tx, coins, refillVsize(tx), wallet),
     ],
@@ -69,6 +72,7 @@ export function inspectBitcoinRecovery(payload: BitcoinPayload, setup: ColdSetup
   const wallet = coldWallet(setup);
   const { tx, coins } = inspectPsbt(payload.psbt, () => undefined);
   refuseOtherForm(tx);
+  refuseMoreOutputs(tx, payload.paths.length + 1);
   if (payload.paths.length !== coins.length)
     throw new Failure('input-not-ours', `${coins.length} coins and ${payload.paths.length} paths`);
   coins.forEach((coin, index) => {
@@ -85,6 +89,7 @@ export function inspectBitcoinRecovery(payload: BitcoinPayload, setup: ColdSetup
     lines: [
       ['what', 'RECOVERY: hot Bitcoin coins to the cold wallet, without the signers'],
       ...coinLines(coins),
+      ['outputs', String(outputs.length)],
       ...outputs,
       feeLine(tx, coins, recoveryVsize(tx), wallet),
     ],
@@ -102,6 +107,11 @@ function refuseOtherForm({ version, lockTime, inputs }: InspectedTransaction): v
   if (lockTime !== 0) throw new Failure('transaction-malformed', `lock time ${lockTime}`);
   const other = inputs.find((input) => input.sequence !== sequence);
   if (other) throw new Failure('transaction-malformed', `sequence ${other.sequence} of ${nameOf(other)}`);
+}
+
+function refuseMoreOutputs({ outputs }: InspectedTransaction, max: number): void {
+  if (outputs.length > max)
+    throw new Failure('output-unaccounted', `${outputs.length} outputs; the request names what explains ${max}`);
 }
 
 function hotScripts(

@@ -5,7 +5,7 @@ import { createContract } from 'micro-eth-signer/abi.js';
 import { expect, test } from 'vitest';
 import { buildSafeGovernance } from './build-request.ts';
 import { governanceCalls, signatureOf } from './governance-calls.ts';
-import { inspectGovernance } from './inspect-governance.ts';
+import { inspectGovernance, strangersOf } from './inspect-governance.ts';
 import type { EvmSetup } from './setup.ts';
 
 const registry = '0x52908400098527886E0F7030069857D2E4169EE7';
@@ -82,9 +82,22 @@ test('an operation has one name, the timelock’s own, when it is scheduled and 
   }
 });
 
+const batchOf = (length: number) => {
+  const times = <T>(value: T): T[] => Array.from({ length }, () => value);
+  return { ...batch, targets: times(registry), values: times(0n), payloads: times(setVault) };
+};
+
+test('up to eight calls of a batch are read', () => {
+  expect(read(abi.executeBatch.encodeInput(batchOf(8)))).toContainEqual(['batch', '8 calls, all or none']);
+});
+
 test('every call of a batch is told, with what it waits for', () => {
   const lines = read(abi.scheduleBatch.encodeInput({ ...batch, delay: 172_800n }));
-  expect(lines).toContainEqual(['schedules', 'to be executed no sooner than 172800 seconds after it is scheduled']);
+  expect(lines).toContainEqual([
+    'schedules',
+    'to be executed no sooner than 172800 seconds (2 days 0 hours) after it is scheduled',
+  ]);
+  expect(lines).toContainEqual(['batch', '2 calls, all or none']);
   expect(lines).toContainEqual(['after', `operation 0x${'05'.repeat(32)}`]);
   expect(lines.filter(([label]) => label === 'calls').map(([, text]) => text)).toEqual([
     `${registry} (the vault-registry)`,
@@ -92,7 +105,7 @@ test('every call of a batch is told, with what it waits for', () => {
   ]);
   expect(lines.filter(([label]) => label === 'effect').map(([, text]) => text)).toEqual([
     `every deposit address sweeps to ${hotSafe} (the hot Safe) from then on`,
-    'the timelock waits 86400 seconds from then on',
+    'the timelock waits 86400 seconds (1 day 0 hours) from then on',
   ]);
 });
 
@@ -104,7 +117,20 @@ test('a limit of the guard, whose argument is a struct, names its token', () => 
   const limit = { token: '0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb', capacity: 5_000_000n, refillPerSecond: 12n };
   const text = textOf(through(guard, abi.setLimit.encodeInput(limit)));
   expect(text['function']).toBe('setLimit((address,uint128,uint128))');
-  expect(text['effect']).toContain(`at most 5000000 base units of ${limit.token} (the token USDT)`);
+  expect(text['effect']).toContain(
+    `of ${limit.token} (the token USDT), at most 5 USDT (5000000 base units) leave the hot Safe at once, and 0.000012 USDT (12 base units) more a second, 1.0368 USDT (1036800 base units) a day;`,
+  );
+  const effectOf = (token: string) =>
+    textOf(through(guard, abi.setLimit.encodeInput({ ...limit, token, capacity: 25n * 10n ** 17n })))['effect'];
+  expect(effectOf(`0x${'0'.repeat(40)}`)).toContain('at most 2.5 ETH (2500000000000000000 base units)');
+  expect(effectOf(setup.cold_safe)).toContain('at most 2500000000000000000 base units (DECIMALS UNKNOWN)');
+});
+
+test('the addresses that the setup does not know are listed, once each and no hash for one', () => {
+  const stranger = '0x27b1fdb04752bbc536007a920d24acb045561c26';
+  const lines = read(through(registry, abi.setVault.encodeInput(stranger)));
+  expect(strangersOf(lines, setup)).toEqual([addr.addChecksum(stranger)]);
+  expect(strangersOf(read(through(registry, setVault)), setup)).toEqual([]);
 });
 
 test('the hot Safe changes itself by the timelock as its module, and is told apart', () => {
@@ -173,6 +199,7 @@ test.each<[what: string, code: string, data: Uint8Array]>([
     'transaction-malformed',
     abi.executeBatch.encodeInput({ ...batch, targets: [], values: [], payloads: [] }),
   ],
+  ['nine calls at once', 'transaction-malformed', abi.executeBatch.encodeInput(batchOf(9))],
   ['a call that pays', 'transaction-malformed', abi.executeBatch.encodeInput({ ...batch, values: [0n, 1n] })],
   [
     'an unknown call inside',
@@ -221,9 +248,15 @@ test('no two rows are one function of one contract, and each says something', ()
   const names = governanceCalls.map((row) => `${row.contract} ${signatureOf(row)}`);
   expect(new Set(names).size).toBe(names.length);
   for (const row of governanceCalls) {
-    const values = Object.fromEntries(row.inputs.map(({ name }) => [name, `<${name}>`]));
-    const text = row.text(values, (address) => address);
-    for (const { name } of row.inputs) expect(text).toContain(`<${name}>`);
+    const values = Object.fromEntries(
+      row.inputs.map(({ name, type }, index) => [name, type.startsWith('uint') ? `${70_001 + index}` : `<${name}>`]),
+    );
+    const text = row.text(
+      values,
+      (address) => address,
+      (_token, baseUnits) => baseUnits.toString(),
+    );
+    for (const value of Object.values(values)) expect(text).toContain(value);
     expect(text.length).toBeGreaterThan(10);
   }
 });

@@ -1,9 +1,11 @@
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
 import { Failure } from '../failure.ts';
+import { coldAmount, evmCoinDecimals } from './cold-amount.ts';
 import { type AbiType, type AbiValue, decodeAbi, isDynamic } from './decode-abi.ts';
 import { type CalledKind, type ContractKind, governanceCalls, signatureOf } from './governance-calls.ts';
 import type { EvmSetup } from './setup.ts';
+import { secondsText } from './span-text.ts';
 
 type Line = readonly [string, string];
 
@@ -25,6 +27,8 @@ type TimelockCall = keyof typeof timelockCalls;
 
 const selectorBytes = 4;
 const zeroAddress = `0x${'0'.repeat(40)}`;
+/** Nobody reads more in one sitting with the care that each takes. */
+const batchMax = 8;
 const noPredecessor = `0x${'0'.repeat(64)}`;
 
 /**
@@ -55,10 +59,11 @@ function readTimelock(call: Call, setup: EvmSetup): Line[] {
   const [, , , predecessor, salt, delay] = values as readonly string[];
   return [
     at,
+    ...(name.endsWith('Batch') ? [['batch', `${inner.length} calls, all or none`] as const] : []),
     ['operation', operationId(name, argumentBytes)],
     delay === undefined
       ? ['executes', 'what was scheduled before under this operation']
-      : ['schedules', `to be executed no sooner than ${delay} seconds after it is scheduled`],
+      : ['schedules', `to be executed no sooner than ${secondsText(delay)} after it is scheduled`],
     ...(predecessor === noPredecessor ? [] : [['after', `operation ${predecessor}`] as const]),
     ['salt', String(salt)],
     ...inner.flatMap((one, index): Line[] => [
@@ -79,6 +84,8 @@ function innerCalls([targets, values, datas]: readonly AbiValue[]): Call[] {
       `${to.length} targets, ${paid.length} values and ${data.length} calls in one operation`,
     );
   }
+  if (to.length > batchMax)
+    throw new Failure('transaction-malformed', `${to.length} calls in one operation; at most ${batchMax} can be read`);
   const paying = paid.findIndex((one) => one !== '0');
   if (paying >= 0) throw new Failure('transaction-malformed', `call ${paying + 1} pays ${paid[paying]} base units`);
   return to.map((one, index) => ({ to: one, data: hexToBytes((data[index] ?? '').slice(2)) }));
@@ -120,7 +127,14 @@ function readKnown(call: Call, kind: CalledKind | undefined, setup: EvmSetup): L
   return [
     ['function', signatureOf(row)],
     ...named.map(([name, value]): Line => [`  ${name}`, value]),
-    ['effect', row.text(Object.fromEntries(named), (address) => nameOf(address, setup))],
+    [
+      'effect',
+      row.text(
+        Object.fromEntries(named),
+        (address) => nameOf(address, setup),
+        (token, baseUnits) => amountOf(token, baseUnits, setup),
+      ),
+    ],
   ];
 }
 
@@ -144,21 +158,37 @@ function withoutDelay(types: readonly AbiType[], data: Uint8Array): Uint8Array {
   return concatBytes(head, data.subarray(types.length * word));
 }
 
+/** @param token the zero address is the native coin. */
+function amountOf(token: string, baseUnits: bigint, { coin, tokens }: EvmSetup): string {
+  if (token === zeroAddress) return coldAmount(baseUnits, coin, evmCoinDecimals);
+  const known = tokens.find(({ contract }) => contract === token);
+  return known ? coldAmount(baseUnits, known.code, known.decimals) : `${baseUnits} base units (DECIMALS UNKNOWN)`;
+}
+
 function kindOf(address: string, { contracts }: EvmSetup): ContractKind | undefined {
   return contracts.find((one) => one.address === address)?.kind;
 }
 
+/** Every address of the texts that the setup does not know, once. */
+export function strangersOf(lines: readonly Line[], setup: EvmSetup): string[] {
+  const known = knownNames(setup);
+  const shown = lines.flatMap(([, text]) => text.match(/0x[0-9a-fA-F]{40}(?![0-9a-fA-F])/g) ?? []);
+  return [...new Set(shown)].filter((address) => !Object.hasOwn(known, address));
+}
+
 /** The address in full, and what the setup calls it. */
 function nameOf(address: string, setup: EvmSetup): string {
-  const names: Readonly<Record<string, string>> = {
+  return `${address} (${knownNames(setup)[address] ?? 'AN ADDRESS THAT THE SETUP DOES NOT KNOW'})`;
+}
+
+function knownNames(setup: EvmSetup): Readonly<Record<string, string>> {
+  return {
     [zeroAddress]: 'the zero address',
     [setup.hot_safe]: 'the hot Safe',
     [setup.cold_safe]: 'the cold Safe',
     ...Object.fromEntries(setup.tokens.map(({ contract, code }) => [contract, `the token ${code}`])),
     ...Object.fromEntries(setup.contracts.map(({ address: known, kind }) => [known, `the ${kind}`])),
   };
-  const name = names[address] ?? 'AN ADDRESS THAT THE SETUP DOES NOT KNOW';
-  return `${address} (${name})`;
 }
 
 function selectorOf(data: Uint8Array): string {

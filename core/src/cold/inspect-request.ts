@@ -1,5 +1,6 @@
 import { Failure } from '../failure.ts';
 import { inspectBitcoinRecovery, inspectBitcoinRefill } from './inspect-bitcoin.ts';
+import { strangersOf } from './inspect-governance.ts';
 import { inspectSafeGovernance, inspectSafeRefill } from './inspect-safe.ts';
 import type { ChainReading, ColdReading } from './reading.ts';
 import { type ColdRequest, requestDigest } from './request.ts';
@@ -7,7 +8,7 @@ import { type ColdSetup, setupDigest } from './setup.ts';
 
 /**
  * Reads a request by the setup that this machine pins: what it would do, in full, and the hashes that a custodian signs, all
- * computed from its bytes. Expiry is the caller's, who has a clock (`refuseExpired`).
+ * computed from its bytes. Expiry is the caller's, who has a clock (`refuseUntimely`).
  * @throws Failure cold-setup-differs, unknown-network, cold-request-invalid, and what the inspector of its chain refuses.
  */
 export function inspectColdRequest(request: ColdRequest, setup: ColdSetup): ColdReading {
@@ -19,6 +20,8 @@ export function inspectColdRequest(request: ColdRequest, setup: ColdSetup): Cold
     );
   const digest = requestDigest(request);
   const { lines, ...rest } = readChain(request, setup);
+  const evm = setup.evm.find((one) => one.network === request.network);
+  const strangers = evm ? strangersOf(lines, evm) : [];
   return {
     digest,
     lines: [
@@ -27,6 +30,8 @@ export function inspectColdRequest(request: ColdRequest, setup: ColdSetup): Cold
       ['made', request.created_at],
       ['expires', request.expires_at],
       ['setup', request.setup],
+      // Again, and last: beside the digest nobody overlooks them.
+      ...strangers.map((address) => ['UNKNOWN', `the setup does not know ${address}`] as const),
     ],
     ...rest,
   };

@@ -4,7 +4,7 @@ import { safeTransactionHash } from '../chains/evm/safe-transaction.ts';
 import { Failure } from '../failure.ts';
 import { evmChainId, parseNetworkId } from '../money/network.ts';
 import type { SafeTransaction } from '../signing/messages.ts';
-import { coldAmount } from './cold-amount.ts';
+import { coldAmount, evmCoinDecimals } from './cold-amount.ts';
 import { decodeAbi } from './decode-abi.ts';
 import { inspectGovernance } from './inspect-governance.ts';
 import type { ChainReading } from './reading.ts';
@@ -12,7 +12,6 @@ import type { EvmSetup } from './setup.ts';
 
 type Line = readonly [string, string];
 
-const coinDecimals = 18;
 /** transfer(address,uint256), ERC-20. */
 const transferSelector = '0xa9059cbb';
 const selectorDigits = 10;
@@ -30,7 +29,7 @@ export function inspectSafeRefill(tx: SafeTransaction, setup: EvmSetup): ChainRe
     if (value === 0n) throw new Failure('transaction-malformed', 'a refill of nothing');
     return readingOf(tx, setup, [
       ['what', `REFILL: ${setup.coin} from the cold Safe to the hot Safe`],
-      ['pays', `${coldAmount(value, setup.coin, coinDecimals)} to the hot Safe, ${to}`],
+      ['pays', `${coldAmount(value, setup.coin, evmCoinDecimals)} to the hot Safe, ${to}`],
     ]);
   }
   const token = setup.tokens.find(({ contract }) => contract === to);

@@ -61,7 +61,7 @@ function checkSetup(setup: ColdSetup): void {
   for (const one of evm) checkEvm(one);
 }
 
-function checkEvm({ cold_safe, hot_safe, tokens, contracts }: EvmSetup): void {
+function checkEvm({ coin, cold_safe, hot_safe, tokens, contracts }: EvmSetup): void {
   const addresses = [
     cold_safe,
     hot_safe,
@@ -73,10 +73,7 @@ function checkEvm({ cold_safe, hot_safe, tokens, contracts }: EvmSetup): void {
     'address',
     addresses.map((address) => address.toLowerCase()),
   );
-  refuseTwice(
-    'token',
-    tokens.map(({ code }) => code),
-  );
+  refuseTwice('code', [coin, ...tokens.map(({ code }) => code)]);
 }
 
 /** With its checksum: whoever copied it by hand is told. @throws Failure cold-setup-invalid */

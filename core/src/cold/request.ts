@@ -88,18 +88,27 @@ export function parseColdRequest(text: string): ColdRequest {
   return request;
 }
 
-/** Reads the text of a partial signature. @throws Failure cold-partial-invalid */
-export function parseColdPartial(text: string): ColdPartial {
-  return parseCanonical(text, ColdPartial, 'the partial signature', 'cold-partial-invalid');
+/** Reads the text of a partial signature. @param file it is from, for the Failure. @throws Failure cold-partial-invalid */
+export function parseColdPartial(text: string, file: string): ColdPartial {
+  return parseCanonical(text, ColdPartial, `the partial signature ${file}`, 'cold-partial-invalid');
 }
 
-/** @throws Failure cold-request-expired; `nowMs` of this machine's own clock. */
-export function refuseExpired({ expires_at: text }: ColdRequest, nowMs: number): void {
-  if (nowMs < Date.parse(text)) return;
-  throw new Failure(
-    'cold-request-expired',
-    `the request expired at ${text}; the clock says ${new Date(nowMs).toISOString()}`,
-  );
+const aheadMsMax = 86_400_000;
+
+/**
+ * @param nowMs of this machine's own clock.
+ * @throws Failure cold-request-expired; cold-request-invalid when it was made more than a day from now, which would let it live on
+ * beyond its 31 days.
+ */
+export function refuseUntimely({ created_at: made, expires_at: expires }: ColdRequest, nowMs: number): void {
+  const now = new Date(nowMs).toISOString();
+  if (nowMs >= Date.parse(expires))
+    throw new Failure('cold-request-expired', `the request expired at ${expires}; the clock says ${now}`);
+  if (Date.parse(made) - nowMs > aheadMsMax) {
+    throw new Failure('cold-request-invalid', `the request was made at ${made}; the clock says ${now}`, {
+      fix: 'Mend the clock of this machine if it is late; else ask for a new request.',
+    });
+  }
 }
 
 /** The schema lets a 31st of February pass. */

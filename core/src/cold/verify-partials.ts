@@ -15,6 +15,12 @@ export interface VerifiedPartial {
   readonly signatures: ColdPartial['signatures'];
 }
 
+/** A partial signature, and the file that a refusal names: the custodian's name in it is whatever its maker wrote. */
+export interface PartialFile {
+  readonly file: string;
+  readonly partial: ColdPartial;
+}
+
 /**
  * Verifies partial signatures against the custodians that they name.
  * @returns a quorum of them, in the order of the setup; more than that are verified and left out.
@@ -24,17 +30,20 @@ export interface VerifiedPartial {
 export function verifyPartials(
   reading: ColdReading,
   setup: ColdSetup,
-  partials: readonly ColdPartial[],
+  partials: readonly PartialFile[],
 ): VerifiedPartial[] {
   const verified = new Map<string, VerifiedPartial>();
-  for (const partial of partials) {
+  for (const { file, partial } of partials) {
     const { custodian: name } = partial;
     if (partial.request !== reading.digest)
-      throw new Failure('cold-partial-other', `${name} signed the request ${partial.request}, not ${reading.digest}`);
+      throw new Failure(
+        'cold-partial-other',
+        `${file}: ${name} signed the request ${partial.request}, not ${reading.digest}`,
+      );
     const custodian = setup.custodians.find((one) => one.name === name);
-    if (!custodian) throw new Failure('cold-partial-stranger', `${name} is no custodian of the setup`);
-    if (verified.has(name)) throw new Failure('cold-partial-duplicate', `two files of ${name}`);
-    refuseInvalid(partial, custodian, reading);
+    if (!custodian) throw new Failure('cold-partial-stranger', `${file}: ${name} is no custodian of the setup`);
+    if (verified.has(name)) throw new Failure('cold-partial-duplicate', `${file}: there is one of ${name} already`);
+    refuseInvalid(partial, custodian, reading, file);
     verified.set(name, { custodian, signatures: partial.signatures });
   }
   if (verified.size < coldQuorum) {
@@ -52,19 +61,23 @@ export function refuseInvalid(
   { signatures, custodian: name }: ColdPartial,
   custodian: Custodian,
   reading: ColdReading,
+  file: string,
 ): void {
   const { hashes } = reading;
   if (signatures.length !== hashes.length) {
     throw new Failure(
       'cold-partial-invalid',
-      `${name} gives ${signatures.length} signatures; ${hashes.length} are asked for`,
+      `${file}: ${name} gives ${signatures.length} signatures; ${hashes.length} are asked for`,
     );
   }
   hashes.forEach((hash, index) => {
     const signature = signatures[index];
     invariant(signature !== undefined, 'as many signatures as hashes');
     if (!holds(hash, signature, custodian))
-      throw new Failure('cold-partial-invalid', `signature ${index + 1} of ${name} is not theirs for this request`);
+      throw new Failure(
+        'cold-partial-invalid',
+        `${file}: signature ${index + 1} of ${name} is not theirs for this request`,
+      );
   });
 }
 
