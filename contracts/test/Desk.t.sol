@@ -87,6 +87,15 @@ contract DeskTest is VaultTest {
         _refused(signature(emergencyKeys[0], evacuateHash(bothTokens(), 1, DEADLINE)));
     }
 
+    /// @dev After a fork both chains have this desk; an authorisation is for one of them.
+    function testAnAuthorisationIsForOneSideOfAFork() external {
+        bytes memory before = signature(emergencyKeys[0], pauseHash(1, DEADLINE));
+        vm.chainId(7);
+        _refused(before);
+        _pause(signature(emergencyKeys[0], pauseHash(1, DEADLINE)), 1);
+        vm.assertTrue(guard.paused(), "by one that was signed for this side");
+    }
+
     function testRefusesMalleableSignatures() external {
         bytes32 digest = pauseHash(1, DEADLINE);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(emergencyKeys[0], digest);

@@ -103,3 +103,10 @@ contract GasEater {
         done[work] = true;
     }
 }
+
+/// @title An owner of the Safe that is a contract and agrees to everything, ERC-1271.
+contract AgreeingOwner {
+    function isValidSignature(bytes32, bytes calldata) external pure returns (bytes4) {
+        return this.isValidSignature.selector;
+    }
+}

@@ -162,7 +162,10 @@ abstract contract VaultTest {
 
     /// @dev Calldata of execTransaction with the signatures of two owners at the Safe's present nonce.
     function signed(SafeTx memory tx_) internal view returns (bytes memory) {
-        bytes memory signatures = signatures2(hashOf(tx_));
+        return signedWith(tx_, signatures2(hashOf(tx_)));
+    }
+
+    function signedWith(SafeTx memory tx_, bytes memory signatures) internal pure returns (bytes memory) {
         bytes memory head = abi.encode(tx_.to, tx_.value, uint256(320), tx_.operation, tx_.safeTxGas);
         bytes memory more = abi.encode(tx_.baseGas, tx_.gasPrice, tx_.gasToken, tx_.refundReceiver);
         uint256 words = (tx_.data.length + 31) / 32;
