@@ -240,8 +240,8 @@ contract GuardRulesTest is VaultTest {
 
     /// @dev Over the replacement of a guard too, no more leaves than capacity and refill.
     function testAReplacementGivesNoSecondCapacity() external {
-        vm.expectRevert(bytes("the deployment reverted"));
-        this.deployWithLimits();
+        vm.expectRevert(abi.encodeWithSelector(IVaultGuard.LimitsRefused.selector, guard));
+        this.deployGuard(address(timelock), multiSend, usualLimits());
         uint256 start = usdt.balanceOf(address(safe));
         vm.warp(START + 10 * DELAY);
         replaceGuard();
@@ -255,8 +255,18 @@ contract GuardRulesTest is VaultTest {
         vm.assertEq(start - usdt.balanceOf(address(safe)), 7 * TOKEN_REFILL, "left");
     }
 
-    function deployWithLimits() external {
-        newGuard();
+    function testRefusesPartiesWithoutCode() external {
+        bytes memory missing = abi.encodeWithSelector(IVaultGuard.PartyMissing.selector);
+        vm.expectRevert(missing);
+        this.deployGuard(governance, multiSend, new IVaultGuard.TokenLimit[](0));
+        vm.expectRevert(missing);
+        this.deployGuard(address(timelock), customer, new IVaultGuard.TokenLimit[](0));
+        this.deployGuard(address(timelock), multiSend, new IVaultGuard.TokenLimit[](0));
+    }
+
+    /// @dev A call of its own, as expectRevert wants it.
+    function deployGuard(address timelock_, address multiSend_, IVaultGuard.TokenLimit[] calldata limits) external {
+        create("VaultGuard", abi.encode(timelock_, multiSend_, limits));
     }
 
     /// @dev The deadline is a leg, so it holds where no guard or another one asks.

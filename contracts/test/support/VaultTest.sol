@@ -330,10 +330,15 @@ abstract contract VaultTest {
         return vm.parseJsonBytes(vm.readFile(string.concat(folder, path)), ".bytecode");
     }
 
+    /// @dev Reverts as the constructor does.
     function deploy(bytes memory code) internal returns (address created) {
         assembly ("memory-safe") {
             created := create(0, add(code, 32), mload(code))
+            if iszero(created) {
+                let free := mload(0x40)
+                returndatacopy(free, 0, returndatasize())
+                revert(free, returndatasize())
+            }
         }
-        require(created != address(0), "the deployment reverted");
     }
 }
