@@ -5,7 +5,7 @@ import {TimelockController} from "@openzeppelin/contracts/governance/TimelockCon
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {ISafe} from "./Safe.sol";
+import {ISafe, guardOf} from "./Safe.sol";
 
 interface IPausable {
     function pause() external;
@@ -24,7 +24,7 @@ contract EmergencyDesk is EIP712 {
     /// @notice Gas that must be left before each token, so that it gets ITEM_GAS (EIP-150 keeps back a 64th).
     uint256 public constant ITEM_GAS_MIN = 450_000;
 
-    bytes32 private constant PAUSE_TYPE = keccak256("Pause(address guard,uint256 nonce,uint256 deadline)");
+    bytes32 private constant PAUSE_TYPE = keccak256("Pause(uint256 nonce,uint256 deadline)");
     bytes32 private constant VETO_TYPE = keccak256("Veto(bytes32[] operations,uint256 nonce,uint256 deadline)");
     bytes32 private constant EVACUATE_TYPE = keccak256("Evacuate(address[] tokens,uint256 nonce,uint256 deadline)");
 
@@ -55,6 +55,7 @@ contract EmergencyDesk is EIP712 {
     error AuthorisationExpired(uint256 deadline, uint256 time);
     error NotAnEmergencyKey(address recovered);
     error NonceSpent(address key, uint256 nonce);
+    error NoGuard();
     error NothingToVeto();
     error NotAModule();
     error GasTooLow(uint256 left, uint256 needed);
@@ -95,11 +96,14 @@ contract EmergencyDesk is EIP712 {
         emit KeyRemoved(key);
     }
 
-    /// @notice Pauses a guard. The guard is named, so that a later one needs no other desk.
-    function pause(IPausable guard, uint256 nonce, uint256 deadline, bytes calldata signature) external {
-        bytes32 content = keccak256(abi.encode(PAUSE_TYPE, guard, nonce, deadline));
-        emit PauseAuthorised(_spend(content, nonce, deadline, signature), address(guard));
-        guard.pause();
+    /// @notice Pauses the guard that the Safe has now. None is named: one that governance replaces while the authorisation is
+    /// on its way would be paused for nothing, and its successor would stay open.
+    function pause(uint256 nonce, uint256 deadline, bytes calldata signature) external {
+        address guard = guardOf(safe);
+        if (guard == address(0)) revert NoGuard();
+        bytes32 content = keccak256(abi.encode(PAUSE_TYPE, nonce, deadline));
+        emit PauseAuthorised(_spend(content, nonce, deadline, signature), guard);
+        IPausable(guard).pause();
     }
 
     /// @notice Cancels those of the operations that are pending; refused when none is.

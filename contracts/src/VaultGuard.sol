@@ -3,7 +3,17 @@ pragma solidity 0.8.37;
 
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {ITransactionGuard} from "./Safe.sol";
+import {ISafe, ITransactionGuard, guardOf} from "./Safe.sol";
+
+interface IEmergencyDesk {
+    function safe() external view returns (address);
+}
+
+interface IVaultTimelock {
+    function desk() external view returns (IEmergencyDesk);
+
+    function getMinDelay() external view returns (uint256);
+}
 
 /// @title What the owners of the vault's Safe can do, and nothing else: pay, in batches, within limits, in time.
 /// @notice The transaction guard of the hot Safe. It lets one shape of transaction through: a DELEGATECALL to the pinned
@@ -53,6 +63,10 @@ contract VaultGuard is ITransactionGuard {
     address public immutable desk;
 
     bool public paused;
+    /// @notice How often it was paused, also while it was paused already.
+    uint64 public pauses;
+    /// @notice When it was last paused, seconds.
+    uint64 public pausedAt;
     /// @notice Seconds that a deadline may lie ahead.
     uint64 public horizon = 1 days;
     mapping(address token => Bucket) private _buckets;
@@ -68,6 +82,9 @@ contract VaultGuard is ITransactionGuard {
     error NotTheDesk(address caller);
     error TokenRefused(address token);
     error HorizonRefused(uint64 horizon);
+    error LimitsRefused(address currentGuard);
+    error NotTheLastPause(uint64 named, uint64 last);
+    error UnpausedTooSoon(uint256 earliest);
     error VaultIsPaused();
     error RefundRefused(uint256 safeTxGas, uint256 baseGas, uint256 gasPrice, address gasToken, address refundReceiver);
     error NotABatch(address to, uint256 value, uint8 operation);
@@ -88,21 +105,28 @@ contract VaultGuard is ITransactionGuard {
         _;
     }
 
+    /// @param timelock knows its desk, and the desk its Safe: three addresses that could be mistaken for others less.
     /// @param limits in force from the start, so that the first ones need not wait for the time lock: whoever sets this
-    /// guard reads them from the chain before.
-    constructor(address safe_, address multiSend_, address governor_, address desk_, TokenLimit[] memory limits) {
-        if (safe_ == address(0) || governor_ == address(0) || desk_ == address(0)) revert PartyMissing();
-        if (multiSend_.code.length == 0) revert PartyMissing();
-        safe = safe_;
+    /// guard reads them from the chain before. None when the Safe has a guard already: its buckets and these would pay twice.
+    /// Governance then registers the tokens in the same operation that sets the guard.
+    constructor(address timelock, address multiSend_, TokenLimit[] memory limits) {
+        if (timelock.code.length == 0 || multiSend_.code.length == 0) revert PartyMissing();
         multiSend = multiSend_;
-        governor = governor_;
-        desk = desk_;
+        governor = timelock;
+        IEmergencyDesk desk_ = IVaultTimelock(timelock).desk();
+        desk = address(desk_);
+        safe = desk_.safe();
+        address current = guardOf(ISafe(safe));
+        if (limits.length != 0 && current != address(0)) revert LimitsRefused(current);
         for (uint256 i = 0; i < limits.length; i++) _setLimit(limits[i]);
     }
 
-    /// @notice Registers a token, changes its limit, or strikes it out with a capacity of zero.
+    /// @notice Registers a token, changes its limit, or strikes it out with a capacity of zero. A token that was never
+    /// registered here can be paid as its bucket leaks, from nothing on: another guard may have paid it up to now.
     function setLimit(TokenLimit calldata limit) external onlyGovernor {
+        bool isNew = _buckets[limit.token].levelAt == 0;
         _setLimit(limit);
+        if (isNew) _buckets[limit.token].level = limit.capacity;
     }
 
     function setHorizon(uint64 next) external onlyGovernor {
@@ -111,15 +135,23 @@ contract VaultGuard is ITransactionGuard {
         emit HorizonChanged(next);
     }
 
-    /// @notice Lets nothing through until governance, after its delay, says so. Pausing twice is no error.
+    /// @notice Lets nothing through until governance, after its delay, says so. Pausing twice is no error, and counts twice.
     function pause() external {
         if (msg.sender != desk) revert NotTheDesk(msg.sender);
-        if (paused) return;
         paused = true;
+        pauses++;
+        pausedAt = uint64(block.timestamp);
         emit Paused();
     }
 
-    function unpause() external onlyGovernor {
+    /// @param named the count of pauses that governance knows of: whoever paused after it was scheduled did not mean to be
+    /// overruled by it.
+    /// @dev The count can be foreseen. So the delay also runs from the last pause: what was scheduled before it can be vetoed
+    /// for as long as what is scheduled after it.
+    function unpause(uint64 named) external onlyGovernor {
+        if (named != pauses) revert NotTheLastPause(named, pauses);
+        uint256 earliest = pausedAt + IVaultTimelock(governor).getMinDelay();
+        if (block.timestamp < earliest) revert UnpausedTooSoon(earliest);
         paused = false;
         emit Unpaused();
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {GuardEraser, ReentrantRecipient} from "./support/Hostile.sol";
+import {AgreeingOwner, GuardEraser, HostileToken, ReentrantRecipient} from "./support/Hostile.sol";
 import {IVaultGuard} from "./support/IVaultGuard.sol";
 import {ISafeFull} from "./support/ISafeFull.sol";
 import {SafeTx, VaultTest} from "./support/VaultTest.sol";
@@ -164,6 +164,66 @@ contract AttacksTest is VaultTest {
         vm.assertEq(thief.balance, 0, "inner payment");
     }
 
+    /// @dev A token that calls whom it likes while the Safe pays with it: what fits is charged, what does not is refused.
+    function testATransactionInsideATokensTransferIsChargedToo() external {
+        HostileToken token = new HostileToken(HostileToken.Mode.Calls, address(safe));
+        govern(address(guard), abi.encodeCall(IVaultGuard.setLimit, (IVaultGuard.TokenLimit(address(token), 100, 1))));
+        vm.warp(block.timestamp + 100);
+        bytes memory outer = signed(payment(tokenLeg(address(token), customer, 60)));
+        token.prepare(address(safe), _signedForNextNonce(payment(tokenLeg(address(token), thief, 41))));
+        (bool ok, ) = address(safe).call(outer);
+        vm.assertTrue(ok, "the outer payment fits");
+        vm.assertEq(token.balanceOf(thief), 0, "both together do not");
+        vm.assertEq(guard.available(address(token)), 40, "charged once");
+        outer = signed(payment(tokenLeg(address(token), customer, 10)));
+        token.prepare(address(safe), _signedForNextNonce(payment(pack(thief, NATIVE_CAPACITY, ""))));
+        (ok, ) = address(safe).call(outer);
+        vm.assertTrue(ok && thief.balance == NATIVE_CAPACITY, "another token's payment fits");
+        vm.assertEq(guard.available(address(0)), 0, "and is charged");
+    }
+
+    /// @dev The Safe decodes the outer call and encodes anew what it asks: an odd layout shows the guard nothing else than
+    /// what is executed.
+    function testAnOddLayoutOfTheOuterCallChangesNothing() external {
+        SafeTx[2] memory bad = [
+            called(address(safe), 0, abi.encodeCall(ISafeFull.setGuard, (address(0)))),
+            called(thief, NATIVE_CAPACITY + 1, "")
+        ];
+        for (uint256 i = 0; i < 2; i++) {
+            (bool went, bytes memory reason) = address(safe).call(_oddly(bad[i], payment(pack(customer, 1, "")).data));
+            vm.assertTrue(!went, "it went through");
+            vm.assertEq(
+                reason,
+                abi.encodeWithSelector(IVaultGuard.NotABatch.selector, bad[i].to, bad[i].value, 0),
+                "what is executed is what is asked"
+            );
+        }
+        (bool ok, ) = address(safe).call(_oddly(payment(pack(customer, 5, "")), payment(pack(thief, 6, "")).data));
+        vm.assertTrue(ok && customer.balance == 5 && thief.balance == 0, "a payment is a payment");
+        vm.assertEq(guard.available(address(0)), NATIVE_CAPACITY - 5, "charged");
+    }
+
+    /// @dev An owner that is a contract, and one that signs by sending.
+    function testSignaturesOfOtherKindsMeetTheGuard() external {
+        address agrees = address(new AgreeingOwner());
+        governSafe(abi.encodeCall(ISafeFull.addOwnerWithThreshold, (agrees, 2)));
+        address sends = vm.addr(ownerKeys[0]);
+        bytes memory bySending = abi.encodePacked(bytes32(uint256(uint160(sends))), bytes32(0), uint8(1));
+        bytes memory byContract = abi.encodePacked(bytes32(uint256(uint160(agrees))), uint256(130), uint8(0));
+        bytes memory both = sends < agrees ? bytes.concat(bySending, byContract) : bytes.concat(byContract, bySending);
+        both = bytes.concat(both, bytes32(0));
+        SafeTx memory erase = called(address(safe), 0, abi.encodeCall(ISafeFull.setGuard, (address(0))));
+        vm.prank(sends);
+        (bool ok, bytes memory reason) = address(safe).call(signedWith(erase, both));
+        vm.assertTrue(!ok, "it went through");
+        vm.assertEq(reason, abi.encodeWithSelector(IVaultGuard.NotABatch.selector, safe, 0, 0), "by the guard");
+        bytes memory pay = signedWith(payment(pack(customer, 5, "")), both);
+        vm.prank(sends);
+        (ok, ) = address(safe).call(pay);
+        vm.assertTrue(ok && customer.balance == 5, "the signatures are good");
+        vm.assertEq(guard.available(address(0)), NATIVE_CAPACITY - 5, "charged");
+    }
+
     function testAnApprovedHashStillMeetsTheGuard() external {
         SafeTx memory tx_ = called(address(safe), 0, abi.encodeCall(ISafeFull.setGuard, (address(0))));
         bytes32 hash = hashOf(tx_);
@@ -188,6 +248,26 @@ contract AttacksTest is VaultTest {
         for (uint256 i = 0; i < 2; i++) {
             vm.prank(vm.addr(ownerKeys[i]));
             safe.approveHash(digest);
+        }
+    }
+
+    /// @dev The signatures before the data, and where the data usually lies a decoy.
+    function _oddly(SafeTx memory tx_, bytes memory decoy) private view returns (bytes memory) {
+        bytes memory usual = signedWith(tx_, "");
+        bytes memory tail = abi.encode(decoy, signatures2(hashOf(tx_)), tx_.data);
+        bytes memory head = new bytes(4 + 320);
+        for (uint256 i = 0; i < head.length; i++) head[i] = usual[i];
+        (uint256 signaturesAt, uint256 dataAt) = (320 + _wordOf(tail, 32), 320 + _wordOf(tail, 64));
+        assembly ("memory-safe") {
+            mstore(add(head, 100), dataAt)
+            mstore(add(head, 324), signaturesAt)
+        }
+        return bytes.concat(head, tail);
+    }
+
+    function _wordOf(bytes memory data, uint256 place) private pure returns (uint256 word) {
+        assembly ("memory-safe") {
+            word := mload(add(add(data, 32), place))
         }
     }
 

@@ -2,8 +2,9 @@
 pragma solidity 0.8.37;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-import {EmergencyDesk, IPausable} from "../src/EmergencyDesk.sol";
+import {EmergencyDesk} from "../src/EmergencyDesk.sol";
 import {IVaultGuard} from "./support/IVaultGuard.sol";
+import {ISafeFull} from "./support/ISafeFull.sol";
 import {VaultTest} from "./support/VaultTest.sol";
 import {vm} from "./support/Vm.sol";
 
@@ -13,20 +14,37 @@ contract DeskTest is VaultTest {
 
     function testAnySingleKeyPausesAndAnyoneRelays() external {
         for (uint256 i = 0; i < 3; i++) {
-            vm.prank(address(timelock));
-            guard.unpause();
             vm.prank(thief);
-            _pause(signature(emergencyKeys[i], pauseHash(address(guard), 1, DEADLINE)), 1);
+            _pause(signature(emergencyKeys[i], pauseHash(1, DEADLINE)), 1);
             vm.assertTrue(guard.paused(), "paused");
+            unpauseVault();
+            vm.warp(START);
         }
         // Twice is no error: the second signer must not think that it failed.
-        _pause(signature(emergencyKeys[1], pauseHash(address(guard), 2, DEADLINE)), 2);
+        for (uint256 i = 0; i < 2; i++) _pause(signature(emergencyKeys[i], pauseHash(2, DEADLINE)), 2);
+        vm.assertEq(guard.pauses(), 5, "each counts");
+    }
+
+    /// @dev Signed before governance replaced the guard, relayed after it.
+    function testPausesTheGuardThatIsInUse() external {
+        bytes memory early = signature(emergencyKeys[0], pauseHash(1, START + 30 days));
+        IVaultGuard old = guard;
+        replaceGuard();
+        vm.expectEmit(address(desk));
+        emit EmergencyDesk.PauseAuthorised(vm.addr(emergencyKeys[0]), address(guard));
+        desk.pause(1, START + 30 days, early);
+        vm.assertTrue(guard.paused() && !old.paused(), "the new one");
+        governSafe(abi.encodeCall(ISafeFull.setGuard, (address(0))));
+        early = signature(emergencyKeys[0], pauseHash(2, START + 30 days));
+        vm.expectRevert(abi.encodeWithSelector(EmergencyDesk.NoGuard.selector));
+        desk.pause(2, START + 30 days, early);
+        vm.assertTrue(!desk.spent(vm.addr(emergencyKeys[0]), 2), "not used up");
     }
 
     function testRefusesAnAuthorisationThatWasUsed() external {
-        bytes memory first = signature(emergencyKeys[0], pauseHash(address(guard), 1, DEADLINE));
+        bytes memory first = signature(emergencyKeys[0], pauseHash(1, DEADLINE));
         _pause(first, 1);
-        govern(address(guard), abi.encodeCall(IVaultGuard.unpause, ()));
+        unpauseVault();
         vm.warp(START);
         bytes memory reason = abi.encodeWithSelector(
             EmergencyDesk.NonceSpent.selector,
@@ -36,16 +54,16 @@ contract DeskTest is VaultTest {
         vm.expectRevert(reason);
         _pause(first, 1);
         // A retry of the same nonce with a later deadline, that was still on its way.
-        bytes memory retry = signature(emergencyKeys[0], pauseHash(address(guard), 1, DEADLINE + 5));
+        bytes memory retry = signature(emergencyKeys[0], pauseHash(1, DEADLINE + 5));
         vm.expectRevert(reason);
-        desk.pause(IPausable(address(guard)), 1, DEADLINE + 5, retry);
+        desk.pause(1, DEADLINE + 5, retry);
         vm.assertTrue(!guard.paused(), "not again");
         // Another key's nonces are its own.
-        _pause(signature(emergencyKeys[1], pauseHash(address(guard), 1, DEADLINE)), 1);
+        _pause(signature(emergencyKeys[1], pauseHash(1, DEADLINE)), 1);
     }
 
     function testRefusesAnExpiredAuthorisation() external {
-        bytes memory late = signature(emergencyKeys[0], pauseHash(address(guard), 1, DEADLINE));
+        bytes memory late = signature(emergencyKeys[0], pauseHash(1, DEADLINE));
         vm.warp(DEADLINE + 1);
         vm.expectRevert(abi.encodeWithSelector(EmergencyDesk.AuthorisationExpired.selector, DEADLINE, DEADLINE + 1));
         _pause(late, 1);
@@ -54,24 +72,32 @@ contract DeskTest is VaultTest {
     }
 
     function testRefusesEverySignatureOfAnother() external {
-        bytes32 digest = pauseHash(address(guard), 1, DEADLINE);
+        bytes32 digest = pauseHash(1, DEADLINE);
         _refused(signature(ownerKeys[0], digest));
-        _refused(signature(emergencyKeys[0], pauseHash(address(guard), 2, DEADLINE)));
-        _refused(signature(emergencyKeys[0], pauseHash(address(guard), 1, DEADLINE + 1)));
-        _refused(signature(emergencyKeys[0], pauseHash(thief, 1, DEADLINE)));
+        _refused(signature(emergencyKeys[0], pauseHash(2, DEADLINE)));
+        _refused(signature(emergencyKeys[0], pauseHash(1, DEADLINE + 1)));
         vm.chainId(1);
-        bytes memory otherChain = signature(emergencyKeys[0], pauseHash(address(guard), 1, DEADLINE));
+        bytes memory otherChain = signature(emergencyKeys[0], pauseHash(1, DEADLINE));
         vm.chainId(31337);
         _refused(otherChain);
-        bytes32 kind = keccak256("Pause(address guard,uint256 nonce,uint256 deadline)");
-        bytes32 content = keccak256(abi.encode(kind, guard, 1, DEADLINE));
+        bytes32 kind = keccak256("Pause(uint256 nonce,uint256 deadline)");
+        bytes32 content = keccak256(abi.encode(kind, 1, DEADLINE));
         bytes32 otherDesk = domainOf("Holdfast emergency desk", thief);
         _refused(signature(emergencyKeys[0], typedHash(otherDesk, content)));
         _refused(signature(emergencyKeys[0], evacuateHash(bothTokens(), 1, DEADLINE)));
     }
 
+    /// @dev After a fork both chains have this desk; an authorisation is for one of them.
+    function testAnAuthorisationIsForOneSideOfAFork() external {
+        bytes memory before = signature(emergencyKeys[0], pauseHash(1, DEADLINE));
+        vm.chainId(7);
+        _refused(before);
+        _pause(signature(emergencyKeys[0], pauseHash(1, DEADLINE)), 1);
+        vm.assertTrue(guard.paused(), "by one that was signed for this side");
+    }
+
     function testRefusesMalleableSignatures() external {
-        bytes32 digest = pauseHash(address(guard), 1, DEADLINE);
+        bytes32 digest = pauseHash(1, DEADLINE);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(emergencyKeys[0], digest);
         bytes32 high = bytes32(CURVE_ORDER - uint256(s));
         vm.expectRevert(abi.encodeWithSelector(ECDSA.ECDSAInvalidSignatureS.selector, high));
@@ -88,7 +114,7 @@ contract DeskTest is VaultTest {
     }
 
     function testFuzzRefusesAChangedSignature(uint256 place, bytes1 with) external {
-        bytes memory good = signature(emergencyKeys[0], pauseHash(address(guard), 1, DEADLINE));
+        bytes memory good = signature(emergencyKeys[0], pauseHash(1, DEADLINE));
         place %= 65;
         if (good[place] == with) return;
         good[place] = with;
@@ -105,12 +131,12 @@ contract DeskTest is VaultTest {
         vm.prank(governance);
         vm.expectRevert(reason);
         desk.removeKey(old);
-        bytes memory kept = signature(emergencyKeys[0], pauseHash(address(guard), 1, START + 30 days));
+        bytes memory kept = signature(emergencyKeys[0], pauseHash(1, START + 30 days));
         govern(address(desk), abi.encodeCall(EmergencyDesk.addKey, (customer)));
         govern(address(desk), abi.encodeCall(EmergencyDesk.removeKey, (old)));
         vm.assertTrue(desk.isKey(customer) && !desk.isKey(old), "changed");
         vm.expectRevert(abi.encodeWithSelector(EmergencyDesk.NotAnEmergencyKey.selector, old));
-        desk.pause(IPausable(address(guard)), 1, START + 30 days, kept);
+        desk.pause(1, START + 30 days, kept);
     }
 
     function testRefusesKeysThatMakeNoSense() external {
@@ -169,12 +195,12 @@ contract DeskTest is VaultTest {
     }
 
     function _pause(bytes memory signature_, uint256 nonce) private {
-        desk.pause(IPausable(address(guard)), nonce, DEADLINE, signature_);
+        desk.pause(nonce, DEADLINE, signature_);
     }
 
     /// @dev A signature under something else recovers to some address, which is no key.
     function _refused(bytes memory signature_) private {
-        try desk.pause(IPausable(address(guard)), 1, DEADLINE, signature_) {
+        try desk.pause(1, DEADLINE, signature_) {
             revert("the pause went through");
         } catch (bytes memory reason) {
             vm.assertEq(bytes32(bytes4(reason)), bytes32(EmergencyDesk.NotAnEmergencyKey.selector), "reason");

@@ -2,7 +2,9 @@
 pragma solidity 0.8.37;
 
 import {Forwarder} from "../src/Forwarder.sol";
+import {ForwarderFactory} from "../src/ForwarderFactory.sol";
 import {VaultRegistry} from "../src/VaultRegistry.sol";
+import {HostileToken} from "./support/Hostile.sol";
 import {VaultTest} from "./support/VaultTest.sol";
 import {vm} from "./support/Vm.sol";
 
@@ -74,7 +76,38 @@ contract ForwardersTest is VaultTest {
         factory.flush(_two(SALT, other), _tokens(address(usdt), address(usdt)));
         vm.assertEq(usdt.balanceOf(address(safe)), 1e15 + 6, "the other one");
         vm.expectRevert(abi.encodeWithSignature("GasTooLow()"));
-        factory.flush{gas: 390_000}(_two(SALT, other), _tokens(address(usdt), address(usdt)));
+        factory.flush{gas: 470_000}(_two(SALT, other), _tokens(address(usdt), address(usdt)));
+    }
+
+    function testATokenThatBurnsItsGasHoldsUpNoOther() external {
+        bytes32 other = keccak256("another customer");
+        HostileToken burner = new HostileToken(HostileToken.Mode.BurnGas, factory.addressOf(SALT));
+        usdt.mint(factory.addressOf(other), 6);
+        vm.expectEmit(address(factory));
+        emit ForwarderFactory.FlushFailed(SALT, address(burner));
+        factory.flush{gas: 1_500_000}(_two(SALT, other), _tokens(address(burner), address(usdt)));
+        vm.assertEq(usdt.balanceOf(address(safe)), 1e15 + 6, "the other one");
+    }
+
+    /// @dev Whatever the gas, either the whole call reverts or the flush had what it may take.
+    function testTooLittleGasIsNoSuccess() external {
+        usdt.mint(factory.addressOf(SALT), 5);
+        bytes32[] memory salts_ = new bytes32[](1);
+        address[] memory tokens = new address[](1);
+        (salts_[0], tokens[0]) = (SALT, address(new HostileToken(HostileToken.Mode.TellsGas, factory.addressOf(SALT))));
+        bytes memory call_ = abi.encodeCall(factory.flush, (salts_, tokens));
+        bool ok = false;
+        for (uint256 gas_ = 100_000; gas_ < 800_000 && !ok; gas_ += 1_000) {
+            (ok, ) = address(factory).call{gas: gas_}(call_);
+        }
+        vm.assertTrue(ok, "some limit is enough");
+        // The registry, the balance and the forwarder's own code come before the transfer.
+        vm.assertLe(factory.ITEM_GAS() - 25_000, HostileToken(tokens[0]).gasSeen(), "the flush had its gas");
+    }
+
+    function testNamesTheInitCodeThatItDeploys() external view {
+        string memory json = vm.readFile("contracts/artifacts/Forwarder.json");
+        vm.assertEq(factory.forwarderInitCodeHash(), keccak256(vm.parseJsonBytes(json, ".bytecode")), "hash");
     }
 
     function _flush(address token) private {

@@ -6,6 +6,7 @@ import {TimelockController} from "@openzeppelin/contracts/governance/TimelockCon
 import {VaultRegistry} from "../src/VaultRegistry.sol";
 import {ISafe} from "../src/Safe.sol";
 import {VaultTimelock} from "../src/VaultTimelock.sol";
+import {GasEater} from "./support/Hostile.sol";
 import {ISafeFull} from "./support/ISafeFull.sol";
 import {VaultTest} from "./support/VaultTest.sol";
 import {vm} from "./support/Vm.sol";
@@ -56,18 +57,18 @@ contract GovernanceTest is VaultTest {
 
     function testChangesOfTheSafeNeedTheDelay() external {
         bytes memory erase = abi.encodeCall(ISafeFull.setGuard, (address(0)));
-        bytes memory byModule = abi.encodeCall(ISafe.execTransactionFromModule, (address(safe), 0, erase, 0));
+        bytes memory operation = byModule(erase);
         vm.prank(governance);
         vm.expectRevert(bytes("GS104"));
         safe.execTransactionFromModule(address(safe), 0, erase, 0);
         vm.prank(governance);
-        timelock.schedule(address(safe), 0, byModule, 0, 0, DELAY);
+        timelock.schedule(address(safe), 0, operation, 0, 0, DELAY);
         vm.warp(START + DELAY - 1);
         vm.expectRevert();
-        timelock.execute(address(safe), 0, byModule, 0, 0);
+        timelock.execute(address(safe), 0, operation, 0, 0);
         vm.assertTrue(vm.load(address(safe), GUARD_SLOT) != 0, "before its time");
         vm.warp(START + DELAY);
-        timelock.execute(address(safe), 0, byModule, 0, 0);
+        timelock.execute(address(safe), 0, operation, 0, 0);
         vm.assertEq(vm.load(address(safe), GUARD_SLOT), 0, "after it");
     }
 
@@ -78,7 +79,7 @@ contract GovernanceTest is VaultTest {
             abi.encodeCall(ISafeFull.changeThreshold, (1))
         ];
         for (uint256 i = 0; i < wishes.length; i++) {
-            _vetoed(address(safe), abi.encodeCall(ISafe.execTransactionFromModule, (address(safe), 0, wishes[i], 0)));
+            _vetoed(address(safe), byModule(wishes[i]));
         }
         _vetoed(address(registry), abi.encodeCall(VaultRegistry.setVault, (thief)));
         vm.assertEq(registry.vault(), address(safe), "vault");
@@ -89,8 +90,8 @@ contract GovernanceTest is VaultTest {
         address old = vm.addr(ownerKeys[0]);
         governSafe(abi.encodeCall(ISafeFull.swapOwner, (address(1), old, customer)));
         vm.assertEq(safe.getOwners()[0], customer, "owner");
-        guard = newGuard();
-        governSafe(abi.encodeCall(ISafeFull.setGuard, (address(guard))));
+        replaceGuard();
+        vm.warp(block.timestamp + 1);
         vm.assertEq(vm.load(address(safe), GUARD_SLOT), bytes32(uint256(uint160(address(guard)))), "guard");
         ownerKeys[0] = ownerKeys[2];
         if (vm.addr(ownerKeys[0]) > vm.addr(ownerKeys[1])) {
@@ -130,6 +131,122 @@ contract GovernanceTest is VaultTest {
             vm.expectRevert(abi.encodeWithSelector(VaultTimelock.GovernanceRefused.selector, bad[i]));
             new VaultTimelock(1, bad[i], safe, cold, keys);
         }
+    }
+
+    function testAnOperationThatNobodyExecutedExpires() external {
+        bytes memory data = abi.encodeCall(VaultRegistry.setVault, (customer));
+        bytes32 id = timelock.hashOperation(address(registry), 0, data, 0, 0);
+        vm.prank(governance);
+        timelock.schedule(address(registry), 0, data, 0, 0, DELAY);
+        vm.warp(START + DELAY + timelock.GRACE());
+        vm.assertTrue(timelock.isOperationReady(id), "on its last second");
+        vm.warp(block.timestamp + 1);
+        vm.assertTrue(!timelock.isOperation(id), "gone");
+        bytes memory notReady = abi.encodeWithSelector(
+            TimelockController.TimelockUnexpectedOperationState.selector,
+            id,
+            bytes32(uint256(1) << uint8(TimelockController.OperationState.Ready))
+        );
+        vm.expectRevert(notReady);
+        timelock.execute(address(registry), 0, data, 0, 0);
+        // It can be wished again, and waits again; then it can be cancelled, and executed.
+        vm.prank(governance);
+        timelock.schedule(address(registry), 0, data, 0, 0, DELAY);
+        vm.expectRevert(notReady);
+        timelock.execute(address(registry), 0, data, 0, 0);
+        vm.prank(governance);
+        timelock.cancel(id);
+        vm.prank(governance);
+        timelock.schedule(address(registry), 0, data, 0, 0, DELAY);
+        vm.warp(block.timestamp + DELAY);
+        timelock.execute(address(registry), 0, data, 0, 0);
+        vm.assertEq(registry.vault(), customer, "executed");
+        vm.warp(block.timestamp + 365 days);
+        vm.assertTrue(timelock.isOperationDone(id), "done stays done");
+    }
+
+    /// @dev The Safe answers false, and an operation that did nothing would count as done.
+    function testAModuleCallThatFailsFailsTheOperation() external {
+        bytes memory failing = abi.encodeCall(ISafeFull.enableModule, (address(desk)));
+        bytes[2] memory calls = [
+            byModule(failing),
+            abi.encodeWithSignature(
+                "execTransactionFromModuleReturnData(address,uint256,bytes,uint8)",
+                safe,
+                0,
+                failing,
+                0
+            )
+        ];
+        for (uint256 i = 0; i < 2; i++) {
+            _fails(address(safe), calls[i], abi.encodeWithSelector(VaultTimelock.ModuleCallFailed.selector, safe));
+            _fails(customer, calls[i], abi.encodeWithSelector(VaultTimelock.ModuleCallFailed.selector, customer));
+        }
+        // What reverts by itself reverts with its own reason.
+        bytes memory zero = abi.encodeCall(VaultRegistry.setVault, (address(0)));
+        _fails(address(registry), zero, abi.encodeWithSelector(VaultRegistry.VaultIsZero.selector));
+        // A call that the Safe makes, and one without a selector, go through.
+        bytes memory lower = abi.encodeCall(ISafeFull.changeThreshold, (1));
+        govern(
+            address(safe),
+            abi.encodeWithSignature("execTransactionFromModuleReturnData(address,uint256,bytes,uint8)", safe, 0, lower, 0)
+        );
+        vm.assertEq(safe.getThreshold(), 1, "threshold");
+        govern(customer, hex"468721");
+    }
+
+    /// @dev Else a batch that replaces the time lock could go half way and leave nobody in governance.
+    function testABatchIsAllOrNothing() external {
+        address[] memory targets = new address[](2);
+        bytes[] memory calls = new bytes[](2);
+        (targets[0], targets[1]) = (address(safe), address(safe));
+        calls[0] = byModule(abi.encodeCall(ISafeFull.enableModule, (address(desk))));
+        calls[1] = byModule(abi.encodeCall(ISafeFull.disableModule, (address(desk), address(timelock))));
+        vm.prank(governance);
+        timelock.scheduleBatch(targets, new uint256[](2), calls, 0, 0, DELAY);
+        vm.warp(START + DELAY);
+        vm.expectRevert(abi.encodeWithSelector(VaultTimelock.ModuleCallFailed.selector, safe));
+        timelock.executeBatch(targets, new uint256[](2), calls, 0, 0);
+        vm.assertTrue(safe.isModuleEnabled(address(timelock)), "nothing happened");
+    }
+
+    /// @dev Whoever executes chooses the gas: no amount of it burns the operation.
+    function testTooLittleGasDoesNotUseAnOperationUp() external {
+        GasEater eater = new GasEater();
+        for (uint256 work = 5; work <= 40; work += 5) {
+            bytes memory data = abi.encodeCall(
+                ISafe.execTransactionFromModule,
+                (address(eater), 0, abi.encodeCall(GasEater.eat, (work)), 0)
+            );
+            vm.prank(governance);
+            timelock.schedule(address(safe), 0, data, 0, 0, DELAY);
+            vm.warp(block.timestamp + DELAY);
+            bytes memory call_ = abi.encodeCall(timelock.execute, (address(safe), 0, data, 0, 0));
+            bool ok = false;
+            for (uint256 gas_ = 50_000; gas_ < 2_000_000 && !ok; gas_ += 2_000) {
+                (ok, ) = address(timelock).call{gas: gas_}(call_);
+            }
+            vm.assertTrue(ok && eater.done(work), "the first limit that succeeds does it all");
+        }
+    }
+
+    function testNobodyRenouncesARole() external {
+        bytes32[3] memory roles = [timelock.PROPOSER_ROLE(), timelock.CANCELLER_ROLE(), timelock.DEFAULT_ADMIN_ROLE()];
+        for (uint256 i = 0; i < 3; i++) {
+            vm.prank(governance);
+            vm.expectRevert(abi.encodeWithSelector(VaultTimelock.RenouncingRefused.selector));
+            timelock.renounceRole(roles[i], governance);
+        }
+    }
+
+    function _fails(address target, bytes memory data, bytes memory reason) private {
+        uint256 now_ = block.timestamp;
+        vm.prank(governance);
+        timelock.schedule(target, 0, data, 0, "fails", DELAY);
+        vm.warp(now_ + DELAY);
+        vm.expectRevert(reason);
+        timelock.execute(target, 0, data, 0, "fails");
+        vm.assertTrue(timelock.isOperationReady(timelock.hashOperation(target, 0, data, 0, "fails")), "still ready");
     }
 
     /// @dev Scheduled, vetoed, and dead when it would have matured.

@@ -39,6 +39,27 @@ contract GuardFuzzTest is VaultTest {
         _compare(data);
     }
 
+    /// @dev The real Safe and the real MultiSendCallOnly on the same batches: what leaves is what was charged, to the unit, and
+    /// a batch that the second decoder and the buckets allow is really paid.
+    function testFuzzWhatLeavesIsWhatWasCharged(uint256 seed, uint8 changes) external {
+        random = seed;
+        bytes memory legs = deadlineLeg(START + _next(1 days));
+        for (uint256 count = 1 + _next(5); count > 0; count--) legs = bytes.concat(legs, _leg());
+        bytes memory data = abi.encodeWithSignature("multiSend(bytes)", legs);
+        for (uint256 count = changes % 3; count > 0; count--) data = _changed(data);
+        uint256[4] memory rooms = _rooms();
+        uint256[3] memory held = _held();
+        (bool fits, uint256[4] memory sums) = _read(data, rooms);
+        (bool ok, ) = execute(delegated(multiSend, data));
+        vm.assertTrue(ok == fits, fits ? "refuses what is canonical" : "pays what is not");
+        uint256[4] memory roomsAfter = _rooms();
+        uint256[3] memory heldAfter = _held();
+        for (uint256 token = 0; token < 3; token++) {
+            vm.assertEq(held[token] - heldAfter[token], rooms[token] - roomsAfter[token], "left beside charged");
+            vm.assertEq(held[token] - heldAfter[token], fits ? sums[token] : 0, "left beside decoded");
+        }
+    }
+
     function testFuzzRefusesNoise(bytes calldata noise) external {
         _compare(noise);
         vm.assertTrue(!_check(noise), "noise");
@@ -99,8 +120,16 @@ contract GuardFuzzTest is VaultTest {
 
     function _compare(bytes memory data) private {
         uint256[4] memory before = _rooms();
-        uint256[4] memory sums;
-        bool fits = false;
+        (bool fits, uint256[4] memory sums) = _read(data, before);
+        vm.assertTrue(_check(data) == fits, fits ? "refuses what is canonical" : "takes what is not");
+        uint256[4] memory after_ = _rooms();
+        for (uint256 token = 0; token < 4; token++) {
+            vm.assertEq(before[token] - after_[token], fits ? sums[token] : 0, "charged");
+        }
+    }
+
+    /// @dev Sums by token as the decoder reads them, and whether clock and buckets allow them.
+    function _read(bytes memory data, uint256[4] memory rooms) private view returns (bool fits, uint256[4] memory sums) {
         try decoder.read(data) returns (uint256 deadline, Decoder.Payment[] memory payments) {
             fits = deadline >= START && deadline <= START + 1 days;
             for (uint256 i = 0; i < payments.length; i++) {
@@ -109,14 +138,13 @@ contract GuardFuzzTest is VaultTest {
                 sums[token] += payments[i].amount;
             }
             for (uint256 token = 0; token < 4; token++) {
-                if (sums[token] > before[token]) fits = false;
+                if (sums[token] > rooms[token]) fits = false;
             }
         } catch {}
-        vm.assertTrue(_check(data) == fits, fits ? "refuses what is canonical" : "takes what is not");
-        uint256[4] memory after_ = _rooms();
-        for (uint256 token = 0; token < 4; token++) {
-            vm.assertEq(before[token] - after_[token], fits ? sums[token] : 0, "charged");
-        }
+    }
+
+    function _held() private view returns (uint256[3] memory held) {
+        held = [address(safe).balance, usdt.balanceOf(address(safe)), usdc.balanceOf(address(safe))];
     }
 
     function _check(bytes memory data) private returns (bool taken) {

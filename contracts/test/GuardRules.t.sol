@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IVaultGuard} from "./support/IVaultGuard.sol";
+import {ISafeFull} from "./support/ISafeFull.sol";
 import {SafeTx, VaultTest} from "./support/VaultTest.sol";
 import {vm} from "./support/Vm.sol";
 
@@ -201,8 +202,90 @@ contract GuardRulesTest is VaultTest {
         vm.prank(address(desk));
         guard.pause();
         mustRefuse(payment(pack(customer, 1, "")), abi.encodeWithSelector(IVaultGuard.VaultIsPaused.selector));
-        govern(address(guard), abi.encodeCall(IVaultGuard.unpause, ()));
+        unpauseVault();
         mustExecute(payment(pack(customer, 1, "")));
+    }
+
+    /// @dev A signer pauses again, paused or not, while an unpausing waits or lies ready.
+    function testAnUnpauseDoesNotOverruleALaterPause() external {
+        for (uint64 count = 1; count < 5; count += 2) {
+            pauseVault(count);
+            bytes memory data = abi.encodeCall(IVaultGuard.unpause, (count));
+            vm.prank(governance);
+            timelock.schedule(address(guard), 0, data, 0, 0, DELAY);
+            vm.warp(block.timestamp + DELAY);
+            if (count == 3) unpauseVault();
+            pauseVault(count + 1);
+            vm.expectRevert(abi.encodeWithSelector(IVaultGuard.NotTheLastPause.selector, count, count + 1));
+            timelock.execute(address(guard), 0, data, 0, 0);
+            unpauseVault();
+        }
+        mustExecute(payment(pack(customer, 1, "")));
+    }
+
+    /// @dev The count that the next pause will have can be foreseen; the delay must still pass after it.
+    function testAnUnpauseInAdvanceWaitsForTheDelayAfterThePause() external {
+        bytes memory data = abi.encodeCall(IVaultGuard.unpause, (1));
+        vm.prank(governance);
+        timelock.schedule(address(guard), 0, data, 0, 0, DELAY);
+        vm.warp(START + DELAY + 1 days);
+        pauseVault(1);
+        vm.warp(START + 2 * DELAY + 1 days - 1);
+        vm.expectRevert(abi.encodeWithSelector(IVaultGuard.UnpausedTooSoon.selector, START + 2 * DELAY + 1 days));
+        timelock.execute(address(guard), 0, data, 0, 0);
+        vm.warp(START + 2 * DELAY + 1 days);
+        timelock.execute(address(guard), 0, data, 0, 0);
+        vm.assertTrue(!guard.paused(), "after the delay, as nobody vetoed");
+    }
+
+    /// @dev Over the replacement of a guard too, no more leaves than capacity and refill.
+    function testAReplacementGivesNoSecondCapacity() external {
+        vm.expectRevert(abi.encodeWithSelector(IVaultGuard.LimitsRefused.selector, guard));
+        this.deployGuard(address(timelock), multiSend, usualLimits());
+        uint256 start = usdt.balanceOf(address(safe));
+        vm.warp(START + 10 * DELAY);
+        replaceGuard();
+        mustRefuse(
+            payment(tokenLeg(address(usdt), customer, 1)),
+            abi.encodeWithSelector(IVaultGuard.LimitExceeded.selector, usdt, 1, 0)
+        );
+        vm.warp(block.timestamp + 7);
+        vm.assertEq(guard.available(address(usdt)), 7 * TOKEN_REFILL, "from nothing on, at its rate");
+        mustExecute(payment(tokenLeg(address(usdt), customer, 7 * TOKEN_REFILL)));
+        vm.assertEq(start - usdt.balanceOf(address(safe)), 7 * TOKEN_REFILL, "left");
+    }
+
+    function testRefusesPartiesWithoutCode() external {
+        bytes memory missing = abi.encodeWithSelector(IVaultGuard.PartyMissing.selector);
+        vm.expectRevert(missing);
+        this.deployGuard(governance, multiSend, new IVaultGuard.TokenLimit[](0));
+        vm.expectRevert(missing);
+        this.deployGuard(address(timelock), customer, new IVaultGuard.TokenLimit[](0));
+        this.deployGuard(address(timelock), multiSend, new IVaultGuard.TokenLimit[](0));
+    }
+
+    /// @dev A call of its own, as expectRevert wants it.
+    function deployGuard(address timelock_, address multiSend_, IVaultGuard.TokenLimit[] calldata limits) external {
+        create("VaultGuard", abi.encode(timelock_, multiSend_, limits));
+    }
+
+    /// @dev The deadline is a leg, so it holds where no guard or another one asks.
+    function testAKeptBatchIsDeadWithoutTheGuardAndWithAnother() external {
+        bytes memory kept = signed(payment(pack(thief, 1, "")));
+        governSafe(abi.encodeCall(ISafeFull.setGuard, (address(0))));
+        (bool ok, ) = address(safe).call(kept);
+        vm.assertTrue(!ok, "without a guard");
+        replaceGuard();
+        (ok, ) = address(safe).call(kept);
+        vm.assertTrue(!ok, "with another guard");
+        // In time, and signed under the old guard: the new one wants its own deadline.
+        vm.warp(START);
+        (ok, ) = address(safe).call(kept);
+        vm.assertTrue(!ok, "another guard's deadline");
+        vm.prank(address(safe));
+        safe.setGuard(address(0));
+        (ok, ) = address(safe).call(kept);
+        vm.assertTrue(ok, "without a guard, in time: only the deadline refused it");
     }
 
     function testABatchThatFailsIsNotCharged() external {
@@ -223,13 +306,22 @@ contract GuardRulesTest is VaultTest {
         bytes memory notGovernor = abi.encodeWithSelector(IVaultGuard.NotTheGovernor.selector, governance);
         vm.prank(governance);
         vm.expectRevert(notGovernor);
-        guard.unpause();
+        guard.unpause(0);
         vm.prank(governance);
         vm.expectRevert(notGovernor);
         guard.setHorizon(1);
         vm.prank(governance);
         vm.expectRevert(notGovernor);
         guard.setLimit(IVaultGuard.TokenLimit(address(usdt), 1, 1));
+    }
+
+    function testTakesItsPartiesFromTheTimeLock() external {
+        (bool ok, bytes memory result) = address(guard).call(abi.encodeWithSignature("safe()"));
+        vm.assertTrue(ok && abi.decode(result, (address)) == address(safe), "safe");
+        (ok, result) = address(guard).call(abi.encodeWithSignature("desk()"));
+        vm.assertTrue(ok && abi.decode(result, (address)) == address(desk), "desk");
+        (ok, result) = address(guard).call(abi.encodeWithSignature("governor()"));
+        vm.assertTrue(ok && abi.decode(result, (address)) == address(timelock), "governor");
     }
 
     function testRefusesSettingsThatMakeNoSense() external {
@@ -255,10 +347,11 @@ contract GuardRulesTest is VaultTest {
         emit IVaultGuard.Paused();
         vm.prank(address(desk));
         guard.pause();
+        vm.warp(START + DELAY);
         vm.expectEmit(address(guard));
         emit IVaultGuard.Unpaused();
         vm.prank(address(timelock));
-        guard.unpause();
+        guard.unpause(1);
         vm.expectEmit(address(guard));
         emit IVaultGuard.HorizonChanged(60);
         vm.prank(address(timelock));

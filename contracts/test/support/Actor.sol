@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IVaultGuard} from "./IVaultGuard.sol";
 import {ISafeFull} from "./ISafeFull.sol";
 import {SafeTx, VaultTest} from "./VaultTest.sol";
 import {vm} from "./Vm.sol";
@@ -90,7 +89,7 @@ contract Actor is VaultTest {
     }
 
     function unpauseIt() external counted {
-        govern(address(guard), abi.encodeCall(IVaultGuard.unpause, ()));
+        unpauseVault();
     }
 
     /// @dev Rarely, since it leaves nothing to steal until new deposits come.

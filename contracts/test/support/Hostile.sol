@@ -11,13 +11,16 @@ contract HostileToken {
         BalanceReverts,
         BalanceGrows,
         KeepsHalf,
-        Calls
+        Calls,
+        TellsGas
     }
 
     Mode private immutable mode;
     mapping(address => uint256) private balances;
     address private target;
     bytes private call_;
+    /// @notice Gas that was left when it was asked to move something.
+    uint256 public gasSeen;
 
     constructor(Mode mode_, address holder) {
         mode = mode_;
@@ -35,6 +38,7 @@ contract HostileToken {
     }
 
     function transfer(address to, uint256 amount) external returns (bool) {
+        if (mode == Mode.TellsGas) gasSeen = gasleft();
         if (mode == Mode.Revert) revert("frozen");
         if (mode == Mode.BurnGas) {
             while (true) {}
@@ -86,5 +90,23 @@ contract GuardEraser {
         assembly ("memory-safe") {
             sstore(slot, 0)
         }
+    }
+}
+
+/// @title Work that takes as much gas as a test wants, and says when all of it is done.
+contract GasEater {
+    mapping(uint256 work => mapping(uint256 piece => bool)) private pieces;
+    mapping(uint256 work => bool) public done;
+
+    function eat(uint256 work) external {
+        for (uint256 i = 0; i < work; i++) pieces[work][i] = true;
+        done[work] = true;
+    }
+}
+
+/// @title An owner of the Safe that is a contract and agrees to everything, ERC-1271.
+contract AgreeingOwner {
+    function isValidSignature(bytes32, bytes calldata) external pure returns (bytes4) {
+        return this.isValidSignature.selector;
     }
 }

@@ -23,6 +23,9 @@ interface IVaultGuard is ITransactionGuard {
     error NotTheDesk(address caller);
     error TokenRefused(address token);
     error HorizonRefused(uint64 horizon);
+    error LimitsRefused(address currentGuard);
+    error NotTheLastPause(uint64 named, uint64 last);
+    error UnpausedTooSoon(uint256 earliest);
     error VaultIsPaused();
     error RefundRefused(uint256 safeTxGas, uint256 baseGas, uint256 gasPrice, address gasToken, address refundReceiver);
     error NotABatch(address to, uint256 value, uint8 operation);
@@ -44,11 +47,15 @@ interface IVaultGuard is ITransactionGuard {
 
     function pause() external;
 
-    function unpause() external;
+    function unpause(uint64 named) external;
 
     function notAfter(uint256 deadline) external view;
 
     function paused() external view returns (bool);
+
+    function pauses() external view returns (uint64);
+
+    function pausedAt() external view returns (uint64);
 
     function horizon() external view returns (uint64);
 

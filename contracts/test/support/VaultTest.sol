@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {EmergencyDesk, IPausable} from "../../src/EmergencyDesk.sol";
+import {EmergencyDesk} from "../../src/EmergencyDesk.sol";
 import {ForwarderFactory} from "../../src/ForwarderFactory.sol";
 import {ReservesHandler} from "../../src/ReservesHandler.sol";
 import {ISafe} from "../../src/Safe.sol";
@@ -104,11 +104,18 @@ abstract contract VaultTest {
     }
 
     function newGuard() internal returns (IVaultGuard) {
-        IVaultGuard.TokenLimit[] memory limits = new IVaultGuard.TokenLimit[](3);
+        return newGuard(usualLimits());
+    }
+
+    function newGuard(IVaultGuard.TokenLimit[] memory limits) internal returns (IVaultGuard) {
+        return IVaultGuard(create("VaultGuard", abi.encode(timelock, multiSend, limits)));
+    }
+
+    function usualLimits() internal view returns (IVaultGuard.TokenLimit[] memory limits) {
+        limits = new IVaultGuard.TokenLimit[](3);
         limits[0] = IVaultGuard.TokenLimit(address(0), NATIVE_CAPACITY, NATIVE_REFILL);
         limits[1] = IVaultGuard.TokenLimit(address(usdt), TOKEN_CAPACITY, TOKEN_REFILL);
         limits[2] = IVaultGuard.TokenLimit(address(usdc), TOKEN_CAPACITY, TOKEN_REFILL);
-        return IVaultGuard(create("VaultGuard", abi.encode(safe, multiSend, timelock, desk, limits)));
     }
 
     /// @dev The last transaction of the owners that may do such things.
@@ -155,7 +162,10 @@ abstract contract VaultTest {
 
     /// @dev Calldata of execTransaction with the signatures of two owners at the Safe's present nonce.
     function signed(SafeTx memory tx_) internal view returns (bytes memory) {
-        bytes memory signatures = signatures2(hashOf(tx_));
+        return signedWith(tx_, signatures2(hashOf(tx_)));
+    }
+
+    function signedWith(SafeTx memory tx_, bytes memory signatures) internal pure returns (bytes memory) {
         bytes memory head = abi.encode(tx_.to, tx_.value, uint256(320), tx_.operation, tx_.safeTxGas);
         bytes memory more = abi.encode(tx_.baseGas, tx_.gasPrice, tx_.gasToken, tx_.refundReceiver);
         uint256 words = (tx_.data.length + 31) / 32;
@@ -226,9 +236,32 @@ abstract contract VaultTest {
         timelock.execute(target, 0, data, 0, salt);
     }
 
+    /// @dev Another guard in place of the Safe's, as THREATS.md says: registered and set in one operation.
+    function replaceGuard() internal {
+        guard = newGuard(new IVaultGuard.TokenLimit[](0));
+        IVaultGuard.TokenLimit[] memory limits = usualLimits();
+        address[] memory targets = new address[](limits.length + 1);
+        bytes[] memory calls = new bytes[](limits.length + 1);
+        for (uint256 i = 0; i < limits.length; i++) {
+            (targets[i], calls[i]) = (address(guard), abi.encodeCall(IVaultGuard.setLimit, (limits[i])));
+        }
+        targets[limits.length] = address(safe);
+        calls[limits.length] = byModule(abi.encodeCall(ISafeFull.setGuard, (address(guard))));
+        uint256[] memory values = new uint256[](limits.length + 1);
+        vm.prank(governance);
+        timelock.scheduleBatch(targets, values, calls, 0, bytes32(++salts), DELAY);
+        vm.warp(block.timestamp + DELAY);
+        timelock.executeBatch(targets, values, calls, 0, bytes32(salts));
+    }
+
+    /// @dev The call by which a module has the Safe call itself.
+    function byModule(bytes memory data) internal view returns (bytes memory) {
+        return abi.encodeCall(ISafe.execTransactionFromModule, (address(safe), 0, data, 0));
+    }
+
     /// @dev Something that the Safe itself does, by its module the time lock.
     function governSafe(bytes memory data) internal {
-        govern(address(safe), abi.encodeCall(ISafe.execTransactionFromModule, (address(safe), 0, data, 0)));
+        govern(address(safe), byModule(data));
     }
 
     function deskDomain() internal view returns (bytes32) {
@@ -240,9 +273,9 @@ abstract contract VaultTest {
         return keccak256(abi.encode(kind, keccak256(bytes(name)), keccak256("1"), block.chainid, verifier));
     }
 
-    function pauseHash(address what, uint256 nonce, uint256 deadline) internal view returns (bytes32) {
-        bytes32 kind = keccak256("Pause(address guard,uint256 nonce,uint256 deadline)");
-        return typedHash(deskDomain(), keccak256(abi.encode(kind, what, nonce, deadline)));
+    function pauseHash(uint256 nonce, uint256 deadline) internal view returns (bytes32) {
+        bytes32 kind = keccak256("Pause(uint256 nonce,uint256 deadline)");
+        return typedHash(deskDomain(), keccak256(abi.encode(kind, nonce, deadline)));
     }
 
     function vetoHash(bytes32[] memory ids, uint256 nonce, uint256 deadline) internal view returns (bytes32) {
@@ -260,8 +293,12 @@ abstract contract VaultTest {
     /// @dev By the first emergency key, relayed by nobody in particular; valid for an hour.
     function pauseVault(uint256 nonce) internal {
         uint256 deadline = block.timestamp + 1 hours;
-        bytes memory signature_ = signature(emergencyKeys[0], pauseHash(address(guard), nonce, deadline));
-        desk.pause(IPausable(address(guard)), nonce, deadline, signature_);
+        bytes memory signature_ = signature(emergencyKeys[0], pauseHash(nonce, deadline));
+        desk.pause(nonce, deadline, signature_);
+    }
+
+    function unpauseVault() internal {
+        govern(address(guard), abi.encodeCall(IVaultGuard.unpause, (guard.pauses())));
     }
 
     function evacuateVault(address[] memory tokens, uint256 nonce) internal {
@@ -293,10 +330,15 @@ abstract contract VaultTest {
         return vm.parseJsonBytes(vm.readFile(string.concat(folder, path)), ".bytecode");
     }
 
+    /// @dev Reverts as the constructor does.
     function deploy(bytes memory code) internal returns (address created) {
         assembly ("memory-safe") {
             created := create(0, add(code, 32), mload(code))
+            if iszero(created) {
+                let free := mload(0x40)
+                returndatacopy(free, 0, returndatasize())
+                revert(free, returndatasize())
+            }
         }
-        require(created != address(0), "the deployment reverted");
     }
 }

@@ -24,7 +24,7 @@ import type { Relayer } from './relayer.ts';
 
 /** A recipient that needs more gas than this is set aside: it could burn the batch's gas. */
 const legGasMax = 200_000n;
-/** First flush of a forwarder, which deploys it; the factory asks for 400,000 gas to be left for each. */
+/** First flush of a forwarder, which deploys it; the factory asks for 480,000 gas to be left for each. */
 const sweepItemGasMax = 600_000n;
 /** What the Safe itself takes: signatures, nonce, the loop over the legs. */
 const batchGasMax = 200_000n;
