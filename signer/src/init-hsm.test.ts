@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -112,9 +113,12 @@ test.each([0o664, 0o646])('loads no module of mode %o', async (mode) => {
   expect(at.loaded).toEqual([]);
 });
 
-test('loads no module out of its data folder', async () => {
+test.each([
+  ['module', copyFileSync],
+  ['link to a module', symlinkSync],
+])('loads no %s out of its data folder', async (_, put) => {
   const module = join(dataDir, 'hsm.so');
-  copyFileSync(pkcs11.module, module);
+  put(pkcs11.module, module);
   await expect(init({ module })).rejects.toMatchObject({
     code: 'config-invalid',
     message: expect.stringMatching(/inside the data folder/),

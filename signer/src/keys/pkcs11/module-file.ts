@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, realpathSync, statSync } from 'node:fs';
-import { sep } from 'node:path';
+import { basename, dirname, join, sep } from 'node:path';
 import { Failure } from '@holdfast/core/failure.ts';
 
 /** Of group and of others. */
@@ -15,7 +15,9 @@ const writableByOthers = 0o022;
  */
 export function inspectModule(module: string, dataDir: string): string {
   const file = look(module);
-  if (file.path.startsWith(`${realpathSync(dataDir)}${sep}`))
+  const inside = `${realpathSync(dataDir)}${sep}`;
+  // Also a link in it, which whoever writes there turns to another file.
+  if ([file.path, join(realpathSync(dirname(module)), basename(module))].some((path) => path.startsWith(inside)))
     throw new Failure('config-invalid', `the PKCS#11 module ${module} is inside the data folder ${dataDir}`, {
       fix: 'Install the HSM’s client library outside of it, where the signer cannot write.',
     });
