@@ -22,7 +22,8 @@ const concurrency = 4;
 
 async function main(): Promise<void> {
   const pkcs11 = checkPkcs11(JSON.parse(process.argv[2] ?? 'null'));
-  const hsm = openHsm(await loadCryptoki(pkcs11.module), 'bench', pkcs11, () => readPin(pkcs11));
+  const readOwnPin = (): string => readPin(pkcs11);
+  const hsm = openHsm(await loadCryptoki(pkcs11.module), 'bench', pkcs11, readOwnPin, () => performance.now());
   const signers = { software: ownerKey(createOwnerSecret()), pkcs11: await hsm.owner(hsm.make().publicKey) };
   const ms: Record<keyof typeof signers, number[]> = { software: [], pkcs11: [] };
   for (let at = 0; at < warmUps + alone; at += 1) {

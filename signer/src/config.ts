@@ -14,7 +14,8 @@ const EvmAddress = Type.String({ pattern: '^0x[0-9a-fA-F]{40}$' });
 const SignerId = Type.String({ pattern: '^[a-z0-9-]{1,32}$' });
 const Identifier = Type.Integer({ minimum: 1, maximum: 9 });
 const Url = Type.String({ pattern: '^https?://', maxLength: 300 });
-const AbsolutePath = Type.String({ pattern: '^/', maxLength: 300 });
+/** As long as the header of a sealed file takes it. */
+const AbsolutePath = Type.String({ pattern: '^/', maxLength: 256 });
 /** Printable ASCII, at most the 32 bytes that PKCS#11 has for a token's label. */
 const TokenName = Type.String({ pattern: '^[!-~]([ -~]{0,30}[!-~])?$' });
 

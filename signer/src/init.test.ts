@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { initSigner, unlockSigner } from './init.ts';
-import { openKeyStore } from './keys/key-store.ts';
+import { openKeyStore, outerLock } from './keys/key-store.ts';
 
 const weak = { memory_kib: 64, passes: 1 };
 const passphrase = utf8ToBytes('correct horse battery staple');
@@ -52,7 +52,10 @@ test('gives a signer that was made before there were statement keys one, and kee
 test('refuses a statement key that was sealed with weaker parameters than asked for', async () => {
   const salt = '00'.repeat(16);
   mkdirSync(at('keys'));
-  const planted = await openKeyStore(folder, passphrase, { name: 'argon2id', parallelism: 1, salt, ...weak });
+  const planted = openKeyStore(
+    folder,
+    await outerLock(passphrase, { name: 'argon2id', parallelism: 1, salt, ...weak }),
+  );
   planted.seal('statement/1.sealed', { wallet: 'statement', epoch: 1 }, new Uint8Array(32).fill(1));
   await expect(init({ memory_kib: 128, passes: 1 })).rejects.toMatchObject({ code: 'config-invalid' });
   expect(readdirSync(at('keys'))).toEqual(['statement']);
@@ -68,7 +71,10 @@ test('makes no second journal for a signer whose journal is gone', async () => {
 test('refuses to seal beside a file with weaker parameters than asked for', async () => {
   const salt = '00'.repeat(16);
   mkdirSync(at('keys'));
-  const planted = await openKeyStore(folder, passphrase, { name: 'argon2id', parallelism: 1, salt, ...weak });
+  const planted = openKeyStore(
+    folder,
+    await outerLock(passphrase, { name: 'argon2id', parallelism: 1, salt, ...weak }),
+  );
   planted.seal('owner/1.sealed', { wallet: 'owner', epoch: 1 }, new Uint8Array(32).fill(1));
   for (const strength of [
     { memory_kib: 128, passes: 1 },
@@ -81,12 +87,8 @@ test('refuses to seal beside a file with weaker parameters than asked for', asyn
 test('seals nothing beside a file that the passphrase does not open', async () => {
   const salt = '00'.repeat(16);
   mkdirSync(at('keys'));
-  const planted = await openKeyStore(folder, utf8ToBytes('another'), {
-    name: 'argon2id',
-    parallelism: 1,
-    salt,
-    ...weak,
-  });
+  const kdf = { name: 'argon2id', parallelism: 1, salt, ...weak } as const;
+  const planted = openKeyStore(folder, await outerLock(utf8ToBytes('another'), kdf));
   planted.seal('identity/1.sealed', { wallet: 'identity', epoch: 1 }, utf8ToBytes('x'));
   await expect(init()).rejects.toMatchObject({ code: 'wrong-passphrase' });
   expect(readdirSync(at('keys'))).toEqual(['identity']);

@@ -6,12 +6,11 @@ import { Failure } from '@holdfast/core/failure.ts';
 import { kdfDefaults, type KdfParameters } from '@holdfast/core/sealing/seal.ts';
 import { writeFileDurably } from './durable-file.ts';
 import { createJournalFile, lostJournal } from './journal/journal.ts';
-import { readPin, type Pkcs11Config } from './config.ts';
+import type { Pkcs11Config } from './config.ts';
 import type { DigestSigner } from './keys/digest-signer.ts';
-import { openKeyStore, readSealed, type KeyStore } from './keys/key-store.ts';
+import { openKeyStore, outerLock, readHeaders, readSealed, type KeyStore } from './keys/key-store.ts';
 import { createOwnerSecret, ownerKey } from './keys/owner-key.ts';
-import { loadCryptoki } from './keys/pkcs11/load-cryptoki.ts';
-import { openHsm, type Hsm } from './keys/pkcs11/open-hsm.ts';
+import { loadSignerHsm, type SignerHsm } from './keys/signer-hsm.ts';
 import { createStatementSecret, statementKey, type StatementKey } from './keys/statement-key.ts';
 import { policiesFolder } from './policy/policy-files.ts';
 import { createIdentity, fingerprintOf, type Identity } from '@holdfast/transport/certificate.ts';
@@ -38,6 +37,8 @@ export interface UnlockedSigner {
   readonly owner: DigestSigner;
   readonly statement: StatementKey;
   readonly card: SignerCardKeys;
+  /** The HSM's, loaded into this process; `sha256` is 64 hex digits. Null without one. */
+  readonly module: { readonly path: string; readonly sha256: string } | null;
 }
 
 /** Below the data folder. */
@@ -45,6 +46,8 @@ export const journalName = 'journal.jsonl';
 const identityName = 'identity/1.sealed';
 const ownerName = 'owner/1.sealed';
 const statementName = 'statement/1.sealed';
+const monotonicMs = (): number => performance.now();
+const everyName = [identityName, ownerName, statementName];
 
 /**
  * Makes the signer's keys, sealed, and its certificate. What exists already is kept, so running it again prints the same
@@ -64,8 +67,9 @@ export async function initSigner(
 ): Promise<SignerCard> {
   for (const name of ['keys', policiesFolder]) mkdirSync(join(dataDir, name), { recursive: true, mode: 0o700 });
   const kdf = kdfOf(dataDir, strength);
-  const hsm = pkcs11 && (await hsmOf(signer, pkcs11));
-  const store = await openKeyStore(dataDir, passphrase, kdf, hsm?.wrap);
+  const lock = await outerLock(passphrase, kdf);
+  const hsm = await loadSignerHsm(dataDir, signer, pkcs11, readHeaders(dataDir, lock, everyName), monotonicMs);
+  const store = openKeyStore(dataDir, lock, hsm?.wrap);
   // Nothing is sealed beside a file that this passphrase does not open.
   for (const name of store.names()) store.open(name)?.plaintext.fill(0);
   const journal = join(dataDir, journalName);
@@ -119,7 +123,7 @@ function makeOwner(store: KeyStore): void {
 }
 
 /** What is sealed is the public key, so that another key on the token is found out. Nothing is left there when it fails. */
-async function makeOwnerInside(hsm: Hsm, store: KeyStore): Promise<void> {
+async function makeOwnerInside(hsm: SignerHsm, store: KeyStore): Promise<void> {
   // All that is wrapped needs the key that is made here.
   const [other] = store.names();
   if (other !== undefined)
@@ -129,15 +133,13 @@ async function makeOwnerInside(hsm: Hsm, store: KeyStore): Promise<void> {
   const { publicKey, discard } = hsm.make();
   try {
     const { address } = await hsm.owner(publicKey);
-    store.seal(ownerName, { wallet: 'owner', epoch: 1, owner_address: address }, publicKey);
+    // Config.json could name another library later, and nothing would notice.
+    store.seal(ownerName, { wallet: 'owner', epoch: 1, owner_address: address, module: hsm.module }, publicKey);
   } catch (error) {
-    discard();
-    throw error;
+    // First the file: of the two, keys without a file are what the next init can tell.
+    store.remove(ownerName);
+    throw discard(error);
   }
-}
-
-async function hsmOf(signer: string, pkcs11: Pkcs11Config): Promise<Hsm> {
-  return openHsm(await loadCryptoki(pkcs11.module), signer, pkcs11, () => readPin(pkcs11));
 }
 
 /**
@@ -152,17 +154,29 @@ export async function unlockSigner(
 ): Promise<UnlockedSigner> {
   const sealed = readSealed(dataDir, identityName);
   if (!sealed) throw new Failure('config-invalid', `${dataDir} has no identity; run init first`);
-  const hsm = config?.pkcs11 ? await hsmOf(config.signer, config.pkcs11) : null;
-  const store = await openKeyStore(dataDir, passphrase, sealed.kdf, hsm?.wrap);
-  return { store, ...(await openSecrets(dataDir, store, hsm)) };
+  const lock = await outerLock(passphrase, sealed.kdf);
+  const headers = readHeaders(dataDir, lock, everyName);
+  // Also so that no file is taken away whose word on the module counts.
+  if (headers.size < everyName.length) throw incomplete(dataDir);
+  const hsm = await loadSignerHsm(dataDir, config?.signer ?? '', config?.pkcs11 ?? null, headers, monotonicMs);
+  const store = openKeyStore(dataDir, lock, hsm?.wrap);
+  const module = hsm && { path: hsm.module, sha256: hsm.sha256 };
+  return { store, module, ...(await openSecrets(dataDir, store, hsm)) };
 }
 
-async function openSecrets(dataDir: string, store: KeyStore, hsm: Hsm | null): Promise<Omit<UnlockedSigner, 'store'>> {
+function incomplete(dataDir: string): Failure {
+  return new Failure('config-invalid', `${dataDir} is not complete; run init again`);
+}
+
+async function openSecrets(
+  dataDir: string,
+  store: KeyStore,
+  hsm: SignerHsm | null,
+): Promise<Omit<UnlockedSigner, 'store' | 'module'>> {
   const privateKey = store.open(identityName);
   const ownerSecret = store.open(ownerName);
   const statementSecret = store.open(statementName);
-  if (!privateKey || !ownerSecret || !statementSecret)
-    throw new Failure('config-invalid', `${dataDir} is not complete; run init again`);
+  if (!privateKey || !ownerSecret || !statementSecret) throw incomplete(dataDir);
   const certificate = readFileSync(join(dataDir, 'certificate.pem'), 'utf8');
   const owner = await (hsm ? hsm.owner(ownerSecret.plaintext) : ownerKey(ownerSecret.plaintext));
   const statement = statementKey(statementSecret.plaintext);

@@ -10,6 +10,7 @@ import { acceptCeremony } from './ceremony/accept-ceremony.ts';
 import { prepareCeremony } from './ceremony/prepare-ceremony.ts';
 import { checkPkcs11, loadConfig, readPassphrase, type Pkcs11Config } from './config.ts';
 import { initSigner, unlockSigner } from './init.ts';
+import { leave } from './keys/pkcs11/outstanding-calls.ts';
 import { errorName, log } from './log.ts';
 import { runSigner } from './run.ts';
 
@@ -57,7 +58,7 @@ async function main(argv: string[]): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       log('stopping', { signal });
-      void stop().then(() => process.exit(0));
+      void stop().then(() => leave(0));
     });
   }
 }
@@ -109,7 +110,7 @@ function die(error: unknown): void {
   const failure = error instanceof Failure ? error : new Failure('internal', `unexpected ${errorName(error)}`);
   const row = errorRow(failure.code);
   log('fatal', { code: failure.code, message: failure.message, fix: failure.fix ?? row.fix });
-  process.exit(row.exit);
+  leave(row.exit);
 }
 
 process.on('uncaughtException', die);

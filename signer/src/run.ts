@@ -38,6 +38,7 @@ export async function runSigner(
   log('build', { signer: config.signer, build });
   const bootId = randomUUID();
   const secrets = await unlockSigner(dataDir, passphrase, config);
+  if (secrets.module) log('hsm-module', secrets.module);
   const routes = new Map<string, Route>();
   const server = createPinnedServer(secrets.identity, callersOf(config), routes);
   // Holding the port comes before opening the journal: two processes must never write one journal.

@@ -88,6 +88,19 @@ describe('an owner key that takes its time, as one in an HSM', () => {
     expect(journal.state.signed.size).toBe(0);
   });
 
+  test('an intent that expires while it signs holds the signature back', async () => {
+    const expiresAt = new Date(Date.now() + 2_000).toISOString();
+    const signing = signedBy(
+      async (hash) => {
+        await expect.poll(() => journal.nowMs(), { timeout: 5_000 }).toBeGreaterThanOrEqual(Date.parse(expiresAt));
+        return owner.sign(hash);
+      },
+      request([withdrawal({ expires_at: expiresAt })]),
+    );
+    await expect(signing).rejects.toMatchObject({ code: 'intent-expired' });
+    expect(journal.state.signed.size).toBe(0);
+  });
+
   test('one that fails leaves no record of a signature, and the same transaction is signed later', async () => {
     const same = asked();
     const failing = signedBy(async () => {

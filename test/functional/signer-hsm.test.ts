@@ -96,14 +96,21 @@ describe('one signer', () => {
       'hsm-unavailable',
       /none\.so cannot be loaded/,
       /client library/,
-      async () => init({ module: '/none.so' }),
+      async () => init({ module: '/none.so' }, hsm, join(folder, 'new')),
     ],
     [
       'module is another file',
       'hsm-unavailable',
       /cannot be loaded/,
       /client library/,
-      async () => init({ module: hsm.pkcs11.pin_file }),
+      async () => init({ module: hsm.pkcs11.pin_file }, hsm, join(folder, 'new')),
+    ],
+    [
+      'module is another than then',
+      'config-invalid',
+      /was made with the module .*, and \/none\.so is named/,
+      /put a link/,
+      async () => init({ module: '/none.so' }),
     ],
     [
       'token is absent',
@@ -122,7 +129,7 @@ describe('one signer', () => {
         return init();
       },
     ],
-    ['PIN file is missing', 'config-invalid', /none cannot be read/, /./, async () => init({ pin_file: '/none' })],
+    ['PIN file is missing', 'hsm-pin-refused', /none cannot be read/, /./, async () => init({ pin_file: '/none' })],
     [
       'key label is another',
       'hsm-key-missing',
@@ -213,6 +220,8 @@ describe('one signer', () => {
       const fatal = { event: 'fatal', code, message: expect.stringMatching(message), fix: expect.stringMatching(fix) };
       expect(lines).toEqual([expect.objectContaining(fatal)]);
       expect(exit).not.toBe(0);
+      // By which a service manager knows that another start may lock the token.
+      expect(exit === 3).toBe(code === 'hsm-pin-refused' || code === 'wrong-passphrase');
     } finally {
       restore();
     }

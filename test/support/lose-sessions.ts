@@ -11,7 +11,8 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 
 const pkcs11 = checkPkcs11(JSON.parse(process.argv[2] ?? 'null'));
 const cryptoki = (await loadCryptoki(pkcs11.module)) as Cryptoki & { C_CloseAllSessions(slot: Buffer): void };
-const hsm = openHsm(cryptoki, 'signer-1', pkcs11, () => readPin(pkcs11));
+const readOwnPin = (): string => readPin(pkcs11);
+const hsm = openHsm(cryptoki, 'signer-1', pkcs11, readOwnPin, () => performance.now());
 const { publicKey } = hsm.make();
 const owner = await hsm.owner(publicKey);
 const header = { wallet: 'w', epoch: 1 };

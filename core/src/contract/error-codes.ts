@@ -126,9 +126,13 @@ export const errorCodes = {
   },
   // Of the signer and not of what it was asked: the same request is signed when the HSM is repaired.
   'hsm-unavailable': later('Check the HSM, its PKCS#11 module and its token: docs/how-to/use-an-hsm.md.'),
-  'hsm-pin-refused': later(
-    'Correct the PIN file and start again. Nothing tries it twice: an HSM locks. A locked PIN is reset with the HSM’s own tool.',
-  ),
+  'hsm-pin-refused': {
+    status: 503,
+    // Not 5: what restarts a process for ever must be able to leave this one alone, or it locks the token.
+    exit: 3,
+    retryable: true,
+    fix: 'Correct the PIN file and start again. Nothing tries it twice: an HSM locks. A locked PIN is reset with the HSM’s own tool.',
+  },
   'hsm-key-missing': later('Use the token that this signer’s keys were made in, or restore it by the HSM’s own means.'),
   'hsm-key-differs': later(
     'Use the token and the key label that this signer was made with. Another key needs a new signer and a new ceremony.',

@@ -82,7 +82,8 @@ function aptOptions(apt: string): string[] {
     `Dir::State::lists=${apt}/lists`,
     `Dir::State::status=${apt}/status`,
     `Dir::Cache=${apt}/cache`,
-    'APT::Sandbox::User=root',
+    // Root's apt downloads as a user of its own, as it always does; others have no right to change the user.
+    ...(process.getuid?.() === 0 ? [] : ['APT::Sandbox::User=root']),
     'Acquire::Languages=none',
     'Acquire::Retries=2',
     'Acquire::http::Timeout=60',
@@ -114,7 +115,6 @@ async function libraryClosure(wanted: Wanted, options: readonly string[], cwd: s
   return [...names];
 }
 
-/** From deb822 or one-line sources. */
 async function debianMirror(): Promise<Mirror | undefined> {
   const folder = '/etc/apt/sources.list.d';
   const names = await readdir(folder).catch(() => []);
@@ -132,16 +132,38 @@ async function debianMirror(): Promise<Mirror | undefined> {
 
 const archivePath = /(?:\/debian\/?|mirror\+file:\S*debian\.list)$/;
 const archiveKeyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
+/** Debian's own keys, in the forms in which its releases name them. */
+const archiveKeyrings = /^\/usr\/share\/keyrings\/debian-archive-keyring\.(?:gpg|pgp)$/;
 
-function mirrorIn(text: string): Mirror | undefined {
+/**
+ * Debian's own archive, from deb822 or one-line sources. Entries that are switched off, and those that other keys than
+ * Debian's sign, are passed over: a repository under a path like Debian's is none of it.
+ */
+export function mirrorIn(text: string): Mirror | undefined {
   for (const stanza of text.replace(/^#.*$\n?/gm, '').split(/\n\s*\n/)) {
-    const uris = /^URIs:[ \t]*(.+)$/m.exec(stanza)?.[1]?.trim().split(/\s+/) ?? [];
-    const uri = uris.find((one) => archivePath.test(one));
-    if (uri) return { uri, signedBy: /^Signed-By:[ \t]*(\/\S+)/m.exec(stanza)?.[1] ?? archiveKeyring };
-    for (const [, options = '', one = ''] of stanza.matchAll(/^deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+/gm)) {
-      if (archivePath.test(one))
-        return { uri: one, signedBy: /signed-by=(\/[^\s\]]+)/.exec(options)?.[1] ?? archiveKeyring };
+    for (const { uri, signedBy = archiveKeyring } of [...deb822(stanza), ...oneLiners(stanza)]) {
+      if (archivePath.test(uri) && archiveKeyrings.test(signedBy)) return { uri, signedBy };
     }
   }
   return undefined;
+}
+
+/** A source without `signedBy` is signed by whatever key apt trusts; of it only what Debian's keys sign is taken. */
+type Source = { readonly uri: string; readonly signedBy: string | undefined };
+
+function deb822(stanza: string): Source[] {
+  const field = (name: string): string | undefined =>
+    new RegExp(`^${name}:[ \\t]*(.*)$`, 'im').exec(stanza)?.[1]?.trim();
+  if (/^(?:no|false|without|off|disable|0)$/i.test(field('Enabled') ?? '')) return [];
+  // An empty first line is a key written out below it: not by name Debian's.
+  const signedBy = field('Signed-By');
+  return (field('URIs') ?? '').split(/\s+/).map((uri) => ({ uri, signedBy }));
+}
+
+function oneLiners(stanza: string): Source[] {
+  const lines = stanza.matchAll(/^deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+/gm);
+  return [...lines].map(([, options = '', uri = '']) => ({
+    uri,
+    signedBy: /signed-by=([^\s\]]+)/i.exec(options)?.[1],
+  }));
 }

@@ -219,6 +219,8 @@ const verdicts: { faults: (Fault | undefined)[]; code: ErrorCode; refusal: boole
   { faults: ['intent-expired', refusing, undefined], code: 'limit-exceeded', refusal: true },
   { faults: ['nonce-mismatch', 'nonce-mismatch', undefined], code: 'signers-unavailable', refusal: false },
   { faults: ['hsm-key-missing', 'hsm-pin-refused', undefined], code: 'signers-unavailable', refusal: false },
+  // Whose PIN file cannot be read.
+  { faults: ['hsm-pin-refused', 'hsm-pin-refused', undefined], code: 'signers-unavailable', refusal: false },
 ];
 
 describe('too few signers', () => {

@@ -8,7 +8,7 @@ import { applyRecord, emptyState } from '@holdfast/core/signing/journal-state.ts
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openFrostKeyFiles } from './frost-key-files.ts';
 import { frostKey, type FrostKey } from './frost-key.ts';
-import { openKeyStore, type KeyStore } from './key-store.ts';
+import { openKeyStore, outerLock, type KeyStore } from './key-store.ts';
 
 const network = 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328';
 const wallet = network.replace(':', '-');
@@ -20,7 +20,7 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'holdfast-shares-'));
   mkdirSync(join(folder, 'keys'));
   const kdf = { name: 'argon2id', parallelism: 1, salt: '00'.repeat(16), memory_kib: 64, passes: 1 } as const;
-  store = await openKeyStore(folder, utf8ToBytes('passphrase'), kdf);
+  store = openKeyStore(folder, await outerLock(utf8ToBytes('passphrase'), kdf));
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 

@@ -29,6 +29,7 @@ export interface KeyStore {
   /** Replaces the file as a whole; on return it is on the disk. */
   readonly seal: (name: string, header: SealedHeader, plaintext: Uint8Array) => void;
   readonly rename: (from: string, to: string) => void;
+  /** A file that is not there is removed. */
   readonly remove: (name: string) => void;
   /** Names of the files in a wallet's folder. */
   readonly list: (wallet: string) => string[];
@@ -37,6 +38,11 @@ export interface KeyStore {
 }
 
 const argon2Async = promisify(argon2);
+
+/** Stretches the passphrase. */
+export async function outerLock(passphrase: Uint8Array, kdf: KdfParameters): Promise<OuterLock> {
+  return { key: await stretch(passphrase, kdf), kdf };
+}
 
 /** Stretches the passphrase, RFC 9106. @returns 32 bytes. */
 export async function stretch(passphrase: Uint8Array, kdf: KdfParameters): Promise<Uint8Array> {
@@ -50,36 +56,59 @@ export async function stretch(passphrase: Uint8Array, kdf: KdfParameters): Promi
   });
 }
 
+/** The passphrase, stretched: the outer lock of every file of one signer. */
+export interface OuterLock {
+  readonly key: Uint8Array;
+  readonly kdf: KdfParameters;
+}
+
+interface Opened {
+  readonly header: SealedHeader;
+  readonly plaintext: Uint8Array;
+}
+
+/** Opens the outer lock only. @returns what an HSM may have wrapped. @throws Failure wrong-passphrase. */
+function openOuter(dataDir: string, { key, kdf }: OuterLock, name: string): Opened | null {
+  const sealed = readSealed(dataDir, name);
+  if (!sealed) return null;
+  if (canonicalJson(sealed.kdf) !== canonicalJson(kdf)) {
+    throw new Failure('wrong-passphrase', `${name} was sealed with other parameters than this signer's`);
+  }
+  const opened = { header: sealed.header, plaintext: openSealed(sealed, key) };
+  // A whole file under another's name opens as well: one secret would be used as the other.
+  if (placeOf(sealed.header) === name.split('.')[0]) return opened;
+  opened.plaintext.fill(0);
+  throw new Failure('wrong-passphrase', `${name} holds the secret of ${placeOf(sealed.header)}`);
+}
+
 /**
- * @param kdf the parameters of every file of this signer.
- * @param keyWrap of its HSM; null without one.
+ * Headers of the named files that are there, as the passphrase authenticates them. No HSM is asked.
+ * @throws Failure wrong-passphrase.
  */
-export async function openKeyStore(
-  dataDir: string,
-  passphrase: Uint8Array,
-  kdf: KdfParameters,
-  keyWrap: KeyWrap | null = null,
-): Promise<KeyStore> {
+export function readHeaders(dataDir: string, lock: OuterLock, names: readonly string[]): Map<string, SealedHeader> {
+  const headers = new Map<string, SealedHeader>();
+  for (const name of names) {
+    const opened = openOuter(dataDir, lock, name);
+    opened?.plaintext.fill(0);
+    if (opened) headers.set(name, opened.header);
+  }
+  return headers;
+}
+
+/** @param keyWrap of its HSM; null without one. */
+export function openKeyStore(dataDir: string, lock: OuterLock, keyWrap: KeyWrap | null = null): KeyStore {
   const root = join(dataDir, 'keys');
-  const key = await stretch(passphrase, kdf);
+  const { key, kdf } = lock;
   return {
     open: (name) => {
-      const sealed = readSealed(dataDir, name);
-      if (!sealed) return null;
-      if (canonicalJson(sealed.kdf) !== canonicalJson(kdf)) {
-        throw new Failure('wrong-passphrase', `${name} was sealed with other parameters than this signer's`);
+      const opened = openOuter(dataDir, lock, name);
+      if (!opened) return null;
+      const { header, plaintext } = opened;
+      if ((header['wrapped'] !== undefined) === (keyWrap !== null)) {
+        return keyWrap ? { header, plaintext: keyWrap.unwrap(header, plaintext) } : opened;
       }
-      const opened = { header: sealed.header, plaintext: openSealed(sealed, key) };
-      // A whole file under another's name opens as well: one secret would be used as the other.
-      if (placeOf(sealed.header) !== name.split('.')[0]) {
-        opened.plaintext.fill(0);
-        throw new Failure('wrong-passphrase', `${name} holds the secret of ${placeOf(sealed.header)}`);
-      }
-      if ((sealed.header['wrapped'] !== undefined) === (keyWrap !== null)) {
-        return keyWrap ? { ...opened, plaintext: keyWrap.unwrap(sealed.header, opened.plaintext) } : opened;
-      }
-      opened.plaintext.fill(0);
-      throw wrongLock(name, keyWrap);
+      plaintext.fill(0);
+      throw wrongLock(name, keyWrap !== null);
     },
     seal: (name, bare, secret) => {
       const path = join(root, name);
@@ -94,7 +123,7 @@ export async function openKeyStore(
       renameSync(join(root, from), join(root, to));
       syncFolder(dirname(join(root, to)));
     },
-    remove: (name) => rmSync(join(root, name)),
+    remove: (name) => rmSync(join(root, name), { force: true }),
     list: (wallet) => {
       const folder = join(root, wallet);
       return readFolder(folder).map((file) => `${wallet}/${file}`);
@@ -121,8 +150,8 @@ export function readSealed(dataDir: string, name: string): SealedFile | null {
 const wrappedBy = 'pkcs11';
 
 /** A secret does not move into an HSM, nor out of it. */
-function wrongLock(name: string, keyWrap: KeyWrap | null): Failure {
-  if (keyWrap)
+export function wrongLock(name: string, hasHsm: boolean): Failure {
+  if (hasHsm)
     return new Failure('config-invalid', `${name} was made without an HSM, and config.json names one`, {
       fix: 'Take `pkcs11` out of config.json. Keys in an HSM need a new signer and a new ceremony.',
     });

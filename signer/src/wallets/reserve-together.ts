@@ -38,7 +38,7 @@ export async function reserveTogether(deps: WalletDeps, acceptance: Omit<Accepta
 }
 
 /** What was only accepted, for a peer or before a crash, is no licence to sign later than the customer agreed to. */
-function refuseExpired({ intents, evacuation }: Permit['reviewed'], nowMs: number): void {
+export function refuseExpired({ intents, evacuation }: Permit['reviewed'], nowMs: number): void {
   const expired = evacuation ? undefined : intents.find(({ expiresAtMs }) => !(nowMs < expiresAtMs));
   if (expired) throw new Failure('intent-expired', `intent ${expired.digest} has expired before this signer signed it`);
 }

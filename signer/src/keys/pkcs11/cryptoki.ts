@@ -1,4 +1,3 @@
-import type { ErrorCode } from '@holdfast/core/contract/error-codes.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import type { Handle, PKCS11 } from 'pkcs11js';
 
@@ -70,22 +69,12 @@ export const ck = {
   CKM_AES_GCM: 0x1087,
 } as const;
 
-/** What the PIN is refused with. */
-const pinErrors = new Set([
-  'CKR_PIN_INCORRECT',
-  'CKR_PIN_INVALID',
-  'CKR_PIN_LEN_RANGE',
-  'CKR_PIN_EXPIRED',
-  'CKR_PIN_LOCKED',
-  'CKR_USER_PIN_NOT_INITIALIZED',
-]);
-
 /** The CKR name of what a call ended with; what else went wrong has none. */
 export function ckrOf(error: unknown): string {
   return /^CKR_\w+/.exec(error instanceof Error ? error.message : '')?.[0] ?? 'no reason given';
 }
 
-/** Runs calls of the module. @throws Failure hsm-unavailable or hsm-pin-refused, with what was tried and the CKR name. */
+/** Runs calls of the module. @throws Failure hsm-unavailable with what was tried, and the CKR name and number. */
 export function attempt<T>(what: string, run: () => T): T {
   try {
     return run();
@@ -97,7 +86,8 @@ export function attempt<T>(what: string, run: () => T): T {
 /** Never with the error itself: a module may have put anything into it. */
 export function asFailure(what: string, error: unknown): Failure {
   if (error instanceof Failure) return error;
-  const reason = ckrOf(error);
-  const code: ErrorCode = pinErrors.has(reason) ? 'hsm-pin-refused' : 'hsm-unavailable';
-  return new Failure(code, `the HSM could not ${what}: ${reason}`);
+  // Makers have reasons of their own, which have one name and many numbers. The binding hands the number over as `code`.
+  const number = error instanceof Error && 'code' in error && typeof error.code === 'number' ? error.code : null;
+  const reason = number === null ? ckrOf(error) : `${ckrOf(error)} (0x${number.toString(16)})`;
+  return new Failure('hsm-unavailable', `the HSM could not ${what}: ${reason}`);
 }

@@ -1,3 +1,4 @@
+import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { ck, type Cryptoki, type Handle } from './cryptoki.ts';
 
@@ -36,13 +37,13 @@ export function fakeToken(): FakeToken {
     beforeSigning: async () => undefined,
     slots: 1,
   };
-  const calls = { ...sessionCalls(token), ...objectCalls(token) };
+  const calls = { ...sessionCalls(token), ...objectCalls(token), ...gcmCalls(token) };
   const cryptoki = Object.fromEntries(
     Object.entries(calls).map(([name, call]) => [
       name,
       (...given: never[]) => {
         const reason = token.fails.get(name as keyof Cryptoki)?.shift();
-        if (reason !== undefined) throw new Error(reason);
+        if (reason !== undefined) throw Object.assign(new Error(reason), { code: 0x5 });
         return (call as (...all: never[]) => unknown)(...given);
       },
     ]),
@@ -120,6 +121,37 @@ function objectCalls(token: Omit<FakeToken, 'cryptoki'>) {
       await token.beforeSigning();
       out.set(secp256k1.sign(digest, signing, { prehash: false, lowS: false, extraEntropy: true }));
       return out;
+    },
+  };
+}
+
+interface Gcm {
+  readonly parameter: { readonly iv: Buffer; readonly aad: Buffer };
+}
+
+function gcmCalls(token: Omit<FakeToken, 'cryptoki'>) {
+  let current: { readonly secret: Uint8Array; readonly parameter: Gcm['parameter'] } | undefined;
+  const init = (_session: Handle, { parameter }: Gcm, key: Handle): void => {
+    current = { parameter, secret: token.objects.get(key.toString('hex'))!.secret };
+  };
+  return {
+    C_EncryptInit: init,
+    C_Encrypt: (_session: Handle, input: Buffer) => {
+      const { secret, parameter } = current!;
+      const cipher = createCipheriv('aes-256-gcm', secret, parameter.iv).setAAD(parameter.aad);
+      return Buffer.concat([cipher.update(input), cipher.final(), cipher.getAuthTag()]);
+    },
+    C_DecryptInit: init,
+    C_Decrypt: (_session: Handle, input: Buffer) => {
+      const { secret, parameter } = current!;
+      const cipher = createDecipheriv('aes-256-gcm', secret, parameter.iv).setAAD(parameter.aad);
+      cipher.setAuthTag(input.subarray(-16));
+      const opened = cipher.update(input.subarray(0, -16));
+      try {
+        return Buffer.concat([opened, cipher.final()]);
+      } catch {
+        throw new Error('CKR_GENERAL_ERROR');
+      }
     },
   };
 }

@@ -18,19 +18,10 @@ export interface HeldKey {
 
 export function heldKey(cryptoki: Cryptoki, sessions: TokenSessions, label: string, kind: TokenKeyKind): HeldKey {
   let held: Held | null = null;
-  const get: HeldKey['get'] = () => {
-    if (held) return held;
-    const session = sessions.open('use');
-    try {
-      return (held = { session, key: findTokenKey(cryptoki, session, label, kind) });
-    } catch (error) {
-      sessions.close(session);
-      throw error;
-    }
-  };
+  const find = (session: Handle): Held => ({ session, key: findTokenKey(cryptoki, session, label, kind) });
   const drop: HeldKey['drop'] = () => {
     if (held) sessions.close(held.session);
     held = null;
   };
-  return { get, isHeld: () => held !== null, drop };
+  return { get: () => (held ??= sessions.open('use', find)), isHeld: () => held !== null, drop };
 }

@@ -1,5 +1,6 @@
 import { Failure } from '@holdfast/core/failure.ts';
 import { asFailure, ck, ckrOf, type Cryptoki } from './cryptoki.ts';
+import { notLoadable } from './module-file.ts';
 
 /**
  * Loads a PKCS#11 module into this process, for as long as it runs: C_Finalize would end the module for everybody in it.
@@ -12,9 +13,7 @@ export async function loadCryptoki(module: string): Promise<Cryptoki> {
   try {
     cryptoki.load(module);
   } catch {
-    throw new Failure('hsm-unavailable', `${module} cannot be loaded as a PKCS#11 module`, {
-      fix: 'Install the HSM’s client library and name its PKCS#11 module, an absolute path, in config.json.',
-    });
+    throw notLoadable(module);
   }
   try {
     // Signatures are made on threads of their own.

@@ -20,13 +20,19 @@ export interface Hsm {
  * @param signer its id, which the wrapped secrets are bound to.
  * @param readPin called whenever the token has to be logged in to.
  */
-export function openHsm(cryptoki: Cryptoki, signer: string, place: Pkcs11Config, readPin: () => string): Hsm {
+export function openHsm(
+  cryptoki: Cryptoki,
+  signer: string,
+  place: Pkcs11Config,
+  readPin: () => string,
+  monotonicMs: () => number,
+): Hsm {
   const { token, key_label: label } = place;
-  const sessions = tokenSessions(cryptoki, token, readPin);
+  const sessions = tokenSessions(cryptoki, token, readPin, monotonicMs);
   return {
     wrap: tokenWrap(cryptoki, sessions, label, signer),
     owner: async (publicKey) => tokenSigner(cryptoki, sessions, label, publicKey),
     // The session stays open, for `discard`.
-    make: () => makeTokenKeys(cryptoki, sessions.open('make'), label),
+    make: () => sessions.open('make', (session) => makeTokenKeys(cryptoki, session, label)),
   };
 }

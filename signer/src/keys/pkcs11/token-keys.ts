@@ -1,6 +1,5 @@
 import { Failure } from '@holdfast/core/failure.ts';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
-import { bytesToHex } from '@noble/hashes/utils.js';
 import { attempt, ck, type Cryptoki, type Handle } from './cryptoki.ts';
 
 /** The two keys of one signer on a token, under one label. */
@@ -28,18 +27,20 @@ export function findTokenKey(cryptoki: Cryptoki, session: Handle, label: string,
   return key;
 }
 
+export interface MadeKeys {
+  /** The owner's, 33 bytes. */
+  readonly publicKey: Uint8Array;
+  /** Takes both keys off the token. @returns why they had to go, with what stayed there. */
+  readonly discard: (why: unknown) => unknown;
+}
+
 /**
  * Makes both keys inside the token: the secp256k1 pair, which only signs, and the AES-256 key, which only en- and decrypts.
  * Neither is ever outside of it. When one cannot be made, none is left.
  * @param session one that may change the token.
- * @returns the owner's public key, 33 bytes, and what takes both keys back.
  * @throws Failure hsm-key-differs when the label is taken; hsm-unavailable.
  */
-export function makeTokenKeys(
-  cryptoki: Cryptoki,
-  session: Handle,
-  label: string,
-): { readonly publicKey: Uint8Array; readonly discard: () => void } {
+export function makeTokenKeys(cryptoki: Cryptoki, session: Handle, label: string): MadeKeys {
   for (const objectClass of [ck.CKO_PRIVATE_KEY, ck.CKO_PUBLIC_KEY, ck.CKO_SECRET_KEY]) {
     if (findAll(cryptoki, session, objectClass, label).length === 0) continue;
     throw new Failure('hsm-key-differs', `the token has a key under the label ${label} that this signer did not make`, {
@@ -47,14 +48,11 @@ export function makeTokenKeys(
     });
   }
   const made: Handle[] = [];
-  const discard = (): void => {
-    for (const key of made.splice(0)) {
-      try {
-        cryptoki.C_DestroyObject(session, key);
-      } catch {
-        // The next init finds it and says what to do.
-      }
-    }
+  const discard: MadeKeys['discard'] = (why) => {
+    const stayed = made.splice(0).filter((key) => !destroyed(cryptoki, session, key));
+    if (stayed.length === 0 || !(why instanceof Failure)) return why;
+    const what = `${why.message}; and ${stayed.length} new keys under the label ${label} could not be deleted`;
+    return new Failure(why.code, what, { fix: 'Delete them with the HSM’s own tool before the next init.' });
   };
   try {
     made.push(attempt('make an AES-256 key', () => makeWrapKey(cryptoki, session, label)));
@@ -63,8 +61,16 @@ export function makeTokenKeys(
     for (const kind of ['owner', 'wrap'] as const) findTokenKey(cryptoki, session, label, kind);
     return { publicKey: readPoint(cryptoki, session, pair.publicKey), discard };
   } catch (error) {
-    discard();
-    throw error;
+    throw discard(error);
+  }
+}
+
+function destroyed(cryptoki: Cryptoki, session: Handle, key: Handle): boolean {
+  try {
+    cryptoki.C_DestroyObject(session, key);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -98,23 +104,51 @@ function attributes(values: Partial<Record<AttributeName, boolean | number | str
   return Object.entries(values).map(([name, value]) => ({ type: ck[`CKA_${name as AttributeName}`], value }));
 }
 
-/** @throws Failure hsm-key-differs for a key that was put in from outside, or could be taken out. */
+/** CK_BBOOL and CK_ULONG as they come out of the module, in hexadecimal. */
+const [yes, no] = ['01', '00'];
+const long = (value: number): string => `${value.toString(16).padStart(2, '0')}${'00'.repeat(7)}`;
+
+/** All that the templates below set, and what a token says of a key that it made and never gave away. */
+const born = {
+  TOKEN: yes,
+  PRIVATE: yes,
+  SENSITIVE: yes,
+  ALWAYS_SENSITIVE: yes,
+  EXTRACTABLE: no,
+  NEVER_EXTRACTABLE: yes,
+  LOCAL: yes,
+} as const;
+const usesOf = {
+  owner: {
+    KEY_TYPE: long(ck.CKK_EC),
+    EC_PARAMS: curve.toString('hex'),
+    SIGN: yes,
+    DECRYPT: no,
+    UNWRAP: no,
+    DERIVE: no,
+  },
+  wrap: {
+    KEY_TYPE: long(ck.CKK_AES),
+    VALUE_LEN: long(aesBytes),
+    ENCRYPT: yes,
+    DECRYPT: yes,
+    WRAP: no,
+    UNWRAP: no,
+    SIGN: no,
+    VERIFY: no,
+    DERIVE: no,
+  },
+} as const;
+
+/** @throws Failure hsm-key-differs for a key that was put in from outside, could be taken out, or does more than its one task. */
 function assertKept(cryptoki: Cryptoki, session: Handle, key: Handle, label: string, kind: TokenKeyKind): void {
-  const expected = {
-    TOKEN: '01',
-    SENSITIVE: '01',
-    ALWAYS_SENSITIVE: '01',
-    EXTRACTABLE: '00',
-    NEVER_EXTRACTABLE: '01',
-    LOCAL: '01',
-    ...(kind === 'owner' ? { SIGN: '01', EC_PARAMS: curve.toString('hex') } : { ENCRYPT: '01', DECRYPT: '01' }),
-  };
-  const names = Object.keys(expected) as (keyof typeof expected)[];
-  const template = names.map((name) => ({ type: ck[`CKA_${name as AttributeName}`] }));
+  const expected: Partial<Record<AttributeName, string>> = { ...born, ...usesOf[kind] };
+  const names = Object.keys(expected) as AttributeName[];
+  const template = names.map((name) => ({ type: ck[`CKA_${name}`] }));
   const values = attempt(`describe the ${nameOf[kind]}`, () => cryptoki.C_GetAttributeValue(session, key, template));
   for (const [at, name] of names.entries()) {
-    if (values[at]?.value.toString('hex') === expected[name]) continue;
-    const what = `the ${nameOf[kind]} under the label ${label} was not made in the token, or can leave it`;
+    if (hexOf(values[at]) === expected[name]) continue;
+    const what = `the ${nameOf[kind]} under the label ${label} is not as it was made, in the token and for one use`;
     throw new Failure('hsm-key-differs', `${what}: CKA_${name}`);
   }
 }
@@ -131,19 +165,21 @@ function findAll(cryptoki: Cryptoki, session: Handle, objectClass: number, label
   });
 }
 
+/** Empty for an attribute that the module leaves out, whatever its types say. */
+function hexOf(attribute: { readonly value?: Buffer } | undefined): string {
+  return attribute?.value?.toString('hex') ?? '';
+}
+
 /** CKA_EC_POINT is the uncompressed point in a DER OCTET STRING (PKCS#11 2.40, 2.3.3); some tokens leave that away. */
 function readPoint(cryptoki: Cryptoki, session: Handle, key: Handle): Uint8Array {
   const [attribute] = attempt('give the public key', () =>
     cryptoki.C_GetAttributeValue(session, key, [{ type: ck.CKA_EC_POINT }]),
   );
-  const text = attribute?.value.toString('hex') ?? '';
+  const text = hexOf(attribute);
   const point = /^(?:0441)?(04[0-9a-f]{128})$/.exec(text)?.[1];
   try {
     return secp256k1.Point.fromHex(point ?? '').toBytes(true);
   } catch {
-    throw new Failure(
-      'hsm-unavailable',
-      `the token gave a public key that is no secp256k1 point: ${bytesToHex(attribute?.value ?? new Uint8Array())}`,
-    );
+    throw new Failure('hsm-unavailable', `the token gave a public key that is no secp256k1 point: ${text}`);
   }
 }

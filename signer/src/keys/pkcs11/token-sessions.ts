@@ -1,35 +1,48 @@
 import { Failure } from '@holdfast/core/failure.ts';
-import { attempt, ck, type Cryptoki, type Handle } from './cryptoki.ts';
+import { asFailure, attempt, ck, ckrOf, type Cryptoki, type Handle } from './cryptoki.ts';
 
 /** Sessions with one token, its user logged in. */
 export interface TokenSessions {
   /**
+   * Opens a session and uses it for the first time; when either fails, it is closed. Every call blocks the process until the
+   * module answers, so after one that failed nothing is asked of it for some seconds.
    * @param mode `make` may change what is on the token, `use` may not.
-   * @throws Failure hsm-unavailable; hsm-pin-refused, from then on at once and without another try.
+   * @throws Failure hsm-unavailable; hsm-pin-refused, after a PIN that was refused from then on at once and without another try.
    */
-  readonly open: (mode: 'use' | 'make') => Handle;
+  readonly open: <T>(mode: 'use' | 'make', first: (session: Handle) => T) => T;
   readonly close: (session: Handle) => void;
 }
+
+/** How long a token that failed is left alone. */
+const restMs = 3_000;
 
 /**
  * @param token label or serial number.
  * @param readPin called when the user has to be logged in; the PIN is not kept.
  */
-export function tokenSessions(cryptoki: Cryptoki, token: string, readPin: () => string): TokenSessions {
+export function tokenSessions(
+  cryptoki: Cryptoki,
+  token: string,
+  readPin: () => string,
+  monotonicMs: () => number,
+): TokenSessions {
   /** An HSM locks after a few wrong PINs: one that was refused is never tried again. */
   let refused: Failure | null = null;
+  let failed: { readonly why: Failure; readonly untilMs: number } | null = null;
 
   const logIn = (session: Handle, flags: number): void => {
     const { state } = attempt('tell the state of a session', () => cryptoki.C_GetSessionInfo(session));
     if (state === ck.CKS_RO_USER_FUNCTIONS || state === ck.CKS_RW_USER_FUNCTIONS) return;
     if (refused) throw refused;
     assertPinUsable(token, flags);
-    const pin = readPin();
+    const pin = usablePin(readPin);
     try {
-      attempt(`log in to ${token}`, () => cryptoki.C_Login(session, ck.CKU_USER, pin));
+      cryptoki.C_Login(session, ck.CKU_USER, pin);
     } catch (error) {
-      if (error instanceof Failure && error.code === 'hsm-pin-refused') refused = error;
-      throw error;
+      if (ckrOf(error) === 'CKR_USER_ALREADY_LOGGED_IN') return;
+      const why = asFailure(`log in to ${token}`, error);
+      if (saysNothingOfPin.test(ckrOf(error))) throw why;
+      throw (refused = new Failure('hsm-pin-refused', why.message));
     }
   };
 
@@ -41,19 +54,55 @@ export function tokenSessions(cryptoki: Cryptoki, token: string, readPin: () => 
     }
   };
 
-  const open: TokenSessions['open'] = (mode) => {
+  const openNow: TokenSessions['open'] = (mode, first) => {
     const { slot, flags } = findToken(cryptoki, token);
     const kind = ck.CKF_SERIAL_SESSION | (mode === 'make' ? ck.CKF_RW_SESSION : 0);
     const session = attempt(`open a session with ${token}`, () => cryptoki.C_OpenSession(slot, kind));
     try {
       logIn(session, flags);
-      return session;
+      return first(session);
     } catch (error) {
       close(session);
       throw error;
     }
   };
+
+  const open: TokenSessions['open'] = (mode, first) => {
+    if (failed && monotonicMs() < failed.untilMs) throw failed.why;
+    failed = null;
+    try {
+      return openNow(mode, first);
+    } catch (error) {
+      if (error instanceof Failure && error.code === 'hsm-unavailable')
+        failed = { why: error, untilMs: monotonicMs() + restMs };
+      throw error;
+    }
+  };
   return { open, close };
+}
+
+/**
+ * What C_Login may fail with that cannot be about the PIN. All else counts as a refused one, for a token says it in many
+ * ways, some of them its maker's own, and counts the try.
+ */
+const saysNothingOfPin =
+  /^CKR_(SESSION_\w+|DEVICE_REMOVED|DEVICE_ERROR|TOKEN_NOT_PRESENT|CRYPTOKI_NOT_INITIALIZED|HOST_MEMORY)$/;
+
+/**
+ * The PIN as it was read. Whatever is wrong with it is wrong with this signer's HSM, not with what it was asked to sign.
+ * @throws Failure hsm-pin-refused; nothing was tried with it, so a file that is put right is read the next time.
+ */
+function usablePin(readPin: () => string): string {
+  let pin: string;
+  try {
+    pin = readPin();
+  } catch (error) {
+    throw new Failure('hsm-pin-refused', error instanceof Failure ? error.message : 'the PIN cannot be read');
+  }
+  if (!/\p{Cc}/u.test(pin)) return pin;
+  throw new Failure('hsm-pin-refused', 'the PIN has a control character in it, such as the end of a line', {
+    fix: 'Write the PIN alone into the PIN file, in one line that ends with a newline or with nothing.',
+  });
 }
 
 /** @throws Failure hsm-pin-refused when logging in is pointless, or could lock the token for good. */

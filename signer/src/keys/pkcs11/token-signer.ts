@@ -7,6 +7,7 @@ import { accountOf, recoverableSignature, type DigestSigner } from '../digest-si
 import { asFailure, ck, type Cryptoki } from './cryptoki.ts';
 import { heldKey } from './held-key.ts';
 import { oneAtATime } from './one-at-a-time.ts';
+import { outstanding } from './outstanding-calls.ts';
 import type { TokenSessions } from './token-sessions.ts';
 
 /** A server waits no longer for a signature. */
@@ -31,7 +32,7 @@ export async function tokenSigner(
       const { session, key } = held.get();
       cryptoki.C_SignInit(session, { mechanism: ck.CKM_ECDSA }, key);
       // A fresh copy each: the call outlives a caller that has stopped waiting.
-      return await cryptoki.C_SignAsync(session, Buffer.from(digest), Buffer.alloc(64));
+      return await outstanding(cryptoki.C_SignAsync(session, Buffer.from(digest), Buffer.alloc(64)));
     } catch (error) {
       held.drop();
       throw asFailure('sign', error);
@@ -40,18 +41,18 @@ export async function tokenSigner(
   const inTurn = oneAtATime(answerMsMax);
   const sign: DigestSigner['sign'] = async (digest) => {
     invariant(digest.length === 32, 'a digest has 32 bytes');
-    const compact = await inTurn(async () => {
+    return inTurn(async () => {
       const mayBeLost = held.isHeld();
-      try {
-        return await signOnce(digest);
-      } catch (error) {
+      const compact = await signOnce(digest).catch(async (error: unknown) => {
         if (mayBeLost) return signOnce(digest);
         throw error;
-      }
+      });
+      const signature = recoverableSignature(compact, digest, publicKey);
+      if (signature) return signature;
+      // Its handle may have come to mean another key.
+      held.drop();
+      throw new Failure('hsm-key-differs', `the key under the label ${label} is not the owner key of this signer`);
     });
-    const signature = recoverableSignature(compact, digest, publicKey);
-    if (signature) return signature;
-    throw new Failure('hsm-key-differs', `the key under the label ${label} is not the owner key of this signer`);
   };
   // Not at the first payment is it to be found out that the token has another key. No chain signs what this digest is of.
   await sign(sha256(concatBytes(utf8ToBytes('holdfast/hsm-self-test/v1'), randomBytes(32))));

@@ -10,18 +10,15 @@ const tagBytes = 16;
 /** How pkcs11js names the parameters of CKM_AES_GCM. */
 const gcmParameters = 3;
 
-/** What tokens say of a tag that does not fit; SoftHSM finds no better word than general error. */
-const doesNotOpen = new Set([
-  'CKR_AEAD_DECRYPT_FAILED',
-  'CKR_ENCRYPTED_DATA_INVALID',
-  'CKR_ENCRYPTED_DATA_LEN_RANGE',
-  'CKR_FUNCTION_FAILED',
-  'CKR_GENERAL_ERROR',
-]);
+/** What tokens say of a tag that does not fit. */
+const doesNotOpen = new Set(['CKR_AEAD_DECRYPT_FAILED', 'CKR_ENCRYPTED_DATA_INVALID', 'CKR_ENCRYPTED_DATA_LEN_RANGE']);
+/** Some, SoftHSM among them, find no better word for it than for a session that broke. */
+const mayNotOpen = new Set(['CKR_FUNCTION_FAILED', 'CKR_GENERAL_ERROR']);
 
 /**
  * AES-256-GCM with the key on the token (CKM_AES_GCM, NIST SP 800-38D): initialisation vector, ciphertext, tag. It blocks
- * the process meanwhile, which is at its start and when a key is generated.
+ * the process until the module answers, which is at its start and when a
+ * key is generated.
  */
 export function tokenWrap(cryptoki: Cryptoki, sessions: TokenSessions, label: string, signer: string): KeyWrap {
   const held = heldKey(cryptoki, sessions, label, 'wrap');
@@ -64,17 +61,22 @@ export function tokenWrap(cryptoki: Cryptoki, sessions: TokenSessions, label: st
   const unwrap: KeyWrap['unwrap'] = (header, wrapped) => {
     const iv = Buffer.from(wrapped.subarray(0, ivBytes));
     const input = Buffer.from(wrapped.subarray(ivBytes));
-    const open = (session: Handle, key: Handle): Buffer | null => {
+    const open = (session: Handle, key: Handle): Buffer | 'differs' | 'unclear' => {
       cryptoki.C_DecryptInit(session, gcm(iv, wrapContext(signer, header)), key);
       try {
         return cryptoki.C_Decrypt(session, input, Buffer.alloc(input.length));
       } catch (error) {
-        if (doesNotOpen.has(ckrOf(error))) return null;
+        if (doesNotOpen.has(ckrOf(error))) return 'differs';
+        if (mayNotOpen.has(ckrOf(error))) return 'unclear';
         throw error;
       }
     };
-    const opened = input.length < tagBytes ? null : use('unwrap a secret', open);
-    if (opened) return opened;
+    let opened = input.length < tagBytes ? 'differs' : use('unwrap a secret', open);
+    if (opened === 'unclear') {
+      held.drop();
+      opened = use('unwrap a secret', open);
+    }
+    if (typeof opened !== 'string') return opened;
     const whose = `${String(header['wallet'])}, epoch ${String(header['epoch'])}`;
     throw new Failure('hsm-key-differs', `the secret of ${whose} does not open for ${signer} with the key ${label}`, {
       fix: 'Bring back this signer’s own files, and its own token. A file of another signer or epoch opens nowhere else.',
