@@ -85,8 +85,9 @@ export const governanceCalls: readonly GovernanceCall[] = [
   {
     contract: 'vault-guard',
     name: 'unpause',
-    inputs: [],
-    text: () => 'the hot Safe may pay again, after a pause by an emergency key',
+    inputs: [uint('named', 'uint64')],
+    text: (values) =>
+      `the hot Safe may pay again after pause number ${at(values, 'named')} by an emergency key; a later pause stays in force`,
   },
   {
     contract: 'emergency-desk',
