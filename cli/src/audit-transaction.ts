@@ -3,6 +3,7 @@ import { encodeSegwit, parseBitcoinAddress } from '@holdfast/core/chains/bitcoin
 import { inspectBitcoinTransaction } from '@holdfast/core/chains/bitcoin/inspect.ts';
 import { bitcoinParams, type BitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
 import { parseEvmAddress } from '@holdfast/core/chains/evm/address.ts';
+import { guardOf } from '@holdfast/core/policy/guard-of.ts';
 import { inspectSafeTransaction } from '@holdfast/core/chains/evm/inspect.ts';
 import { safeTransactionHash } from '@holdfast/core/chains/evm/safe-transaction.ts';
 import { Failure } from '@holdfast/core/failure.ts';
@@ -24,7 +25,7 @@ function readEvm(request: SignEvmRequest, network: EvmNetworkPolicy): Transactio
   const tx = request.safe_transaction;
   const chainId = evmChainId(parseNetworkId(network.network));
   const tokens = network.assets.flatMap(({ contract }) => contract ?? []);
-  const rules = { safe: network.safe, multiSend: network.multi_send, tokens };
+  const rules = { safe: network.safe, multiSend: network.multi_send, guard: guardOf(network), tokens };
   const found = isListedCall(request, network) ? [] : inspectSafeTransaction(tx, rules).payments;
   const assetOf = new Map(network.assets.map(({ asset, contract }) => [contract && parseEvmAddress(contract), asset]));
   const cold = new Set(network.cold_addresses.map((address) => parseEvmAddress(address)));

@@ -274,7 +274,7 @@ test('the inspector of Bitcoin transactions accounts for every byte or refuses',
 });
 
 test('the inspector of Safe transactions accounts for every byte or refuses', () => {
-  const rules = { safe, multiSend, tokens: [usdc] };
+  const rules = { safe, multiSend, guard: null, tokens: [usdc] };
   const honest = [withdrawal(), withdrawal({ asset: usdcAsset, amount: '5' })];
   const seen = new Map<string, string>();
   for (const intents of [honest, honest.slice(0, 1), honest.slice(1)]) {

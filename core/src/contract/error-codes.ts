@@ -68,6 +68,7 @@ export const errorCodes = {
   },
   // Signers.
   'intent-expired': refused('Request the withdrawal again with a later expires_at.'),
+  'deadline-refused': refused('Name a deadline that is ahead and not after the first intent of the batch expires.'),
   'already-paid-by': refused(
     'A transaction for this withdrawal exists; only one that conflicts with it may be signed.',
   ),

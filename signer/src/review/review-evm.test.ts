@@ -1,5 +1,7 @@
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { buildWithdrawalBatch } from '@holdfast/core/chains/evm/build.ts';
+import { baseUnits } from '@holdfast/core/money/base-units.ts';
 import type { EvmNetworkPolicy } from '@holdfast/core/policy/policy.ts';
 import { samplePolicy, secretOf } from '@holdfast/core/policy/sample-policy.test-support.ts';
 import { intentDigest, type AuthorizedIntent, type WithdrawalIntent } from '@holdfast/core/signing/intent.ts';
@@ -121,6 +123,47 @@ describe('a call that the policy lists', () => {
     const approve = call({ to: contract, value: '0', data: `0x095ea7b3${'00'.repeat(64)}` });
     const request = { network: network.network, safe_transaction: approve, intents: [] };
     expect(() => reviewEvm(request, { policy, network: generous, state, verifiers, nowMs })).toThrow(
+      refused('transaction-malformed'),
+    );
+  });
+});
+
+describe('a Safe with the vault’s guard', () => {
+  const guard = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
+  const guarded: EvmNetworkPolicy = { ...network, safe_guard: guard };
+  const expiresS = BigInt(Date.parse('2026-01-01T01:00:00.000Z') / 1000);
+  const reviewed = (notAfterS: bigint, intents: AuthorizedIntent[], to = alice, more: Partial<SignEvmRequest> = {}) => {
+    const legs = [{ kind: 'native', to, amount: baseUnits(1000n) }] as const;
+    const deadline = { guard, notAfterS };
+    const tx = buildWithdrawalBatch({ legs, nonce: 7n, multiSend: network.multi_send, deadline });
+    const request = { network: network.network, safe_transaction: tx, intents, ...more };
+    return reviewEvm(request, { policy, network: guarded, state, verifiers, nowMs }).reviewed;
+  };
+
+  test('pays until the first intent expires', () => {
+    const sooner = intent({ nonce: 'nonce-0002', expires_at: '2026-01-01T00:30:00.000Z' });
+    expect(reviewed(expiresS, [intent()]).intents).toHaveLength(1);
+    expect(() => reviewed(expiresS + 1n, [intent()])).toThrow(refused('deadline-refused'));
+    expect(() => reviewed(expiresS - 1799n, [sooner])).toThrow(refused('deadline-refused'));
+    expect(reviewed(expiresS - 1800n, [sooner]).intents).toHaveLength(1);
+    expect(() => reviewed(BigInt(nowMs / 1000), [intent()])).toThrow(refused('deadline-refused'));
+  });
+  test('is evacuated within a day', () => {
+    const day = BigInt(nowMs / 1000) + 86_400n;
+    expect(reviewed(day, [], cold, { evacuation: true }).evacuation).toBe(true);
+    expect(() => reviewed(day + 1n, [], cold, { evacuation: true })).toThrow(refused('deadline-refused'));
+  });
+  test('pays nothing without a deadline, and no contract of the vault', () => {
+    const request = { network: network.network, safe_transaction: call(), intents: [intent()] };
+    expect(() => reviewEvm(request, { policy, network: guarded, state, verifiers, nowMs })).toThrow(
+      refused('transaction-malformed'),
+    );
+    expect(() => reviewed(expiresS, [intent({ destination: guard })], guard)).toThrow(refused('destination-refused'));
+  });
+  test('makes no listed call: governance does', () => {
+    const listed = call({ to: network.registry, value: '0', data: `0x01681a62${'00'.repeat(32)}` });
+    const request = { network: network.network, safe_transaction: listed, intents: [] };
+    expect(() => reviewEvm(request, { policy, network: guarded, state, verifiers, nowMs })).toThrow(
       refused('transaction-malformed'),
     );
   });

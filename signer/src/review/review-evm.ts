@@ -1,8 +1,13 @@
 import { parseEvmAddress } from '@holdfast/core/chains/evm/address.ts';
-import { inspectSafeTransaction, type EvmPayment } from '@holdfast/core/chains/evm/inspect.ts';
+import {
+  inspectSafeTransaction,
+  type EvmPayment,
+  type InspectedSafeTransaction,
+} from '@holdfast/core/chains/evm/inspect.ts';
 import { safeTransactionHash } from '@holdfast/core/chains/evm/safe-transaction.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { evmChainId, parseNetworkId } from '@holdfast/core/money/network.ts';
+import { guardOf } from '@holdfast/core/policy/guard-of.ts';
 import type { EvmNetworkPolicy } from '@holdfast/core/policy/policy.ts';
 import { checkIntents, type CheckedIntent } from '@holdfast/core/signing/check-intents.ts';
 import type { ReviewedTransaction } from '@holdfast/core/signing/decide-acceptance.ts';
@@ -16,6 +21,9 @@ export interface SafeNonceView {
   readonly height: number;
   readonly nonce: bigint;
 }
+
+/** VaultGuard's horizon, as it is deployed. */
+const deadlineAheadMsMax = 86_400_000;
 
 type EvmReviewContext = ReviewContext<EvmNetworkPolicy>;
 
@@ -35,7 +43,8 @@ export function reviewEvm(
   const tx = request.safe_transaction;
   const evacuation = request.evacuation === true;
   const intents = checkEvmIntents(request, context);
-  const payments = isAllowedCall(request, network) ? [] : inspectPayments(tx, network);
+  const { payments, notAfterS } = isAllowedCall(request, network) ? noPayments : inspectPayments(tx, network);
+  if (notAfterS !== null) checkDeadline(notAfterS, intents, context.nowMs);
   if (evacuation) refuseUnsealed(request, payments, network);
   else matchToIntents(intents, payments, network);
   const hash = safeTransactionHash({ chainId: evmChainId(parseNetworkId(network.network)), safe: network.safe, tx });
@@ -55,9 +64,27 @@ function checkEvmIntents(request: SignEvmRequest, context: EvmReviewContext): Ch
   return checkIntents(request.intents, { policy, network, state, verifiers, nowMs, parseDestination });
 }
 
-function inspectPayments(tx: SafeTransaction, network: EvmNetworkPolicy): EvmPayment[] {
+const noPayments: InspectedSafeTransaction = { payments: [], notAfterS: null };
+
+function inspectPayments(tx: SafeTransaction, network: EvmNetworkPolicy): InspectedSafeTransaction {
   const tokens = network.assets.flatMap((asset) => asset.contract ?? []);
-  return inspectSafeTransaction(tx, { safe: network.safe, multiSend: network.multi_send, tokens }).payments;
+  return inspectSafeTransaction(tx, {
+    safe: network.safe,
+    multiSend: network.multi_send,
+    guard: guardOf(network),
+    tokens,
+  });
+}
+
+/**
+ * What is signed must not be kept for later: the guard holds it to its deadline, and the deadline is held to what customers
+ * agreed to. Without customers, in an evacuation, it is a day at the most.
+ */
+function checkDeadline(notAfterS: bigint, intents: readonly CheckedIntent[], nowMs: number): void {
+  const latestMs = Math.min(nowMs + deadlineAheadMsMax, ...intents.map(({ expiresAtMs }) => expiresAtMs));
+  const notAfterMs = notAfterS * 1_000n;
+  if (notAfterMs > BigInt(nowMs) && notAfterMs <= BigInt(latestMs)) return;
+  throw new Failure('deadline-refused', `deadline ${notAfterS} is not between now and ${latestMs} ms`);
 }
 
 /**
@@ -69,6 +96,8 @@ function isAllowedCall(
   network: EvmNetworkPolicy,
 ): boolean {
   if (intents.length > 0 || evacuation === true || tx.operation !== 0 || tx.value !== '0') return false;
+  // The guard would refuse it: governance makes such calls.
+  if (guardOf(network) !== null) return false;
   const to = tx.to.toLowerCase();
   const money = [network.safe, network.multi_send, ...network.assets.flatMap((asset) => asset.contract ?? [])];
   if (money.some((contract) => contract.toLowerCase() === to)) return false;
@@ -123,8 +152,9 @@ export function nonceOfKey(network: Pick<EvmNetworkPolicy, 'network' | 'safe'>, 
 
 /** Contracts of the wallet system and the tokens, EIP-55: no customer is paid there. Cold addresses are filled by evacuation only. */
 function ownContracts(network: EvmNetworkPolicy): ReadonlySet<string> {
-  const { safe, multi_send, forwarder_factory, registry } = network;
+  const { safe, multi_send, forwarder_factory, registry, safe_guard, safe_handler, safe_modules } = network;
   const tokens = network.assets.flatMap((asset) => asset.contract ?? []);
-  const contracts = [safe, multi_send, forwarder_factory, registry, ...tokens, ...network.cold_addresses];
+  const guards = [safe_guard, safe_handler, ...safe_modules].filter((contract) => BigInt(contract) !== 0n);
+  const contracts = [safe, multi_send, forwarder_factory, registry, ...guards, ...tokens, ...network.cold_addresses];
   return new Set(contracts.map((contract) => parseEvmAddress(contract)));
 }

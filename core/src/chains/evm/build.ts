@@ -15,6 +15,12 @@ export interface FlushItem {
   readonly token: string | null;
 }
 
+/** What the vault's guard asks of every batch: its first leg names the second (Unix time) after which it is void. */
+export interface BatchDeadline {
+  readonly guard: string;
+  readonly notAfterS: bigint;
+}
+
 /** `signature` as 130 hex digits: r s v with v 27 or 28, as signers answer it. */
 export interface OwnerSignature {
   readonly owner: string;
@@ -28,6 +34,7 @@ const bytes = (name: string) => ({ name, type: 'bytes' }) as const;
 const abi = createContract([
   { type: 'function', name: 'transfer', inputs: [address('to'), uint256('amount')], outputs: [] },
   { type: 'function', name: 'multiSend', inputs: [bytes('transactions')], outputs: [] },
+  { type: 'function', name: 'notAfter', inputs: [uint256('deadline')], outputs: [] },
   {
     type: 'function',
     name: 'execTransaction',
@@ -61,28 +68,31 @@ const zeroAddress = `0x${'0'.repeat(40)}`;
 const hex = (data: Uint8Array) => `0x${bytesToHex(data)}`;
 
 /**
- * The Safe transaction that pays a batch: one leg as a direct call, several as a DELEGATECALL to MultiSendCallOnly. All
- * legs happen or none does, so a leg that would revert must be set aside before (simulate).
- * @param input `nonce` of the Safe, `multiSend` the MultiSendCallOnly contract.
+ * The Safe transaction that pays a batch: one leg as a direct call, several, or whatever a guard judges, as a DELEGATECALL
+ * to MultiSendCallOnly. All legs happen or none does, so a leg that would revert must be set aside before (simulate).
+ * @param input `nonce` of the Safe, `multiSend` the MultiSendCallOnly contract, `deadline` where the Safe has the vault's guard.
  */
 export function buildWithdrawalBatch(input: {
   legs: readonly WithdrawalLeg[];
   nonce: bigint;
   multiSend: string;
+  deadline?: BatchDeadline | null;
 }): SafeTransaction {
+  const { deadline = null } = input;
   const calls = input.legs.map(callOf);
   const [first] = calls;
   invariant(first !== undefined, 'a batch needs a leg');
   const nonce = input.nonce.toString();
-  if (calls.length === 1) {
+  if (calls.length === 1 && !deadline) {
     return { to: first.to, value: first.value.toString(), data: hex(first.data), operation: 0, nonce };
   }
-  return { to: input.multiSend, value: '0', data: encodeMultiSend(input.legs), operation: 1, nonce };
+  return { to: input.multiSend, value: '0', data: encodeMultiSend(input.legs, deadline), operation: 1, nonce };
 }
 
-/** Calldata (0x hex) of MultiSendCallOnly.multiSend for these legs. */
-export function encodeMultiSend(legs: readonly WithdrawalLeg[]): string {
-  return hex(abi.multiSend.encodeInput(concatBytes(...legs.map((leg) => packCall(callOf(leg))))));
+/** Calldata (0x hex) of MultiSendCallOnly.multiSend for these legs, after the deadline. */
+export function encodeMultiSend(legs: readonly WithdrawalLeg[], deadline: BatchDeadline | null): string {
+  const first = deadline ? [callOfGuard(deadline)] : [];
+  return hex(abi.multiSend.encodeInput(concatBytes(...[...first, ...legs.map(callOf)].map(packCall))));
 }
 
 /**
@@ -112,6 +122,10 @@ function callOf(leg: WithdrawalLeg): Call {
   invariant(leg.amount > 0n, 'a leg pays something');
   if (leg.kind === 'native') return { to: leg.to, value: leg.amount, data: new Uint8Array() };
   return { to: leg.contract, value: 0n, data: abi.transfer.encodeInput({ to: leg.to, amount: leg.amount }) };
+}
+
+function callOfGuard({ guard, notAfterS }: BatchDeadline): Call {
+  return { to: guard, value: 0n, data: abi.notAfter.encodeInput(notAfterS) };
 }
 
 /** MultiSendCallOnly's packed form: operation (1, always 0), to (20), value (32), data length (32), data. */

@@ -12,7 +12,7 @@ const usdc = '0x2279B7A0a67DB372996a5FaB50D91eAA73d2eBe6';
 const alice = '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed';
 const bob = '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359';
 const zero = `0x${'0'.repeat(40)}`;
-const rules = { safe, multiSend, tokens: new Set([usdt, usdc]) };
+const rules = { safe, multiSend, guard: null, tokens: new Set([usdt, usdc]) };
 
 const word = (value: bigint) => value.toString(16).padStart(64, '0');
 const bare = (address: string) => address.slice(2).toLowerCase();
@@ -244,6 +244,49 @@ describe('no input makes it throw anything but a refusal', () => {
         },
       ),
       { numRuns: 500 },
+    );
+  });
+});
+
+describe('with a guard', () => {
+  const guard = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
+  const guarded = { ...rules, guard };
+  const read = (tx: SafeTransaction) => inspectSafeTransaction(tx, guarded);
+  const notAfter = (time = 1_800_000_000n) => `f11e333d${word(time)}`;
+  const deadline = leg(guard, 0n, notAfter());
+
+  test('a batch names its deadline first, a single payment too', () => {
+    expect(read(batch(wrapped([deadline, ...good].join(''))))).toEqual({
+      notAfterS: 1_800_000_000n,
+      payments: [
+        { contract: null, to: alice, amount: 5n },
+        { contract: usdt, to: bob, amount: 6n },
+      ],
+    });
+    const legs: WithdrawalLeg[] = [{ kind: 'native', to: alice, amount: baseUnits(5n) }];
+    const built = buildWithdrawalBatch({ legs, nonce: 0n, multiSend, deadline: { guard, notAfterS: 1_800_000_000n } });
+    expect(built).toEqual(batch(wrapped([deadline, good[0]].join(''))));
+    expect(read(built)).toMatchObject({ notAfterS: 1_800_000_000n, payments: [{ to: alice }] });
+  });
+
+  test.each<[string, SafeTransaction]>([
+    ['a call without a deadline', direct()],
+    ['a batch without one', batch(wrapped(good.join('')))],
+    ['a deadline that is not first', batch(wrapped([good[0], deadline].join('')))],
+    ['a deadline and nothing else', batch(wrapped(deadline))],
+    ['a deadline of another contract', batch(wrapped([leg(bob, 0n, notAfter()), ...good].join('')))],
+    ['a deadline with value', batch(wrapped([leg(guard, 1n, notAfter()), ...good].join('')))],
+    ['another function of the guard', batch(wrapped([leg(guard, 0n, `8456cb59${word(0n)}`), ...good].join('')))],
+    ['a deadline cut short', batch(wrapped([leg(guard, 0n, notAfter().slice(2)), ...good].join('')))],
+    ['two deadlines', batch(wrapped([deadline, deadline, ...good].join('')))],
+  ])('%s is malformed', (_what, tx) => {
+    expect(() => read(tx)).toThrow(refused('transaction-malformed'));
+  });
+
+  test('the guard is paid nothing', () => {
+    expect(() => read(batch(wrapped([deadline, leg(guard, 1n)].join(''))))).toThrow(refused('contract-not-allowed'));
+    expect(() => read(batch(wrapped([deadline, leg(usdt, 0n, transfer(guard))].join(''))))).toThrow(
+      refused('contract-not-allowed'),
     );
   });
 });

@@ -15,14 +15,24 @@ export interface SafeInspectionRules {
   readonly safe: string;
   /** MultiSendCallOnly, the only contract that the Safe may delegate to. */
   readonly multiSend: string;
+  /** The vault's guard: every transaction is then a batch that names its deadline first. Null for a Safe without one. */
+  readonly guard: string | null;
   /** Token contracts that the Safe may call. */
   readonly tokens: Iterable<string>;
 }
 
+/** What a Safe transaction does, accounted for to the last byte. */
+export interface InspectedSafeTransaction {
+  readonly payments: EvmPayment[];
+  /** Second (Unix time) after which the guard lets it no longer through; null without a guard. */
+  readonly notAfterS: bigint | null;
+}
+
 interface Rules {
   readonly multiSend: string;
+  readonly guard: string | null;
   readonly tokens: ReadonlySet<string>;
-  /** The Safe, MultiSendCallOnly and the tokens: no payment may go to them. */
+  /** The Safe, its guard, MultiSendCallOnly and the tokens: no payment may go to them. */
   readonly own: ReadonlySet<string>;
 }
 
@@ -37,6 +47,9 @@ const transferSelector = 'a9059cbb';
 /** multiSend(bytes), MultiSendCallOnly 1.5.0. */
 const multiSendSelector = '8d80ff0a';
 const transferBytes = 4 + 32 + 32;
+/** notAfter(uint256), VaultGuard. */
+const notAfterSelector = 'f11e333d';
+const notAfterBytes = 4 + 32;
 const legHeadBytes = 1 + 20 + 32 + 32;
 
 /**
@@ -46,26 +59,42 @@ const legHeadBytes = 1 + 20 + 32 + 32;
  * @throws Failure contract-not-allowed when something else than a listed token or MultiSendCallOnly would be called or
  * paid, transaction-malformed for anything that cannot be accounted for.
  */
-export function inspectSafeTransaction(tx: SafeTransaction, rules: SafeInspectionRules): { payments: EvmPayment[] } {
+export function inspectSafeTransaction(tx: SafeTransaction, rules: SafeInspectionRules): InspectedSafeTransaction {
   const lower = normaliseRules(rules);
   const call: Call = {
     to: recipient(tx.to),
     value: decodeDecimal(tx.value),
     data: decodeHex(tx.data),
   };
-  if (tx.operation === 0) return { payments: [decodeCall(call, lower)] };
+  if (tx.operation === 0 && lower.guard === null) return { payments: [decodeCall(call, lower)], notAfterS: null };
+  if (tx.operation === 0) throw malformed('a call without a deadline');
   if (tx.operation !== 1) throw malformed(`operation ${String(tx.operation)}`);
   if (call.to.toLowerCase() !== lower.multiSend) {
     throw new Failure('contract-not-allowed', `delegatecall to ${call.to}`);
   }
   if (call.value !== 0n) throw malformed('value on the call to MultiSendCallOnly');
-  return { payments: decodeLegs(unwrapMultiSend(call.data)).map((leg) => decodeCall(leg, lower)) };
+  const legs = decodeLegs(unwrapMultiSend(call.data), lower.guard !== null);
+  const notAfterS = lower.guard === null ? null : decodeDeadline(legs.shift(), lower.guard);
+  return { payments: legs.map((leg) => decodeCall(leg, lower)), notAfterS };
+}
+
+function decodeDeadline(leg: Call | undefined, guard: string): bigint {
+  if (!leg || leg.to.toLowerCase() !== guard || leg.value !== 0n || selectorOf(leg.data) !== notAfterSelector)
+    throw malformed('the first leg is not the deadline');
+  return readUint(leg.data, 4);
 }
 
 function normaliseRules(rules: SafeInspectionRules): Rules {
   const tokens = new Set([...rules.tokens].map((token) => parseEvmAddress(token).toLowerCase()));
   const multiSend = parseEvmAddress(rules.multiSend).toLowerCase();
-  return { multiSend, tokens, own: new Set([...tokens, multiSend, parseEvmAddress(rules.safe).toLowerCase()]) };
+  const guard = rules.guard === null ? null : parseEvmAddress(rules.guard).toLowerCase();
+  const own = new Set([
+    ...tokens,
+    multiSend,
+    parseEvmAddress(rules.safe).toLowerCase(),
+    ...(guard === null ? [] : [guard]),
+  ]);
+  return { multiSend, guard, tokens, own };
 }
 
 function decodeCall(call: Call, rules: Rules): EvmPayment {
@@ -105,14 +134,15 @@ function unwrapMultiSend(data: Uint8Array): Uint8Array {
 }
 
 /** Legs of MultiSendCallOnly: operation (1), to (20), value (32), data length (32), data. */
-function decodeLegs(packed: Uint8Array): Call[] {
+function decodeLegs(packed: Uint8Array, hasDeadline: boolean): Call[] {
   const legs: Call[] = [];
   let at = 0;
   while (at < packed.length) {
     if (packed.length - at < legHeadBytes) throw malformed(`leg ${legs.length} is cut short`);
     if (packed[at] !== 0) throw malformed(`leg ${legs.length} has operation ${packed[at]}`);
     const dataBytes = readUint(packed, at + 53);
-    if (dataBytes !== 0n && dataBytes !== BigInt(transferBytes)) {
+    const isDeadline = hasDeadline && at === 0;
+    if (isDeadline ? dataBytes !== BigInt(notAfterBytes) : dataBytes !== 0n && dataBytes !== BigInt(transferBytes)) {
       throw malformed(`leg ${legs.length} carries ${dataBytes} bytes of data`);
     }
     const start = at + legHeadBytes;
@@ -125,7 +155,7 @@ function decodeLegs(packed: Uint8Array): Call[] {
     });
     at = end;
   }
-  // One payment has one form: a single leg is a direct call.
+  // One payment has one form: a single leg is a direct call, and after a deadline there is a payment.
   if (legs.length < 2) throw malformed(`multiSend of ${legs.length} legs`);
   return legs.map((leg) => ({ ...leg, value: leg.value === 0n ? 0n : checkedAmount(leg.value) }));
 }

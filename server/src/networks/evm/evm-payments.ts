@@ -95,7 +95,7 @@ export function evmPayments(
     async surveyBatch(payouts) {
       const { fits, short } = await affordable(payouts);
       // Simulated one by one, so that a reverting recipient is set aside instead of failing the batch.
-      const fine = await Promise.all(fits.map((payout) => succeeds(encodeMultiSend([leg(payout)]), 1)));
+      const fine = await Promise.all(fits.map((payout) => succeeds(encodeMultiSend([leg(payout)], null), 1)));
       const nonce = await node.safeNonce(config.safe);
       return {
         payable: fits.filter((_, i) => fine[i]),
@@ -113,7 +113,7 @@ export function evmPayments(
           const legs = chosen.map(leg);
           const unsigned: UnsignedEvm = {
             safe_transaction: buildWithdrawalBatch({ legs, nonce, multiSend: config.multi_send }),
-            simulation: encodeMultiSend(legs),
+            simulation: encodeMultiSend(legs, null),
             legs: legs.length,
           };
           return {
