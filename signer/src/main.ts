@@ -24,6 +24,10 @@ const usage = 'init <dataDir> | ceremony <dataDir> | run <dataDir> | admit <bund
  * HOLDFAST_PASSPHRASE_FILE names.
  */
 async function main(argv: string[]): Promise<void> {
+  // First of all: keys are made and opened under this code too, and what it hashes is the file that Node has just read.
+  const build = ownBuild(fileURLToPath(import.meta.url), nodeOptions());
+  // Node would open its debugger to every user of this host.
+  process.on('SIGUSR1', () => undefined);
   const { values, positionals } = parseArgs({
     args: argv,
     allowPositionals: true,
@@ -52,7 +56,6 @@ async function main(argv: string[]): Promise<void> {
   if (command === 'ceremony') return ceremony(dataDir, passphrase, values.accept);
   if (command !== 'run')
     throw new Failure('config-invalid', `no command ${command}; there are init, ceremony, run and admit`);
-  const build = ownBuild(fileURLToPath(import.meta.url), nodeOptions());
   const stop = await runSigner(dataDir, loadConfig(dataDir), passphrase, build);
   passphrase.fill(0);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

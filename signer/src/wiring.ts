@@ -103,6 +103,7 @@ export function wireSigner(parts: Parts): Wired {
       transcripts.assertUsable();
       permitBuild(parts.build);
     },
+    assertBuild: () => permitBuild(parts.build),
     reserve: greetedFirst(peers, watch, permitBuild, reserving),
     notifySigned: (signed) => spread('/v1/mesh/signed', signed),
     watchedHeight: (network) => watchers.get(network)?.height() ?? 0,

@@ -11,7 +11,7 @@ import { sourceProgram, type SignerProgram } from '@holdfast/devnet/signer-progr
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { alterProgram, letsItselfIn } from '../support/altered-program.ts';
 import { signEvm } from '../support/signer-rounds.ts';
-import { evmRequest, startStage, withdrawal, type SignerStage } from '../support/signer-stage.ts';
+import { customer, evmNetwork, evmRequest, startStage, withdrawal, type SignerStage } from '../support/signer-stage.ts';
 import { waitFor, type SignerProcess } from '../support/signers.ts';
 
 /** What a signer says that it runs, and what builds that the policy does not list get. */
@@ -24,7 +24,7 @@ let listed: SignerProgram;
 /** One byte more than the listed one, listed by version 2. */
 let next: SignerProgram;
 
-const soakS = 6;
+const soakS = 10;
 
 beforeAll(async () => {
   stage = await startStage({
@@ -99,6 +99,9 @@ test('with one byte changed at one signer, that one signs nothing and the other 
     problem: expect.stringMatching(/^build-not-permitted/),
   });
   await refuses(one, 'build-not-permitted', new RegExp(next.build));
+  const address = { network: evmNetwork, customer, index: 1 };
+  await expect(one.client.call('/v1/address', address)).rejects.toMatchObject({ code: 'build-not-permitted' });
+  await two.client.call('/v1/address', address);
   await signs(two);
 });
 

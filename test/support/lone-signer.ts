@@ -33,6 +33,7 @@ export async function openLoneSigner(folder: string): Promise<LoneSigner> {
       clock: Date.now,
       agreedNowMs: Date.now,
       assertReady: () => undefined,
+      assertBuild: () => undefined,
       reserve: async () => ({ reserved: ['signer-2', 'signer-3'], unreachable: [] }),
       notifySigned: () => undefined,
       watchedHeight: () => 0,

@@ -1,8 +1,7 @@
 import { Failure } from '@holdfast/core/failure.ts';
 import type { AddressStatement, SignerResponse } from '@holdfast/core/signing/messages.ts';
 import { statementDigest } from '@holdfast/core/signing/statement.ts';
-import type { Journal } from '../journal/journal.ts';
-import type { StatementKey } from '../keys/statement-key.ts';
+import type { WalletDeps } from './wallet.ts';
 
 /** Epoch of every EVM address: forwarders hang on the registry, not on a key that would be replaced. */
 export const evmEpoch = 1;
@@ -15,15 +14,16 @@ const indexGapMax = 10_000;
  * vouches for it. A halt does not stop it: deposits that are under way must not be lost.
  * @param derived this signer's own derivation.
  * @returns the address with this signer's Ed25519 over its `AddressStatement`.
- * @throws Failure invalid-request for an index far above the highest so far; address-index-taken; derivation-mismatch
+ * @throws Failure build-not-permitted; invalid-request for an index far above the highest so far; address-index-taken; derivation-mismatch
  * when the journal has another address, which a changed configuration would cause.
  */
 export async function bindAddress(
-  journal: Journal,
-  statement: StatementKey,
+  { journal, statement, assertBuild }: Pick<WalletDeps, 'journal' | 'statement' | 'assertBuild'>,
   request: { readonly network: string; readonly customer: string; readonly index: number },
   derived: { readonly address: string; readonly epoch: number },
 ): Promise<SignerResponse<'/v1/address'>> {
+  // Two signers that a poisoned release got into would else vouch for a thief's address inside its soak time.
+  assertBuild();
   const { network, customer, index } = request;
   const { address, epoch } = derived;
   const bound = journal.state.addresses.get(`${network} ${index}`);

@@ -57,7 +57,7 @@ export function createBitcoinWallet(
   const address: BitcoinWallet['address'] = async (request) => {
     const { key, children } = wallet(bitcoinPolicyOf(deps.policies.current(journal.nowMs()), name));
     const derived = children.address([depositBranch, request.index]).address;
-    return bindAddress(journal, deps.statement, request, { address: derived, epoch: key.epoch });
+    return bindAddress(deps, request, { address: derived, epoch: key.epoch });
   };
 
   const offline = (request: SignBitcoinRequest, { policy, nowMs }: Judgement): OfflineBitcoinReview => {

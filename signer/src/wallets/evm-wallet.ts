@@ -42,7 +42,7 @@ export function createEvmWallet(
       initCodeHash: `0x${network.forwarder_init_code_hash}`,
       salt: forwarderSalt(request.customer, request.index),
     });
-    return bindAddress(journal, deps.statement, request, { address: derived, epoch: evmEpoch });
+    return bindAddress(deps, request, { address: derived, epoch: evmEpoch });
   };
 
   const bury = async (reviewed: Omit<ReviewedTransaction, 'height'>, network: EvmNetworkPolicy): Promise<void> =>

@@ -26,6 +26,8 @@ export interface WalletDeps {
   readonly agreedNowMs: () => number;
   /** @throws Failure with why this signer signs nothing at the moment. */
   readonly assertReady: () => void;
+  /** Whether the policy lets the build sign that this signer runs, addresses too. @throws Failure build-not-permitted. */
+  readonly assertBuild: () => void;
   /** Asks every peer for its reservation. @throws Failure with the first refusal. */
   readonly reserve: (request: SigningRequest, txid: string) => Promise<Reservations>;
   /** Tells the peers that a signature was let out; nobody waits for it. */
