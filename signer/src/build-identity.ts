@@ -15,19 +15,39 @@ export function buildOf(file: string): string {
   }
 }
 
+/** How a process was started. */
+export interface Start {
+  /** Of the module that asks. */
+  readonly file: string;
+  /** Whether Node was started with that module, and not with one that loads it. */
+  readonly isMain: boolean;
+  /** What Node was given on its command line. */
+  readonly options: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Whatever Node, its loader or OpenSSL take from the environment: code, compiled code, options, whom to trust. */
+const loadedBy = /^(?:NODE_|LD_|DYLD_|OPENSSL_|SSL_CERT_)/;
+const harmless = new Set(['NODE_ENV', 'NODE_VERSION']);
+
 /**
- * The build of this process: the SHA-256 of the bundle that it was started from. It is a statement about an honest process:
- * poisoned code can say another's.
- * @param file of the module that the process was started with.
- * @param options that Node was given (its command line, NODE_OPTIONS): by them other code can be loaded before the bundle's.
- * @throws Failure build-not-permitted when there are options.
+ * The build of this process: the SHA-256 of the bundle that it was started from. It is a statement about an honest process,
+ * and refuses honest mistakes: poisoned code can say another's, and what was loaded before can hide that it was.
+ * @throws Failure build-not-permitted when other code can be loaded beside the bundle's.
  */
-export function ownBuild(file: string, options: readonly string[]): string {
+export function ownBuild({ file, isMain, options, env }: Start): string {
   if (file.endsWith('.ts')) return sourceBuild;
+  const fix =
+    'Start it by "env -i HOLDFAST_PASSPHRASE_FILE=... node signer.mjs run <folder>", as docs/how-to/release.md says.';
+  if (!isMain) throw new Failure('build-not-permitted', 'another module loads the bundle', { fix });
   if (options.length > 0) {
-    throw new Failure('build-not-permitted', 'Node was started with options, which can load code beside the bundle', {
-      fix: 'Start it by "node signer.mjs run <folder>" and unset NODE_OPTIONS.',
-    });
+    const message = `Node was started with ${options.length} options, which can load code beside the bundle`;
+    throw new Failure('build-not-permitted', message, { fix });
+  }
+  const named = Object.keys(env).filter((name) => loadedBy.test(name) && !harmless.has(name) && env[name] !== '');
+  if (named.length > 0) {
+    const message = `${named.join(', ')} in the environment can load code beside the bundle`;
+    throw new Failure('build-not-permitted', message, { fix });
   }
   return buildOf(file);
 }

@@ -25,7 +25,8 @@ const usage = 'init <dataDir> | ceremony <dataDir> | run <dataDir> | admit <bund
  */
 async function main(argv: string[]): Promise<void> {
   // First of all: keys are made and opened under this code too, and what it hashes is the file that Node has just read.
-  const build = ownBuild(fileURLToPath(import.meta.url), nodeOptions());
+  const file = fileURLToPath(import.meta.url);
+  const build = ownBuild({ file, isMain: import.meta.main, options: process.execArgv, env: process.env });
   // Node would open its debugger to every user of this host.
   process.on('SIGUSR1', () => undefined);
   const { values, positionals } = parseArgs({
@@ -64,12 +65,6 @@ async function main(argv: string[]): Promise<void> {
       void stop().then(() => leave(0));
     });
   }
-}
-
-/** What Node was given besides the file to run. */
-function nodeOptions(): string[] {
-  const given = process.env['NODE_OPTIONS']?.trim() ?? '';
-  return given === '' ? process.execArgv : [...process.execArgv, given];
 }
 
 async function init(
