@@ -1,6 +1,6 @@
 import type { SignerResource } from '@holdfast/core/contract/resources.ts';
 import type { Command } from './command.ts';
-import { formatTable } from './format-table.ts';
+import { formatTable, printable } from './format-table.ts';
 
 /** `holdfast signers` */
 export const signers: Command = {
@@ -41,5 +41,5 @@ function shortBuild(build: string | null): string {
 function buildLines(signers: readonly SignerResource[]): string[] {
   const running = Map.groupBy(signers, ({ build }) => build);
   running.delete(null);
-  return [...running].map(([build, group]) => `build ${build}  ${group.map(({ id }) => id).join(', ')}`);
+  return [...running].map(([build, group]) => printable(`build ${build}  ${group.map(({ id }) => id).join(', ')}`));
 }

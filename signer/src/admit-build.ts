@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '@holdfast/core/failure.ts';
+import type { SignedPolicy } from '@holdfast/core/policy/policy.ts';
 import { emptyState } from '@holdfast/core/signing/journal-state.ts';
 import { opensslVerifiers } from '@holdfast/transport/openssl-verifiers.ts';
 import { buildOf } from './build-identity.ts';
@@ -11,6 +12,16 @@ import { createJournalAudit } from './journal/journal-audit.ts';
 import { replayJournal } from './journal/replay-journal.ts';
 import { judgeBuild } from './mesh/judge-build.ts';
 import { readPolicyVersions } from './policy/policy-store.ts';
+
+/** A later version, signed and waiting, may have dropped a build that turned out bad. */
+function refuseDropped(
+  build: string,
+  versions: readonly { readonly version: number; readonly signed: SignedPolicy }[],
+): void {
+  const last = versions.at(-1);
+  if (!last || last.signed.policy.builds.permitted.includes(build)) return;
+  throw new Failure('build-not-permitted', `policy version ${last.version}, which counts soon, drops build ${build}`);
+}
 
 /**
  * Whether another bundle may take this one's place: listed by the policy in force, its soak time over. Code that an
@@ -38,5 +49,6 @@ export async function admitBuild(
   }
   const policies = readPolicyVersions(dataDir, state, opensslVerifiers);
   judgeBuild(build, policies, state, nowMs);
+  refuseDropped(build, policies.versions);
   return { build, policy: policies.current(nowMs).version };
 }

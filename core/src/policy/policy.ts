@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { BuildName } from '../signing/build-name.ts';
 import { CredentialId, CredentialKey, KeySignature } from '../signing/evidence.ts';
 import { statementDigestHex } from '../signing/statement.ts';
 
@@ -192,7 +193,7 @@ export const Policy = Type.Object(
     /** Builds of the signer that may sign, and how long after its listing a new one may not. */
     builds: Type.Object(
       {
-        permitted: Type.Array(Type.String({ pattern: '^[0-9A-Za-z.+-]{1,64}$' }), { minItems: 1, maxItems: 16 }),
+        permitted: Type.Array(BuildName, { minItems: 1, maxItems: 16 }),
         soak_s: Seconds,
       },
       strict,

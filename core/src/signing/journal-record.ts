@@ -3,6 +3,7 @@ import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { Failure } from '../failure.ts';
+import { BuildName } from './build-name.ts';
 import { CustomerRecord } from './customer-record.ts';
 import { HaltStatement, SignedHalt, SignedResume } from './halt.ts';
 import { canonicalJson } from './intent.ts';
@@ -22,7 +23,7 @@ export const journalEntries = {
   /** The first record, by `init`: a journal that starts with anything else, or is not there, was lost. */
   created: entry('created', { signer: Type.String() }),
   /** The process opened the journal. */
-  started: entry('started', { boot_id: Type.String(), build: Type.String() }),
+  started: entry('started', { boot_id: Type.String(), build: BuildName }),
   /** A deposit address was handed out; its index is the customer's for ever. */
   address: entry('address', {
     network: Type.String(),

@@ -1,5 +1,6 @@
 import Type, { type Static, type TSchema } from 'typebox';
 import { SignedPolicy } from '../policy/policy.ts';
+import { BuildName } from './build-name.ts';
 import { CustomerRecord } from './customer-record.ts';
 import { HaltStatement, SignedHalt, SignedResume } from './halt.ts';
 import { AuthorizedIntent } from './intent.ts';
@@ -39,7 +40,7 @@ export const SignerStatus = Type.Object(
     signer: Type.String(),
     /** New at every start: a changed boot id means that signing sessions are gone. */
     boot_id: Type.String(),
-    build: Type.String(),
+    build: BuildName,
     journal: Head,
     /** Owner of the Safe, EIP-55. */
     owner_address: EvmAddress,
@@ -266,7 +267,7 @@ const MeshHello = Type.Object(
   {
     signer: Type.String(),
     boot_id: Type.String(),
-    build: Type.String(),
+    build: BuildName,
     /** UTC milliseconds of the sender's clock. */
     now_ms: Type.Integer(),
     ceremony: hex(32),
