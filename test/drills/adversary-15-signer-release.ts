@@ -61,17 +61,23 @@ async function oneAlone(stage: DrillStage, program: SignerProgram): ReturnType<A
 }
 
 const unlisted: Attack = {
-  name: 'a release that no policy lists, made for Holdfast, at one signer',
-  haltWithinMs: 2 * noticeMs,
+  name: 'a release that no policy lists, which lets itself in at one signer',
   run: async (stage) => {
     const { system } = stage;
-    const alterations = [
-      pays,
-      asksNobody,
-      letsItselfIn,
-      ['\nexport {  };', '\n// Another release.\nexport {  };'],
-    ] as const;
-    return oneAlone(stage, alterProgram(system.program, system.folder, 'unlisted', alterations));
+    const mark = stage.mark();
+    const diversion = await divert(stage, '0.7');
+    const program = alterProgram(system.program, system.folder, 'unlisted', [pays, letsItselfIn]);
+    await withPoisoned(stage, ['signer-1'], program, async () => {
+      const { answers, chain } = await collect(stage, diversion.request);
+      // It asks its peers as every signer does, and they look at its build before they look at the payment.
+      mustRefuse('its peers', answers.slice(0, 1), 'build-not-permitted');
+      mustRefuse('the others', answers.slice(1), 'payment-mismatch');
+      mustBe('the Safe', chain, 'GS020');
+    });
+    const left = { ETH: await stage.stolen('ETH', diversion.address) };
+    const evidence = evidenceOf(stage, mark);
+    await victimIsPaid(stage, 'ETH', '0.3');
+    return { left, haltedAfterMs: null, evidence };
   },
 };
 

@@ -136,6 +136,8 @@ test('a build that the policy lists signs at no signer inside its soak time, and
   const { policy } = stage.cluster.policy;
   const second = structuredClone({ ...policy, version: 2, previous: policyDigest(policy) });
   second.builds.permitted.push(next.build);
+  // What comes after it waits longer than this test.
+  second.delays = { tighten_s: 600, loosen_s: 600 };
   const startedAtMs = performance.now();
   for (const { client } of [one, two, three]) await client.call('/v1/policy', signSamplePolicy(second));
   await waitFor('version 2 everywhere', 10_000, async () =>
@@ -159,6 +161,13 @@ test('a build that the policy lists signs at no signer inside its soak time, and
   // And the way back is open.
   await run(listed, one);
   for (const signer of [one, two, three]) await signs(signer);
+  // A version that drops it is signed and waits: nobody begins with it any more.
+  const third = structuredClone({ ...second, version: 3, previous: policyDigest(second) });
+  third.builds.permitted = second.builds.permitted.filter((build) => build !== next.build);
+  await one.client.call('/v1/policy', signSamplePolicy(third));
+  expect(await admit(next)).toMatchObject({
+    last: { code: 'build-not-permitted', message: expect.stringMatching(/version 3, .* drops build/) },
+  });
 });
 
 test('a bundle does not run with other code loaded before it, nor sources on a chain that has a price', async () => {

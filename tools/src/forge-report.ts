@@ -36,14 +36,14 @@ export interface ForgeResult {
  */
 export function readForgeReport(report: string, exitCode: number | null): ForgeResult {
   let passed = 0;
-  let failed = 0;
+  const failures: string[] = [];
   const lines: string[] = [];
   const gas: Record<string, string> = {};
   for (const [suite, { test_results: tests }] of Object.entries(parse(report))) {
     const results = Object.entries(tests);
     const bad = results.filter(([, { status }]) => status !== 'Success');
     passed += results.length - bad.length;
-    failed += bad.length;
+    failures.push(...bad.map(([name]) => `${suite}: ${name}`));
     lines.push(`${bad.length === 0 ? 'ok  ' : 'FAIL'} ${suite} (${results.length} tests)`);
     for (const [name, { status, reason, counterexample }] of bad) {
       const found = counterexample === null ? '' : ` ${JSON.stringify(counterexample).slice(0, 2_000)}`;
@@ -51,11 +51,12 @@ export function readForgeReport(report: string, exitCode: number | null): ForgeR
     }
     for (const [, { gas_snapshots: groups }] of results) Object.assign(gas, ...Object.values(groups));
   }
-  if (failed === 0 && (exitCode !== 0 || passed === 0)) {
-    failed = 1;
-    lines.push(`FAIL forge ended with ${exitCode ?? 'a signal'} after ${passed} passing tests`);
+  if (failures.length === 0 && (exitCode !== 0 || passed === 0)) {
+    const ended = `forge ended with ${exitCode ?? 'a signal'} after ${passed} passing tests`;
+    failures.push(ended);
+    lines.push(`FAIL ${ended}`);
   }
-  return { counts: { passed, failed }, lines, gas };
+  return { counts: { passed, failed: failures.length, failures }, lines, gas };
 }
 
 /** The compiler and forge are pinned, so a number that moves by more was moved by a change of the contracts or the tests. */

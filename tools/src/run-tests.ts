@@ -1,6 +1,6 @@
 /**
- * Runs the tiers that the arguments name and closes with `tests: N passed, N failed`; each static check counts as one
- * test. Exits with 1 when anything failed or nothing ran.
+ * Runs the tiers that the arguments name and closes with what failed and `tests: N passed, N failed`; each static
+ * check counts as one test. Exits with 1 when anything failed or nothing ran.
  * Usage: node tools/src/run-tests.ts <tier>...   (static, unit, vectors, contracts, functional, drills, check, all)
  */
 import { spawnSync } from 'node:child_process';
@@ -46,8 +46,8 @@ function execute(command: string, args: readonly string[]): number | null {
 
 function runCheck(command: string, ...args: string[]): Counts {
   const status = execute(command, args);
-  if (status !== 0) console.log(`${command} failed (${status ?? 'killed'})`);
-  return status === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  if (status === 0) return { passed: 1, failed: 0, failures: [] };
+  return { passed: 0, failed: 1, failures: [`${[command, ...args].join(' ')} (${status ?? 'killed'})`] };
 }
 
 function runVitest(...projects: string[]): Counts {
@@ -85,10 +85,10 @@ function runForge(): Counts {
   const committed = JSON.parse(readFileSync(join(repoRoot, 'contracts/gas.json'), 'utf8')) as Record<string, string>;
   const compared = compareGas(committed, gas);
   console.log([...lines, '', 'gas:', ...compared.lines].join('\n'));
-  if (compared.problems.length === 0) return sumCounts([counts, { passed: 1, failed: 0 }]);
+  if (compared.problems.length === 0) return sumCounts([counts, { passed: 1, failed: 0, failures: [] }]);
   console.log(`\ngas differs:\n${compared.problems.join('\n')}\nif that is meant, contracts/gas.json should say:`);
   console.log(JSON.stringify(gas, null, 2));
-  return sumCounts([counts, { passed: 0, failed: 1 }]);
+  return sumCounts([counts, { passed: 0, failed: 1, failures: ['gas differs from contracts/gas.json'] }]);
 }
 
 function readOrUndefined(path: string): string | undefined {
@@ -107,5 +107,6 @@ const runs = wanted.flatMap((name) => {
 });
 const total = sumCounts(runs.map((run) => run()));
 const failed = total.failed > 0 || total.passed === 0;
+if (total.failures.length > 0) console.log(`\nfailed:\n${total.failures.join('\n')}`);
 console.log(`\n${closingLine(total)}`);
 process.exitCode = failed ? 1 : 0;

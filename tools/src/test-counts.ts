@@ -1,13 +1,16 @@
 export interface Counts {
   readonly passed: number;
   readonly failed: number;
+  /** What failed, a line each: the end of a long run names it, wherever its trace is. */
+  readonly failures: readonly string[];
 }
 
 /** The part of Vitest's JSON report that is read here. */
 interface VitestReport {
   readonly testResults: readonly {
+    readonly name: string;
     readonly status: string;
-    readonly assertionResults: readonly { readonly status: string }[];
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
   }[];
 }
 
@@ -19,25 +22,28 @@ interface VitestReport {
  */
 export function countTests(report: string | undefined, exitCode: number | null): Counts {
   let passed = 0;
-  let failed = 0;
-  for (const file of parse(report).testResults) {
-    const failedHere = file.assertionResults.filter(({ status }) => status === 'failed').length;
-    passed += file.assertionResults.filter(({ status }) => status === 'passed').length;
-    failed += failedHere === 0 && file.status === 'failed' ? 1 : failedHere;
+  const failures: string[] = [];
+  for (const { name, status: fileStatus, assertionResults } of parse(report).testResults) {
+    const failedHere = assertionResults.filter(({ status }) => status === 'failed');
+    passed += assertionResults.filter(({ status }) => status === 'passed').length;
+    failures.push(...failedHere.map(({ fullName }) => `${name}: ${fullName}`));
+    if (failedHere.length === 0 && fileStatus === 'failed') failures.push(`${name}: the file`);
   }
-  if (failed === 0 && (exitCode !== 0 || passed === 0)) failed = 1;
-  return { passed, failed };
+  if (failures.length === 0 && (exitCode !== 0 || passed === 0))
+    failures.push(`vitest ended with ${exitCode ?? 'a signal'} after ${passed} passing tests: see its errors above`);
+  return { passed, failed: failures.length, failures };
 }
 
 export function sumCounts(counts: readonly Counts[]): Counts {
-  return counts.reduce((sum, next) => ({ passed: sum.passed + next.passed, failed: sum.failed + next.failed }), {
-    passed: 0,
-    failed: 0,
-  });
+  return {
+    passed: counts.reduce((sum, { passed }) => sum + passed, 0),
+    failed: counts.reduce((sum, { failed }) => sum + failed, 0),
+    failures: counts.flatMap(({ failures }) => failures),
+  };
 }
 
 /** The last line of every test command. */
-export function closingLine({ passed, failed }: Counts): string {
+export function closingLine({ passed, failed }: Omit<Counts, 'failures'>): string {
   return `tests: ${passed} passed, ${failed} failed`;
 }
 

@@ -1,10 +1,10 @@
 import { base64 } from '@scure/base';
 import { RawOldTx, RawTx } from '@scure/btc-signer/script.js';
 import { concatBytes, hexToBytes } from '@noble/hashes/utils.js';
-import { dustLimitSats } from '../chains/bitcoin/build.ts';
+import { dustLimitSats, encodeUnsigned, replaceableSequence } from '../chains/bitcoin/build.ts';
 import { deriveWalletAddress } from '../chains/bitcoin/derive-address.ts';
 import { type ParsedTransaction, parseBitcoinTransaction } from '../chains/bitcoin/parse-transaction.ts';
-import { compactSize, u32le, u64le } from '../chains/bitcoin/wire.ts';
+import { compactSize } from '../chains/bitcoin/wire.ts';
 import { Failure } from '../failure.ts';
 import { recoveryVsize, refillVsize } from './bitcoin-size.ts';
 import { coldWallet } from './cold-wallet.ts';
@@ -25,10 +25,6 @@ interface Coin {
   /** The transaction that made it, without witnesses: its hash needs none, and QR codes are small. */
   readonly previous: Uint8Array;
 }
-
-const txVersion = 2;
-/** BIP-125: replaceable. */
-const sequence = 0xffff_fffd;
 
 /**
  * A refill as a PSBT (BIP-174, version 0): spends all the coins, pays the amount to a hot address, and the rest back to cold
@@ -67,7 +63,7 @@ function leftOver(
   vsizeOf: typeof refillVsize,
   feeRate: number,
 ): bigint {
-  const inputs = coins.map(({ parsed, vout }) => ({ txid: parsed.txid, vout, sequence }));
+  const inputs = coins.map(({ parsed, vout }) => ({ txid: parsed.txid, vout, sequence: replaceableSequence }));
   const feeSats = BigInt(vsizeOf({ inputs, outputs })) * BigInt(feeRate);
   const inSats = coins.reduce((sum, { amountSats }) => sum + amountSats, 0n);
   return inSats - outputs.reduce((sum, output) => sum + output.amountSats, 0n) - feeSats;
@@ -88,22 +84,9 @@ function readCoin({ raw, vout }: { readonly raw: string; readonly vout: number }
 }
 
 function encodePsbt(coins: readonly Coin[], outputs: readonly Output[]): string {
-  const unsigned = concatBytes(
-    u32le(txVersion),
-    compactSize(coins.length),
-    ...coins.flatMap(({ parsed, vout }) => [
-      hexToBytes(parsed.txid).reverse(),
-      u32le(vout),
-      Uint8Array.of(0),
-      u32le(sequence),
-    ]),
-    compactSize(outputs.length),
-    ...outputs.flatMap(({ amountSats, script }) => [
-      u64le(amountSats),
-      compactSize(script.length / 2),
-      hexToBytes(script),
-    ]),
-    u32le(0),
+  const unsigned = encodeUnsigned(
+    coins.map(({ parsed, vout }) => ({ txid: parsed.txid, vout })),
+    outputs,
   );
   const bytes = concatBytes(
     hexToBytes('70736274ff'),

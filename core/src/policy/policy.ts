@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { BuildName } from '../signing/build-name.ts';
+import { BuildName } from '../signing/named-build.ts';
 import { CredentialId, CredentialKey, KeySignature } from '../signing/evidence.ts';
 import { statementDigestHex } from '../signing/statement.ts';
 

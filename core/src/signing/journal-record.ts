@@ -3,7 +3,7 @@ import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { Failure } from '../failure.ts';
-import { BuildName } from './build-name.ts';
+import { BuildName } from './named-build.ts';
 import { CustomerRecord } from './customer-record.ts';
 import { HaltStatement, SignedHalt, SignedResume } from './halt.ts';
 import { canonicalJson } from './intent.ts';

@@ -1,6 +1,6 @@
 import Type, { type Static, type TSchema } from 'typebox';
 import { SignedPolicy } from '../policy/policy.ts';
-import { BuildName } from './build-name.ts';
+import { BuildName } from './named-build.ts';
 import { CustomerRecord } from './customer-record.ts';
 import { HaltStatement, SignedHalt, SignedResume } from './halt.ts';
 import { AuthorizedIntent } from './intent.ts';

@@ -3,7 +3,8 @@
  * taken from Debian into the user's cache folder; the native part of pkcs11js, which no install script builds, is compiled
  * against the headers that come with the pinned Node. Nothing is done twice; the second time needs no network.
  */
-import { readFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errorRow } from '@holdfast/core/contract/error-codes.ts';
@@ -88,7 +89,7 @@ export async function ensurePkcs11(log: (line: string) => void = () => {}): Prom
   if (await loads()) return;
   log('hsm: building the native part of pkcs11js');
   try {
-    await run('npm', ['rebuild', 'pkcs11js', '--ignore-scripts=false'], root, await headers());
+    await build();
   } catch (cause) {
     throw new Failure('hsm-unavailable', `pkcs11js could not be built: ${(cause as Error).message}`, {
       fix: 'Install a C++ compiler, make and Python 3 (Debian: build-essential python3); then run `npm run setup:hsm`.',
@@ -97,10 +98,28 @@ export async function ensurePkcs11(log: (line: string) => void = () => {}): Prom
   if (!(await loads())) throw new Failure('hsm-unavailable', 'pkcs11js was built and does not load in this Node');
 }
 
+/** In a copy below the system's temporary folder: node-gyp builds nothing in a folder whose path has a space. */
+async function build(): Promise<void> {
+  const work = await mkdtemp(join(tmpdir(), 'holdfast-pkcs11js-'));
+  const built = 'node_modules/pkcs11js/build/Release/pkcs11.node';
+  try {
+    await cp(join(root, 'node_modules/pkcs11js'), join(work, 'node_modules/pkcs11js'), { recursive: true });
+    await writeFile(join(work, 'package.json'), JSON.stringify({ private: true }));
+    await run('npm', ['rebuild', 'pkcs11js', '--ignore-scripts=false'], work, await headers(work));
+    await mkdir(dirname(join(root, built)), { recursive: true });
+    await cp(join(work, built), join(root, built));
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
 /** For node-gyp: the headers that the pinned Node comes with, so that it fetches none. */
-async function headers(): Promise<Record<string, string>> {
+async function headers(work: string): Promise<Record<string, string>> {
   const folder = dirname(dirname(process.execPath));
-  return (await exists(join(folder, 'include/node/node_api.h'))) ? { npm_config_nodedir: folder } : {};
+  if (!(await exists(join(folder, 'include/node/node_api.h')))) return {};
+  const link = join(work, 'node');
+  await symlink(folder, link);
+  return { npm_config_nodedir: link };
 }
 
 if (import.meta.main) {

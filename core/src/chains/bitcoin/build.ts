@@ -7,7 +7,7 @@ import { doubleSha256, hashToText } from './txid.ts';
 import { compactSize, u32le, u64le } from './wire.ts';
 
 /** BIP-125: the transaction may be replaced by one with a higher fee. */
-const replaceableSequence = 0xffff_fffd;
+export const replaceableSequence = 0xffff_fffd;
 const version = 2;
 /** Change that would cost more to spend at 3 sat/vB than it is worth; left to the fee. */
 const p2trDustSats = 330n;
@@ -63,7 +63,7 @@ export function buildBatch(batch: {
   const inputs = batch.coins.toSorted((a, b) => compare(a.txid, b.txid) || a.vout - b.vout);
   const outputs = wanted.toSorted((a, b) => compare(a.amountSats, b.amountSats) || compare(a.script, b.script));
   return {
-    rawTx: bytesToHex(encode(inputs, outputs)),
+    rawTx: bytesToHex(encodeUnsigned(inputs, outputs)),
     inputs,
     payoutOutputs: payouts.map((payout) => outputs.indexOf(payout)),
     changeOutput: hasChange ? outputs.indexOf(change) : null,
@@ -94,7 +94,11 @@ function refuseDust({ script, amountSats }: Payout): void {
     throw new Failure('below-minimum', `${amountSats} sats to ${script} are dust; the least is ${leastSats}`);
 }
 
-function encode(inputs: readonly Coin[], outputs: readonly Payout[]): Uint8Array {
+/** Consensus encoding without witnesses: version 2, replaceable, no lock time. */
+export function encodeUnsigned(
+  inputs: readonly { readonly txid: string; readonly vout: number }[],
+  outputs: readonly { readonly script: string; readonly amountSats: bigint }[],
+): Uint8Array {
   return concatBytes(
     u32le(version),
     compactSize(inputs.length),
