@@ -59,6 +59,9 @@ export interface ColdKeys {
   /** secp256k1, 0x hex; owners of the cold Safe. */
   readonly evm: readonly string[];
   readonly evmOwners: readonly string[];
+  /** Owners of the governance Safe: other keys, since who may change the vault must not be whom it is emptied to. */
+  readonly governance: readonly string[];
+  readonly governanceOwners: readonly string[];
   /** x-only public keys, hex, of the 3-of-5 leaf in every Bitcoin address. */
   readonly bitcoin: readonly string[];
   /** P2WSH 3-of-5 of the same keys, regtest: where an evacuation goes. */
@@ -67,9 +70,12 @@ export interface ColdKeys {
 
 export function keepColdKeys(folder: string): ColdKeys {
   const keys = [1, 2, 3, 4, 5].map((n) => keepFile(join(folder, `custodian-${n}.key`), () => randomHex(32)));
+  const governance = keys.map((_, at) => `0x${keepFile(join(folder, `governor-${at + 1}.key`), () => randomHex(32))}`);
   return {
     evm: keys.map((key) => `0x${key}`),
     evmOwners: keys.map((key) => addressOfKey(`0x${key}`)),
+    governance,
+    governanceOwners: governance.map(addressOfKey),
     bitcoin: keys.map((key) => bytesToHex(schnorr.getPublicKey(hexToBytes(key)))),
     bitcoinAddress: coldAddress(keys.map((key) => secp256k1.getPublicKey(hexToBytes(key)))),
   };

@@ -22,19 +22,23 @@ export interface SignerCard {
   readonly fingerprint: string;
   /** EIP-55. */
   readonly owner_address: string;
+  /** Of this signer's key at the vaults' emergency desks, EIP-55. */
+  readonly emergency_address: string;
   /** Ed25519, 64 hex digits. */
   readonly statement_key: string;
   /** PEM. */
   readonly certificate: string;
 }
 /** What of its card the ceremony compares. */
-export type SignerCardKeys = Pick<SignerCard, 'fingerprint' | 'owner_address' | 'statement_key'>;
+export type SignerCardKeys = Pick<SignerCard, 'fingerprint' | 'owner_address' | 'emergency_address' | 'statement_key'>;
 
 /** All that the passphrase opens. */
 export interface UnlockedSigner {
   readonly store: KeyStore;
   readonly identity: Identity;
   readonly owner: DigestSigner;
+  /** In software also beside an HSM: it pauses and evacuates when the HSM does not answer. */
+  readonly emergency: DigestSigner;
   readonly statement: StatementKey;
   readonly card: SignerCardKeys;
   /** The HSM's, loaded into this process; `sha256` is 64 hex digits. Null without one. */
@@ -45,9 +49,10 @@ export interface UnlockedSigner {
 export const journalName = 'journal.jsonl';
 const identityName = 'identity/1.sealed';
 const ownerName = 'owner/1.sealed';
+const emergencyName = 'emergency/1.sealed';
 const statementName = 'statement/1.sealed';
 const monotonicMs = (): number => performance.now();
-const everyName = [identityName, ownerName, statementName];
+const everyName = [identityName, ownerName, emergencyName, statementName];
 
 /**
  * Makes the signer's keys, sealed, and its certificate. What exists already is kept, so running it again prints the same
@@ -78,6 +83,7 @@ export async function initSigner(
   // First what an HSM may refuse: then nothing is left of it.
   if (!store.open(ownerName)) await (hsm ? makeOwnerInside(hsm, store) : makeOwner(store));
   createJournalFile(journal, signer, Date.now());
+  if (!store.open(emergencyName)) makeEmergency(store);
   if (!store.open(statementName)) {
     const secret = createStatementSecret();
     store.seal(statementName, { wallet: 'statement', epoch: 1, statement_key: statementKey(secret).publicKey }, secret);
@@ -119,6 +125,12 @@ function kdfOf(dataDir: string, strength: { readonly memory_kib: number; readonl
 function makeOwner(store: KeyStore): void {
   const secret = createOwnerSecret();
   store.seal(ownerName, { wallet: 'owner', epoch: 1, owner_address: ownerKey(secret).address }, secret);
+  secret.fill(0);
+}
+
+function makeEmergency(store: KeyStore): void {
+  const secret = createOwnerSecret();
+  store.seal(emergencyName, { wallet: 'emergency', epoch: 1, emergency_address: ownerKey(secret).address }, secret);
   secret.fill(0);
 }
 
@@ -175,19 +187,23 @@ async function openSecrets(
 ): Promise<Omit<UnlockedSigner, 'store' | 'module'>> {
   const privateKey = store.open(identityName);
   const ownerSecret = store.open(ownerName);
+  const emergencySecret = store.open(emergencyName);
   const statementSecret = store.open(statementName);
-  if (!privateKey || !ownerSecret || !statementSecret) throw incomplete(dataDir);
+  if (!privateKey || !ownerSecret || !emergencySecret || !statementSecret) throw incomplete(dataDir);
   const certificate = readFileSync(join(dataDir, 'certificate.pem'), 'utf8');
   const owner = await (hsm ? hsm.owner(ownerSecret.plaintext) : ownerKey(ownerSecret.plaintext));
+  const emergency = ownerKey(emergencySecret.plaintext);
   const statement = statementKey(statementSecret.plaintext);
   statementSecret.plaintext.fill(0);
   return {
     identity: { certificate, privateKey: Buffer.from(privateKey.plaintext).toString('utf8') },
     owner,
+    emergency,
     statement,
     card: {
       fingerprint: fingerprintOf(new X509Certificate(certificate)),
       owner_address: owner.address,
+      emergency_address: emergency.address,
       statement_key: statement.publicKey,
     },
   };

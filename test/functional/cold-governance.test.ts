@@ -21,13 +21,7 @@ let vault: EvmDeployment;
 
 beforeAll(async () => {
   [custodians, anvil] = await Promise.all([startCustodians(), startAnvil()]);
-  vault = await deployVault({
-    rpcUrl: anvil.url,
-    deployerKey: devnetKeys.deployer,
-    owners: ownerKeys.map(addressOfKey),
-    coldOwners: custodians.cards.map(({ evm }) => evm),
-    coldThreshold: 3,
-  });
+  vault = await deployTestVault(anvil.url, { coldOwners: custodians.cards.map(({ evm }) => evm), coldThreshold: 3, governanceOwners: custodians.cards.map(({ evm }) => evm) });
   setup = await custodians.holdCeremony({
     bitcoin: null,
     evm: [

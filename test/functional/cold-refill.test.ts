@@ -46,13 +46,7 @@ beforeAll(async () => {
   ]);
   const { cards } = custodians;
   miner = await openMiner(bitcoind.rpc);
-  vault = await deployVault({
-    rpcUrl: anvil.url,
-    deployerKey: devnetKeys.deployer,
-    owners: ownerKeys.map(addressOfKey),
-    coldOwners: cards.map(({ evm }) => evm),
-    coldThreshold: 3,
-  });
+  vault = await deployTestVault(anvil.url, { coldOwners: custodians.cards.map(({ evm }) => evm), coldThreshold: 3, governanceOwners: custodians.cards.map(({ evm }) => evm) });
   hot = {
     groupKey: generateKeys().frostPublic.commitments[0] as Uint8Array,
     chainCode: randomBytes(32),

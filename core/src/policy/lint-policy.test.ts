@@ -8,8 +8,48 @@ const found = (change: (policy: Policy) => void): string[] =>
 const evm = (policy: Policy) => policy.networks[0] as EvmNetworkPolicy;
 const bitcoin = (policy: Policy) => policy.networks[1] as BitcoinNetworkPolicy;
 
-test('finds nothing in the sample', () => {
-  expect(lintPolicy(samplePolicy())).toEqual([]);
+/** Contracts of a vault with guard and desk. */
+const vault = { guard: `0x${'a1'.repeat(20)}`, desk: `0x${'a2'.repeat(20)}`, timelock: `0x${'a3'.repeat(20)}` };
+function guard(policy: Policy): void {
+  const network = evm(policy);
+  const { desk, timelock } = vault;
+  network.safe_guard = vault.guard;
+  network.safe_modules = [desk, timelock];
+  network.emergency = { desk, timelock, keys: [1, 2, 3].map((n) => `0x${`b${n}`.repeat(20)}`) };
+  network.allowed_calls = [];
+}
+
+test('finds nothing in the sample but that its Safe has no guard', () => {
+  expect(found(() => undefined)).toEqual(['warning networks[0].safe_guard']);
+  expect(found(guard)).toEqual([]);
+});
+
+test.each<[string, (network: EvmNetworkPolicy) => void, string]>([
+  ['a desk without a guard', (n) => (n.safe_guard = `0x${'00'.repeat(20)}`), 'error networks[0].safe_guard'],
+  ['a desk that is no module', (n) => n.safe_modules.shift(), 'error networks[0].emergency'],
+  ['a module more', (n) => n.safe_modules.push(n.registry), 'warning networks[0].safe_modules[2]'],
+  ['a guard that nobody pauses', (n) => delete n.emergency, 'warning networks[0]'],
+  [
+    'an emergency key twice',
+    (n) => n.emergency!.keys.push(`0x${'B1'.repeat(20)}`),
+    'error networks[0].emergency.keys[3]',
+  ],
+  [
+    'an owner’s emergency key',
+    (n) => (n.emergency!.keys[0] = n.safe_owners[0]!),
+    'error networks[0].emergency.keys[0]',
+  ],
+  [
+    'a listed call beside a guard',
+    (n) => n.allowed_calls.push({ contract: n.registry, selector: '0x01681a62' }),
+    'warning networks[0].allowed_calls',
+  ],
+])('finds, in a guarded vault, %s', (_name, change, finding) => {
+  const findings = found((policy) => {
+    guard(policy);
+    change(evm(policy));
+  });
+  expect(findings).toContain(finding);
 });
 
 const cases: readonly (readonly [string, (policy: Policy) => void, string])[] = [
@@ -172,7 +212,7 @@ const cases: readonly (readonly [string, (policy: Policy) => void, string])[] = 
     (p) => (evm(p).safe_owners[1] = evm(p).safe_owners[0]!.replace('0x', '').toUpperCase().padStart(42, '0x')),
     'error networks[0].safe_owners[1]',
   ],
-  ['a Safe with a module', (p) => evm(p).safe_modules.push(evm(p).registry), 'warning networks[0].safe_modules'],
+  ['a Safe with a module', (p) => evm(p).safe_modules.push(evm(p).registry), 'warning networks[0].safe_modules[0]'],
   ['no Safe', (p) => (evm(p).safe = `0x${'00'.repeat(20)}`), 'error networks[0].safe'],
   ['an evacuation to the Safe', (p) => evm(p).cold_addresses.push(evm(p).safe), 'error networks[0].cold_addresses[1]'],
   [
