@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { errorsFileVariable } from './error-reporter.ts';
 import { compareGas, readForgeReport } from './forge-report.ts';
 import { repoRoot } from './repo-files.ts';
 import { closingLine, countTests, sumCounts, type Counts } from './test-counts.ts';
@@ -39,9 +40,10 @@ const env = { ...process.env, PATH: `${join(repoRoot, 'node_modules/.bin')}${del
 const forgeTimeoutMs = 600_000;
 
 /** Without input, so that nothing waits for an answer; what it prints goes to the terminal as it comes. */
-function execute(command: string, args: readonly string[]): number | null {
+function execute(command: string, args: readonly string[], more: Readonly<Record<string, string>> = {}): number | null {
   console.log(`\n> ${command.endsWith('/node') ? 'node' : command} ${args.join(' ')}`);
-  return spawnSync(command, args, { cwd: repoRoot, env, stdio: ['ignore', 'inherit', 'inherit'] }).status;
+  return spawnSync(command, args, { cwd: repoRoot, env: { ...env, ...more }, stdio: ['ignore', 'inherit', 'inherit'] })
+    .status;
 }
 
 function runCheck(command: string, ...args: string[]): Counts {
@@ -62,9 +64,12 @@ function runVitestWith(args: readonly string[]): Counts {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-tests-'));
   try {
     const report = join(folder, 'report.json');
-    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-    const status = execute('vitest', ['run', ...args, ...reporters]);
-    return countTests(readOrUndefined(report), status);
+    const errors = join(folder, 'errors.txt');
+    const reporters = ['default', 'json', './tools/src/error-reporter.ts'].map((name) => `--reporter=${name}`);
+    const status = execute('vitest', ['run', ...args, ...reporters, `--outputFile.json=${report}`], {
+      [errorsFileVariable]: errors,
+    });
+    return countTests(readOrUndefined(report), status, readOrUndefined(errors));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
