@@ -2,12 +2,12 @@ import { buildRequest, buildSafeGovernance } from '@holdfast/core/cold/build-req
 import { requestDigest } from '@holdfast/core/cold/request.ts';
 import type { ColdSetup } from '@holdfast/core/cold/setup.ts';
 import { addressOfKey, devnetKeys } from '@holdfast/devnet/evm/accounts.ts';
-import { deployVault, type EvmDeployment } from '@holdfast/devnet/evm/deploy-vault.ts';
+import type { EvmDeployment } from '@holdfast/devnet/evm/deploy-vault.ts';
 import { rpcCall } from '@holdfast/devnet/evm/json-rpc.ts';
 import { sendAndWait } from '@holdfast/devnet/evm/send-transaction.ts';
 import { type AnvilNode, startAnvil } from '@holdfast/devnet/evm/start-anvil.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ownerKeys, safeNonce } from '../support/anvil.ts';
+import { deployTestVault, safeNonce } from '../support/anvil.ts';
 import { codeOf, type Custodians, type CustodianName, startCustodians } from '../support/custodians.ts';
 
 const network = 'eip155:31337';
@@ -21,7 +21,11 @@ let vault: EvmDeployment;
 
 beforeAll(async () => {
   [custodians, anvil] = await Promise.all([startCustodians(), startAnvil()]);
-  vault = await deployTestVault(anvil.url, { coldOwners: custodians.cards.map(({ evm }) => evm), coldThreshold: 3, governanceOwners: custodians.cards.map(({ evm }) => evm) });
+  vault = await deployTestVault(anvil.url, {
+    coldOwners: custodians.cards.map(({ evm }) => evm),
+    coldThreshold: 3,
+    governanceOwners: custodians.cards.map(({ evm }) => evm),
+  });
   setup = await custodians.holdCeremony({
     bitcoin: null,
     evm: [
