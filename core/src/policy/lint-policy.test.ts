@@ -1,27 +1,16 @@
 import { expect, test } from 'vitest';
 import { lintPolicy } from './lint-policy.ts';
 import type { BitcoinNetworkPolicy, EvmNetworkPolicy, Policy } from './policy.ts';
-import { sampleCredential, sampleKey, samplePolicy } from './sample-policy.test-support.ts';
+import { guardSample, sampleCredential, sampleKey, samplePolicy } from './sample-policy.test-support.ts';
 
 const found = (change: (policy: Policy) => void): string[] =>
   lintPolicy(samplePolicy(change)).map(({ level, path }) => `${level} ${path}`);
 const evm = (policy: Policy) => policy.networks[0] as EvmNetworkPolicy;
 const bitcoin = (policy: Policy) => policy.networks[1] as BitcoinNetworkPolicy;
 
-/** Contracts of a vault with guard and desk. */
-const vault = { guard: `0x${'a1'.repeat(20)}`, desk: `0x${'a2'.repeat(20)}`, timelock: `0x${'a3'.repeat(20)}` };
-function guard(policy: Policy): void {
-  const network = evm(policy);
-  const { desk, timelock } = vault;
-  network.safe_guard = vault.guard;
-  network.safe_modules = [desk, timelock];
-  network.emergency = { desk, timelock, keys: [1, 2, 3].map((n) => `0x${`b${n}`.repeat(20)}`) };
-  network.allowed_calls = [];
-}
-
 test('finds nothing in the sample but that its Safe has no guard', () => {
   expect(found(() => undefined)).toEqual(['warning networks[0].safe_guard']);
-  expect(found(guard)).toEqual([]);
+  expect(found(guardSample)).toEqual([]);
 });
 
 test.each<[string, (network: EvmNetworkPolicy) => void, string]>([
@@ -46,7 +35,7 @@ test.each<[string, (network: EvmNetworkPolicy) => void, string]>([
   ],
 ])('finds, in a guarded vault, %s', (_name, change, finding) => {
   const findings = found((policy) => {
-    guard(policy);
+    guardSample(policy);
     change(evm(policy));
   });
   expect(findings).toContain(finding);
@@ -281,6 +270,7 @@ test.each(cases)('finds %s', (_name, change, finding) => {
 test('finds work that costs nothing anywhere but on a regression test chain', () => {
   const mainNetwork = (bits: string) =>
     found((policy) => {
+      guardSample(policy);
       bitcoin(policy).network = 'bip122:000000000019d6689c085ae165831e93';
       bitcoin(policy).asset = 'bip122:000000000019d6689c085ae165831e93/slip44:0';
       bitcoin(policy).easiest_bits = bits;
@@ -292,6 +282,7 @@ test('finds work that costs nothing anywhere but on a regression test chain', ()
 test('takes a Safe whose quorums meet, an operator who approves, the development origin and the oldest plausible blocks', () => {
   expect(
     found((policy) => {
+      guardSample(policy);
       policy.operators.push({ ...sampleCredential('approver-1'), id: 'boss' });
       policy.webauthn.customers = { rp_id: 'localhost', origins: ['http://localhost:8080'] };
       evm(policy).safe_threshold = 3;
