@@ -16,7 +16,7 @@ import { type Postgres, startPostgres } from './postgres.ts';
 import { type Ed25519Pair, keepFile, writePrivate } from './private-files.ts';
 import { rssBytes } from './process-table.ts';
 import { type Child, type ChildSpec, startSupervisor, type Supervisor } from './processes.ts';
-import { bundleSigner, type SignerProgram } from './signer-program.ts';
+import { bundleSigner, signerEnv, type SignerProgram } from './signer-program.ts';
 
 const signerIds = ['signer-1', 'signer-2', 'signer-3'] as const;
 
@@ -142,7 +142,7 @@ async function assemble(
   });
 
   const children = new Map<string, Child>();
-  const spawn = async (spec: Pick<ChildSpec, 'name' | 'args' | 'env'>): Promise<Child> => {
+  const spawn = async (spec: Pick<ChildSpec, 'name' | 'args' | 'env' | 'bareEnv'>): Promise<Child> => {
     const logFile = join(folder, 'logs', `${spec.name}.log`);
     const child = await supervisor.spawnChild({
       ...spec,
@@ -159,7 +159,8 @@ async function assemble(
     return spawn({
       name: id,
       args: [programs.get(id)!.main, 'run', join(folder, id)],
-      env: { HOLDFAST_PASSPHRASE_FILE: passphraseFile(folder, id) },
+      env: signerEnv(passphraseFile(folder, id)),
+      bareEnv: true,
     });
   };
   let port = 0;

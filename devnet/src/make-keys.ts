@@ -15,7 +15,7 @@ import { freePort } from './free-port.ts';
 import { devnetPolicy, guardLimits, signPolicy } from './policy.ts';
 import { keepParties, type PolicyParties } from './policy-parties.ts';
 import { type Ed25519Pair, keepEd25519, keepFile, randomHex, writePrivate } from './private-files.ts';
-import type { SignerProgram } from './signer-program.ts';
+import { signerEnv, type SignerProgram } from './signer-program.ts';
 
 const run = promisify(execFile);
 export const mainOf = (workspace: string): string =>
@@ -109,7 +109,7 @@ async function initSigner(
   if (!existsSync(card)) {
     const strength = weakKdf ? ['--kdf-memory-kib', '64', '--kdf-passes', '1'] : [];
     const { stdout } = await run(process.execPath, [signer.main, 'init', dataDir, ...strength], {
-      env: { ...process.env, HOLDFAST_PASSPHRASE_FILE: passphrase },
+      env: signerEnv(passphrase),
     });
     writePrivate(card, stdout);
   }

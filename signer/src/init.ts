@@ -42,7 +42,7 @@ export interface UnlockedSigner {
   readonly statement: StatementKey;
   readonly card: SignerCardKeys;
   /** The HSM's, loaded into this process; `sha256` is 64 hex digits. Null without one. */
-  readonly module: { readonly path: string; readonly sha256: string } | null;
+  readonly module: { readonly path: string; readonly sha256: string; readonly binding: string } | null;
 }
 
 /** Below the data folder. */
@@ -172,7 +172,7 @@ export async function unlockSigner(
   if (headers.size < everyName.length) throw incomplete(dataDir);
   const hsm = await loadSignerHsm(dataDir, config?.signer ?? '', config?.pkcs11 ?? null, headers, monotonicMs);
   const store = openKeyStore(dataDir, lock, hsm?.wrap);
-  const module = hsm && { path: hsm.module, sha256: hsm.sha256 };
+  const module = hsm && { path: hsm.module, sha256: hsm.sha256, binding: hsm.binding };
   return { store, module, ...(await openSecrets(dataDir, store, hsm)) };
 }
 

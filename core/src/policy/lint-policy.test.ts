@@ -132,7 +132,7 @@ const cases: readonly (readonly [string, (policy: Policy) => void, string])[] = 
       p.builds.permitted.push('source');
       evm(p).network = 'eip155:1';
     },
-    'warning builds.permitted[1]',
+    'error builds.permitted[1]',
   ],
   ['intents for a month', (p) => (p.intent_s_max = 30 * 86_400), 'warning intent_s_max'],
   ['a network twice', (p) => p.networks.push(p.networks[1]!), 'error networks[2]'],
