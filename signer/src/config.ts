@@ -63,6 +63,8 @@ export const SignerConfig = Type.Object(
           /** Of its card; the ceremony compares them. */
           owner_address: EvmAddress,
           statement_key: hex(32),
+          /** Of its card; informative: the policy lists the emergency keys that count. */
+          emergency_address: Type.Optional(EvmAddress),
         },
         strict,
       ),
