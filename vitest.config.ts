@@ -21,7 +21,7 @@ export default defineConfig({
       {
         test: {
           name: 'drills',
-          globalSetup: ['test/support/bundle-once.ts'],
+          globalSetup: ['test/support/prepare-tier.ts'],
           include: ['test/drills/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 180_000,
@@ -31,7 +31,7 @@ export default defineConfig({
       {
         test: {
           name: 'functional',
-          globalSetup: ['test/support/bundle-once.ts'],
+          globalSetup: ['test/support/prepare-tier.ts'],
           include: ['test/functional/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 180_000,

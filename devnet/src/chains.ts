@@ -31,17 +31,15 @@ export interface ChainOptions {
 
 /** Starts the nodes below `folder`, continuing the chains that are there. */
 export async function startChains(folder: string, options: ChainOptions): Promise<Chains> {
+  const starting = startBitcoin(folder, options);
+  // Whoever waits for it hears of what went wrong.
+  starting.catch(() => undefined);
   const anvil = await startAnvil({
     stateFile: join(folder, 'anvil', 'state.json'),
     ...(options.blockTimeS === undefined ? { noMining: true } : { blockTimeS: options.blockTimeS }),
   });
   try {
-    const nodes = await startBitcoindPair({
-      supervisor: options.supervisor,
-      dataDir: join(folder, 'bitcoin'),
-      log: options.log,
-    });
-    const miner = await openMiner(nodes[0].rpc);
+    const { nodes, miner } = await starting;
     const stop = async (): Promise<void> =>
       void (await Promise.all([anvil.stop(), ...nodes.map((node) => node.stop())]));
     return { anvil, bitcoin: { nodes, miner }, bitcoinProblem: null, stop };
@@ -52,6 +50,11 @@ export async function startChains(folder: string, options: ChainOptions): Promis
     }
     return { anvil, bitcoin: null, bitcoinProblem: error.message, stop: () => anvil.stop() };
   }
+}
+
+async function startBitcoin(folder: string, { supervisor, log }: ChainOptions) {
+  const nodes = await startBitcoindPair({ supervisor, dataDir: join(folder, 'bitcoin'), log });
+  return { nodes, miner: await openMiner(nodes[0].rpc) };
 }
 
 /** Keys of the custodians. On a devnet they lie on this disk, which is why no other chain id accepts them. */
