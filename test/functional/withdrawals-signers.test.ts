@@ -159,6 +159,31 @@ describe('signers that are away', () => {
   });
 });
 
+describe('a batch that no block takes before its deadline', () => {
+  it('is never paid after it: what customers still want is paid by another, what expired is given back', async () => {
+    const [wanted, expired] = [await outsideAddress(system, 'ETH'), await outsideAddress(system, 'ETH')];
+    await shiftServer(-25_000);
+    const soon = new Date(Date.now() + 12_000).toISOString();
+    const [lasting, expiring] = await Promise.all([
+      ask('ETH', '0.2', wanted),
+      ask('ETH', '0.1', expired, { expires_at: soon }),
+    ]);
+    // Signed and in the mempool, with nobody who mines.
+    await allIn(system, [expiring], 'broadcast');
+    await awaitCondition('the deadline', async () => Date.now() > Date.parse(soon) + 1_000, 20_000, 20);
+    // Ten seconds after its expiry, by a clock that may be behind the signers'.
+    await shiftServer(10_000);
+    await paidOnce([{ id: lasting, asset: 'ETH', coins: '0.2', to: wanted }]);
+    const [released] = await mineUntilAll(system, [expiring], 'released');
+    expect(released!.reason).toBe('intent-expired');
+    expect(await received(system, 'ETH', expired)).toBe(0n);
+    const attempts = await books.attemptsOf(expiring);
+    expect(attempts.map(({ state }) => state)).toEqual(['replaced']);
+    expect(attempts[0]!.txid).not.toBeNull();
+    await shiftServer(0);
+  });
+});
+
 describe('a signer killed between its commitment and its share', () => {
   const lag = (id: string, delayMs: number): void => {
     for (const proxy of system.views.get(id)!.bitcoin)
