@@ -1,8 +1,22 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+
+/** Of tools/src/run-tests.ts: it counts by the JSON report, which leaves out what failed outside a test. */
+const reportFolder = process.env['HOLDFAST_TEST_REPORT'];
+const forRunTests = (folder: string) => [
+  'default',
+  ['json', { outputFile: join(folder, 'report.json') }] as const,
+  {
+    onTestRunEnd: (_modules: unknown, errors: readonly { readonly message: string; readonly stack?: string }[]): void =>
+      writeFileSync(join(folder, 'errors.txt'), errors.map(({ message, stack }) => stack ?? message).join('\n')),
+  },
+];
 
 /** One project a tier; a tier is chosen by name: `npm run test:unit`, `npm run test:functional`, ... */
 export default defineConfig({
   test: {
+    ...(reportFolder === undefined ? {} : { reporters: forRunTests(reportFolder) }),
     projects: [
       {
         test: {

@@ -7,7 +7,6 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { errorsFileVariable } from './error-reporter.ts';
 import { compareGas, readForgeReport } from './forge-report.ts';
 import { repoRoot } from './repo-files.ts';
 import { closingLine, countTests, sumCounts, type Counts } from './test-counts.ts';
@@ -63,13 +62,12 @@ function runVitestFile(project: string, file: string): Counts {
 function runVitestWith(args: readonly string[]): Counts {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-tests-'));
   try {
-    const report = join(folder, 'report.json');
-    const errors = join(folder, 'errors.txt');
-    const reporters = ['default', 'json', './tools/src/error-reporter.ts'].map((name) => `--reporter=${name}`);
-    const status = execute('vitest', ['run', ...args, ...reporters, `--outputFile.json=${report}`], {
-      [errorsFileVariable]: errors,
-    });
-    return countTests(readOrUndefined(report), status, readOrUndefined(errors));
+    const status = execute('vitest', ['run', ...args], { HOLDFAST_TEST_REPORT: folder });
+    return countTests(
+      readOrUndefined(join(folder, 'report.json')),
+      status,
+      readOrUndefined(join(folder, 'errors.txt')),
+    );
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
