@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
 /** Of tools/src/run-tests.ts: it counts by the JSON report, which leaves out what failed outside a test. */
 const reportFolder = process.env['HOLDFAST_TEST_REPORT'];
-const forRunTests = (folder: string) => [
+const forRunTests = (folder: string): NonNullable<NonNullable<ViteUserConfig['test']>['reporters']> => [
   'default',
-  ['json', { outputFile: join(folder, 'report.json') }] as const,
+  ['json', { outputFile: join(folder, 'report.json') }],
   {
     onTestRunEnd: (_modules: unknown, errors: readonly { readonly message: string; readonly stack?: string }[]): void =>
       writeFileSync(join(folder, 'errors.txt'), errors.map(({ message, stack }) => stack ?? message).join('\n')),

@@ -149,7 +149,7 @@ export function evmPayments(
     },
 
     async sign(unsigned, intents) {
-      const { safe_transaction, simulation, legs, not_after_ms: notAfterMs = null } = unsigned as UnsignedEvm;
+      const { safe_transaction, simulation, legs, not_after_ms: notAfterMs } = unsigned as UnsignedEvm;
       const hash = hashOf(safe_transaction);
       if (notAfterMs !== null && Number(notAfterMs) < now() + leadMs)
         throw new Failure('would-revert', `the deadline of the batch, ${notAfterMs} ms, has come`);
