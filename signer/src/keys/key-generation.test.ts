@@ -86,7 +86,7 @@ function threeParties(): {
           return party.answer(path, asked, at + 1, () => answerOf(other, path, asked, at + 1)) as MeshResponse<P>;
         },
       }));
-  const builds = [0, 1, 2].map(() => () => undefined as void);
+  const builds: (() => void)[] = [0, 1, 2].map(() => () => undefined);
   const reboot = (at: number, ownCeremony = ceremony): void => {
     const files = memoryFiles(disks[at] as (typeof disks)[number]);
     const generation = createKeyGeneration({
