@@ -20,6 +20,8 @@ export interface ConfigInput {
   readonly coldBitcoin: readonly string[];
   readonly signers: readonly SignerAddress[];
   readonly serverFingerprint: string;
+  /** Of the first Bitcoin block that the server looks at. */
+  readonly bitcoinStart: number;
 }
 
 export function caip19(code: AssetCode, evm: EvmDeployment): string {
@@ -68,11 +70,12 @@ export function serverConfig(
     killAt?: string | undefined;
   },
 ): object {
-  const common = { start_height: 1, poll_ms: own.pollMs, batch_size_max: 100, batch_wait_ms: own.batchWaitMs };
+  const common = { poll_ms: own.pollMs, batch_size_max: 100, batch_wait_ms: own.batchWaitMs };
   const { evm } = input;
   const networks: object[] = [
     {
       ...common,
+      start_height: 1,
       id: evmNetworkId,
       name: 'Ethereum (anvil)',
       family: 'evm',
@@ -92,6 +95,7 @@ export function serverConfig(
   if (own.bitcoinUrls.length > 0) {
     networks.push({
       ...common,
+      start_height: input.bitcoinStart,
       id: bitcoinNetworkId,
       name: 'Bitcoin (regtest)',
       family: 'bitcoin',

@@ -136,8 +136,10 @@ async function assemble(
   const ceremony = await prepareSigners(folder, keys, views, program);
   // Children end before the proxies that they talk through.
   stops.push(async () => {
-    const talking = supervisor.children().filter(({ name }) => name === 'server' || name.startsWith('signer-'));
-    await Promise.all(talking.map((child) => child.stop()));
+    const running = supervisor.children();
+    // The server first: it would wait for signers that are gone.
+    await Promise.all(running.filter(({ name }) => name === 'server').map((child) => child.stop()));
+    await Promise.all(running.filter(({ name }) => name.startsWith('signer-')).map((child) => child.stop()));
   });
 
   const children = new Map<string, Child>();

@@ -48,8 +48,10 @@ export async function makeKeys(
     change?: ((policy: Policy) => void) | undefined;
   },
 ): Promise<DevnetKeys> {
-  const cards = await Promise.all(options.signerIds.map((id) => initSigner(folder, id, options)));
-  const made = await run(process.execPath, [mainOf('server'), 'init', join(folder, 'server')]);
+  const [cards, made] = await Promise.all([
+    Promise.all(options.signerIds.map((id) => initSigner(folder, id, options))),
+    run(process.execPath, [mainOf('server'), 'init', join(folder, 'server')]),
+  ]);
   const server = JSON.parse(made.stdout) as { fingerprint: string; relayer_address: string };
   const cold = keepColdKeys(join(folder, 'devnet', 'cold'));
   const owners = cards.map((card) => card.owner_address);
@@ -76,11 +78,26 @@ export async function makeKeys(
     signers.push({ id, identifier: i + 1, port: await freePort(), ...pinned });
   }
   return {
-    input: { evm, coldBitcoin: cold.bitcoin, signers, serverFingerprint: server.fingerprint },
+    input: {
+      evm,
+      coldBitcoin: cold.bitcoin,
+      signers,
+      serverFingerprint: server.fingerprint,
+      bitcoinStart: await keepBitcoinStart(join(folder, 'devnet', 'bitcoin-start'), chains),
+    },
     parties,
     api: keepEd25519(join(folder, 'integrator', 'api.json')),
     first,
   };
+}
+
+/** More than a test's reorg takes off. */
+const reorgBlocks = 10;
+
+/** Nothing of ours is in the blocks with which the miner begins, and reading them takes a new server seconds. */
+async function keepBitcoinStart(path: string, { bitcoin }: Chains): Promise<number> {
+  const tip = bitcoin ? await bitcoin.miner.rpc<number>('getblockcount') : 0;
+  return Number(keepFile(path, () => String(Math.max(1, tip - reorgBlocks))));
 }
 
 function keepPolicy(path: string, make: () => SignedPolicy): SignedPolicy {

@@ -21,6 +21,7 @@ import { fakeToken, type FakeToken } from './keys/pkcs11/fake-token.test-support
 /** Modules that were loaded, and the token behind all of them. */
 const at = vi.hoisted(() => ({ loaded: [] as string[], token: null as FakeToken | null }));
 vi.mock('./keys/pkcs11/load-cryptoki.ts', () => ({
+  bindingHash: () => 'ab'.repeat(32),
   loadCryptoki: async (module: string) => {
     at.loaded.push(module);
     return at.token!.cryptoki;
@@ -60,6 +61,7 @@ test('opens with the module that it was made with, and tells its hash', async ()
   expect(card.owner_address).toBe(made);
   expect(module).toEqual({
     path: pkcs11.module,
+    binding: 'ab'.repeat(32),
     sha256: 'f6c0d945dc8a9e01854484f4e9b123945919e553778d4386d1d939451c038a0c',
   });
 });
