@@ -92,9 +92,12 @@ export type NetworkConfig = SignerConfig['networks'][number];
 /** Quorum when the config names none. */
 export const quorumDefault = 2;
 
+/** Below the data folder. */
+export const configName = 'config.json';
+
 /** Reads and checks `<dataDir>/config.json`. @throws Failure config-invalid naming the place. */
 export function loadConfig(dataDir: string): SignerConfig {
-  const path = join(dataDir, 'config.json');
+  const path = join(dataDir, configName);
   let value: unknown;
   try {
     value = JSON.parse(readFileSync(path, 'utf8'));

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { Failure } from '@holdfast/core/failure.ts';
-import { kdfDefaults, type KdfParameters } from '@holdfast/core/sealing/seal.ts';
+import { kdfDefaults, type KdfParameters, type SealedFile } from '@holdfast/core/sealing/seal.ts';
 import { writeFileDurably } from './durable-file.ts';
 import { createJournalFile, lostJournal } from './journal/journal.ts';
 import type { Pkcs11Config } from './config.ts';
@@ -47,6 +47,7 @@ export interface UnlockedSigner {
 
 /** Below the data folder. */
 export const journalName = 'journal.jsonl';
+export const certificateName = 'certificate.pem';
 const identityName = 'identity/1.sealed';
 const ownerName = 'owner/1.sealed';
 const emergencyName = 'emergency/1.sealed';
@@ -91,7 +92,7 @@ export async function initSigner(
   }
   if (!store.open(identityName)) {
     const identity = await createIdentity(signer, Date.now());
-    writeFileDurably(join(dataDir, 'certificate.pem'), identity.certificate);
+    writeFileDurably(join(dataDir, certificateName), identity.certificate);
     // The sealed key comes last: with it in place, everything is.
     store.seal(identityName, { wallet: 'identity', epoch: 1, signer }, utf8ToBytes(identity.privateKey));
   }
@@ -164,9 +165,7 @@ export async function unlockSigner(
   passphrase: Uint8Array,
   config?: { readonly signer: string; readonly pkcs11?: Pkcs11Config },
 ): Promise<UnlockedSigner> {
-  const sealed = readSealed(dataDir, identityName);
-  if (!sealed) throw new Failure('config-invalid', `${dataDir} has no identity; run init first`);
-  const lock = await outerLock(passphrase, sealed.kdf);
+  const lock = await outerLock(passphrase, readIdentity(dataDir).kdf);
   const headers = readHeaders(dataDir, lock, everyName);
   // Also so that no file is taken away whose word on the module counts.
   if (headers.size < everyName.length) throw incomplete(dataDir);
@@ -174,6 +173,13 @@ export async function unlockSigner(
   const store = openKeyStore(dataDir, lock, hsm?.wrap);
   const module = hsm && { path: hsm.module, sha256: hsm.sha256, binding: hsm.binding };
   return { store, module, ...(await openSecrets(dataDir, store, hsm)) };
+}
+
+/** The sealed certificate key; its parameters are those of all sealed files. @throws Failure config-invalid before `init`. */
+export function readIdentity(dataDir: string): SealedFile {
+  const sealed = readSealed(dataDir, identityName);
+  if (!sealed) throw new Failure('config-invalid', `${dataDir} has no identity; run init first`);
+  return sealed;
 }
 
 function incomplete(dataDir: string): Failure {
@@ -190,7 +196,7 @@ async function openSecrets(
   const emergencySecret = store.open(emergencyName);
   const statementSecret = store.open(statementName);
   if (!privateKey || !ownerSecret || !emergencySecret || !statementSecret) throw incomplete(dataDir);
-  const certificate = readFileSync(join(dataDir, 'certificate.pem'), 'utf8');
+  const certificate = readFileSync(join(dataDir, certificateName), 'utf8');
   const owner = await (hsm ? hsm.owner(ownerSecret.plaintext) : ownerKey(ownerSecret.plaintext));
   const emergency = ownerKey(emergencySecret.plaintext);
   const statement = statementKey(statementSecret.plaintext);

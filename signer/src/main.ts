@@ -5,6 +5,8 @@ import { errorRow } from '@holdfast/core/contract/error-codes.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { opensslVerifiers } from '@holdfast/transport/openssl-verifiers.ts';
 import { admitBuild } from './admit-build.ts';
+import { makeBackup } from './backup/make-backup.ts';
+import { restoreBackup } from './backup/restore-backup.ts';
 import { ownBuild } from './build-identity.ts';
 import { acceptCeremony } from './ceremony/accept-ceremony.ts';
 import { prepareCeremony } from './ceremony/prepare-ceremony.ts';
@@ -14,13 +16,17 @@ import { leave } from './keys/pkcs11/outstanding-calls.ts';
 import { errorName, log } from './log.ts';
 import { runSigner } from './run.ts';
 
-const usage = 'init <dataDir> | ceremony <dataDir> | run <dataDir> | admit <bundle> <dataDir>';
+const usage =
+  'init <dataDir> | ceremony <dataDir> | run <dataDir> | admit <bundle> <dataDir> | backup <dataDir> <file> | restore <file> <dataDir>';
+/** With two operands instead of one. */
+const twofold = new Set(['admit', 'backup', 'restore']);
 
 /**
  * `init <dataDir> [--signer id] [--kdf-memory-kib n --kdf-passes n] [--pkcs11-module path --pkcs11-token name
  * --pkcs11-pin-file path --pkcs11-key-label name]` makes keys and prints the card for the ceremony;
  * `ceremony <dataDir>` prints its transcript and digest, with `--accept <digest>` it fixes them; `run <dataDir>` serves;
- * `admit <bundle> <dataDir>` says whether another bundle may take this one's place. The passphrase comes from the file that
+ * `admit <bundle> <dataDir>` says whether another bundle may take this one's place; `backup <dataDir> <file>` writes one sealed
+ * file, `restore <file> <dataDir> --signer id --ceremony digest` makes a data folder of it. The passphrase comes from the file that
  * HOLDFAST_PASSPHRASE_FILE names.
  */
 async function main(argv: string[]): Promise<void> {
@@ -41,11 +47,12 @@ async function main(argv: string[]): Promise<void> {
       'pkcs11-pin-file': { type: 'string' },
       'pkcs11-key-label': { type: 'string' },
       accept: { type: 'string' },
+      ceremony: { type: 'string' },
     },
   });
   const command = positionals.length > 1 ? positionals[0] : 'run';
   const folder = positionals.at(-1);
-  const counts = command === 'admit' ? [3] : [1, 2];
+  const counts = command !== undefined && twofold.has(command) ? [3] : [1, 2];
   if (folder === undefined || !counts.includes(positionals.length))
     throw new Failure('config-invalid', `usage: ${usage}`);
   const dataDir = resolve(folder);
@@ -54,9 +61,15 @@ async function main(argv: string[]): Promise<void> {
   process.umask(0o077);
   const passphrase = readPassphrase(process.env);
   if (command === 'init') return init(dataDir, passphrase, values);
+  if (command === 'backup')
+    return print(await makeBackup(resolve(positionals[1]!), dataDir, passphrase, { build, nowMs: Date.now() }));
+  if (command === 'restore') return restore(resolve(positionals[1]!), dataDir, passphrase, values);
   if (command === 'ceremony') return ceremony(dataDir, passphrase, values.accept);
   if (command !== 'run')
-    throw new Failure('config-invalid', `no command ${command}; there are init, ceremony, run and admit`);
+    throw new Failure(
+      'config-invalid',
+      `no command ${command}; there are init, ceremony, run, admit, backup and restore`,
+    );
   const stop = await runSigner(dataDir, loadConfig(dataDir), passphrase, build);
   passphrase.fill(0);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -97,6 +110,17 @@ async function ceremony(dataDir: string, passphrase: Uint8Array, expected: strin
   if (expected === undefined) return print(prepareCeremony(dataDir, config, card, verifiers));
   const monotonicMs = (): number => performance.now();
   print(await acceptCeremony({ dataDir, config, card, verifiers, expected, clock: Date.now, monotonicMs }));
+}
+
+async function restore(
+  file: string,
+  dataDir: string,
+  passphrase: Uint8Array,
+  { signer, ceremony: digest }: Readonly<Record<string, string | undefined>>,
+): Promise<void> {
+  if (signer === undefined || digest === undefined)
+    throw new Failure('config-invalid', 'restore needs --signer and --ceremony, which say whose backup it must be');
+  print(await restoreBackup(file, dataDir, passphrase, { signer, ceremony: digest }));
 }
 
 function print(value: object): void {

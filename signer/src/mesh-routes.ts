@@ -9,6 +9,7 @@ import {
 } from '@holdfast/core/signing/messages.ts';
 import type { HaltDesk } from './halts/halt-desk.ts';
 import type { KeyGeneration, KeyPeer } from './keys/key-generation.ts';
+import type { JournalFeed } from './mesh/journal-feed.ts';
 import { digestsOf, type refusalRecorder } from './wallets/wallet.ts';
 import type { Caller, Route } from './transport/pinned-server.ts';
 
@@ -26,6 +27,8 @@ export interface MeshDesks {
   readonly recorded: ReturnType<typeof refusalRecorder>;
   readonly signed: (peer: string, body: MeshRequest<'/v1/mesh/signed'>) => Promise<void>;
   readonly transcripts: (body: MeshRequest<'/v1/mesh/transcripts'>) => Promise<MeshResponse<'/v1/mesh/transcripts'>>;
+  /** What copies of journals are made of. */
+  readonly feed: JournalFeed;
   readonly checkpoint: Answer<'/v1/mesh/checkpoint'>;
   readonly halts: Pick<HaltDesk, 'peerHalt' | 'resume'>;
   readonly acceptPolicy: (signed: MeshRequest<'/v1/mesh/policy'>) => Promise<unknown>;
@@ -57,6 +60,8 @@ export function meshRoutes(desks: MeshDesks): [MeshPath, Route][] {
       return {};
     }),
     route('/v1/mesh/transcripts', async (_, body) => desks.transcripts(body)),
+    route('/v1/mesh/journal', desks.feed.journal),
+    route('/v1/mesh/request', async (_, body) => desks.feed.request(body)),
     route('/v1/mesh/halt', async (peer, body) => {
       await halts.peerHalt(peer, body);
       return {};

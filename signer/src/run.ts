@@ -2,6 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:https';
 import { join } from 'node:path';
 import { Failure } from '@holdfast/core/failure.ts';
+import { meshMessages, signerMessages } from '@holdfast/core/signing/messages.ts';
+import { opensslVerifiers } from '@holdfast/transport/openssl-verifiers.ts';
+import { readMark, settleMark } from './backup/restored-mark.ts';
 import { refuseSource } from './build-identity.ts';
 import type { SignerConfig } from './config.ts';
 import { portTaken } from './ceremony/hold-port.ts';
@@ -9,13 +12,18 @@ import { journalName, unlockSigner } from './init.ts';
 import { openJournal, type Journal } from './journal/journal.ts';
 import { paceKeyGeneration } from './keys/pace-key-generation.ts';
 import { log } from './log.ts';
-import { lostTranscripts, openTranscriptStore, type TranscriptStore } from './transcripts/transcript-store.ts';
+import { replayLost } from './mesh/replay-lost.ts';
+import {
+  lostTranscripts,
+  openTranscriptStore,
+  transcriptsName,
+  type TranscriptStore,
+} from './transcripts/transcript-store.ts';
 import { createPeerClient } from './transport/peer-client.ts';
 import { createPinnedServer, type Caller, type Route } from './transport/pinned-server.ts';
 import { keepLooking } from './watcher/keep-looking.ts';
-import { wireSigner, type WiredPeer } from './wiring.ts';
+import { wireSigner, type Parts, type WiredPeer } from './wiring.ts';
 
-export const transcriptsName = 'transcripts.jsonl';
 const peerTimeoutMs = 5_000;
 /** Whoever wants to sign waits for it; a peer that is slower counts as away. */
 const reserveTimeoutMs = 2_000;
@@ -50,10 +58,11 @@ export async function runSigner(
   refuseForeignJournal(journal, config.signer);
   const transcripts = await openTranscriptStore(join(dataDir, transcriptsName));
   refuseLostTranscripts(journal, transcripts);
+  const { peers, close } = connectPeers(config, secrets.identity);
+  await catchUp({ dataDir, config, secrets, journal, transcripts, peers, routes });
   await journal.append({ kind: 'started', body: { boot_id: bootId, build } });
   const stopping = new AbortController();
   const { signal } = stopping;
-  const { peers, close } = connectPeers(config, secrets.identity);
   const parts = { dataDir, config, secrets, bootId, build, journal, transcripts, peers, clock, monotonicMs, signal };
   const wired = wireSigner(parts);
   for (const [path, route] of wired.routes) routes.set(path, route);
@@ -79,8 +88,38 @@ export async function runSigner(
   };
 }
 
+/** A signer that came out of a backup refuses everything until its peers have told it what it lacks. */
+async function catchUp(
+  parts: Pick<Parts, 'dataDir' | 'config' | 'secrets' | 'journal' | 'transcripts' | 'peers'> & {
+    readonly routes: Map<string, Route>;
+  },
+): Promise<void> {
+  const { dataDir, config, secrets, journal, transcripts, peers, routes } = parts;
+  const { signer } = config;
+  const mark = readMark(dataDir);
+  if (!mark) return;
+  log('restored', { signer, backup_seq: mark.backup_seq, journal_seq: journal.head().seq });
+  const own = { signer, statementKey: secrets.statement.publicKey };
+  await replayLost({ ...own, journal, transcripts, verifiers: opensslVerifiers }, peers, (missing) => {
+    const message = `${signer} was restored from a backup and waits for what ${missing.join(', ')} know of it`;
+    for (const [path, route] of refusingRoutes(new Failure('journal-behind', message))) routes.set(path, route);
+  });
+  routes.clear();
+  await settleMark(dataDir, mark, journal);
+}
+
+function refusingRoutes(failure: Failure): [string, Route][] {
+  const handle = async (): Promise<never> => {
+    throw failure;
+  };
+  const all = { server: signerMessages, peer: meshMessages };
+  return (['server', 'peer'] as const).flatMap((role) =>
+    Object.entries(all[role]).map(([path, { request }]): [string, Route] => [path, { role, request, handle }]),
+  );
+}
+
 /** With another's history this signer would not know what it has signed itself. @throws Failure journal-broken. */
-function refuseForeignJournal({ state }: Journal, signer: string): void {
+export function refuseForeignJournal({ state }: Pick<Journal, 'state'>, signer: string): void {
   if (state.signer === signer) return;
   throw new Failure(
     'journal-broken',
@@ -92,7 +131,10 @@ function refuseForeignJournal({ state }: Journal, signer: string): void {
 }
 
 /** The journal names its requests by hash; without their text nobody can tell what was signed. @throws Failure journal-broken. */
-function refuseLostTranscripts({ state }: Journal, transcripts: TranscriptStore): void {
+export function refuseLostTranscripts(
+  { state }: Pick<Journal, 'state'>,
+  transcripts: Pick<TranscriptStore, 'has'>,
+): void {
   const lost = state.accepted.find(({ request }) => !transcripts.has(request));
   if (!lost) return;
   throw new Failure('journal-broken', `transcripts.jsonl lacks the request of record ${lost.seq}`, lostTranscripts);

@@ -1,5 +1,6 @@
 import { Failure } from '@holdfast/core/failure.ts';
 import type { MeshHello, SignerStatus } from '@holdfast/core/signing/messages.ts';
+import { isUsedUp } from '@holdfast/core/signing/rolling-charges.ts';
 import type { HaltDesk } from './halts/halt-desk.ts';
 import { publicWallet } from './keys/frost-key.ts';
 import type { KeyGeneration } from './keys/key-generation.ts';
@@ -41,11 +42,13 @@ export function signerStatus(input: {
   };
 }
 
+const usedUp = 'limit-exceeded: this signer was restored, and its limits count as used up for 24 hours';
+
 /** Why nothing would be signed, halts aside. */
 function problemOf(deps: WalletDeps): string | null {
   try {
-    beginSigning(deps);
-    return null;
+    const { nowMs } = beginSigning(deps);
+    return isUsedUp(deps.journal.state, nowMs) ? usedUp : null;
   } catch (error) {
     return error instanceof Failure ? `${error.code}: ${error.message}` : 'internal';
   }

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { familyOf } from '@holdfast/core/money/network.ts';
 import type { SignedPolicy } from '@holdfast/core/policy/policy.ts';
 import type { MeshHello, SignerStatus } from '@holdfast/core/signing/messages.ts';
@@ -115,11 +114,11 @@ export function wireSigner(parts: Parts): Wired {
   const sessions = createSigningSessions(monotonicMs);
   const confirmed = (network: string) => generations.get(network)?.confirmed() ?? null;
   const wallets = openWallets(endpointsOf, { owner: secrets.owner, confirmed, sessions }, deps);
-  const cursorsPath = join(parts.dataDir, 'pulled.json');
+  const { dataDir } = parts;
   const { judge } = wallets;
   const statementKeys = statementKeysOf(parts);
   const around = { deps, judge, permitBuild, peers, statementKeys, watch, standing, guard, halts, policies };
-  const mesh = openMesh({ ...around, cursorsPath, monotonicMs, signal });
+  const mesh = openMesh({ ...around, dataDir, monotonicMs, signal });
   late.follow = mesh.follow;
   for (const [network, endpoints] of endpointsOf) {
     const policy = () => policies.current(journal.nowMs());
@@ -127,7 +126,6 @@ export function wireSigner(parts: Parts): Wired {
     const { pullAll } = mesh.pull;
     watchers.set(network, watchNetwork({ network, signer, view, state: journal.state, pullAll, halts, signal }));
   }
-  const { dataDir } = parts;
   const checkpointsOf = { dataDir, signer, journal, statementKey: secrets.statement, verifiers, peers, monotonicMs };
   const checkpoints = createCheckpoints({ ...checkpointsOf, ...checkpointPace });
   const proveDeposit = depositProver(endpointsOf, wallets.bitcoin);
@@ -136,7 +134,7 @@ export function wireSigner(parts: Parts): Wired {
     signerStatus({ hello: hello(null), secrets, policies, halts, generations, watch, deps });
   const recorded = refusalRecorder(deps);
   const desks = { identifier, peers, generations, hello, heard: watch.heard, halts, recorded, ...mesh };
-  const checkpoint = cosignOrHalt(checkpoints, halts);
+  const checkpoint = cosignOrHalt(checkpoints, halts, mesh.copies);
   const newPolicy = async (signed: SignedPolicy) => acceptPolicy({ policies, journal, agreedNowMs, spread }, signed);
   const routes: [string, Route][] = [
     ...walletRoutes({ ...wallets, status, deps, records, halts, spread }),

@@ -275,6 +275,8 @@ async function mesh(fuzz: FuzzStage): Promise<FuzzTarget[]> {
   return [
     { ...of('hello', 'known', await fuzz.hello()), ...entitled, skip: saysBehind },
     { ...of('transcripts', 'known', { after: 0 }), ...entitled },
+    { ...of('journal', 'known', { signer: fuzz.target.id, after: 0 }), ...entitled },
+    { ...of('request', 'known', { hash: transactions[0]?.request ?? '' }), ...entitled },
     of('signed', 'known', first),
     of('signed', 'fresh', second),
     of('checkpoint', 'known', known),

@@ -10,7 +10,7 @@ import { decideResume } from '../signing/decide-resume.ts';
 import { canonicalJson } from '../signing/intent.ts';
 import type { EntryOf, JournalRecord } from '../signing/journal-record.ts';
 import { statementDigestHex } from '../signing/statement.ts';
-import type { AuditTools } from './signer-files.ts';
+import type { AuditProblem, AuditTools } from './signer-files.ts';
 import { statementKeyOf, type SignerLog } from './signer-log.ts';
 import { skewMsMax, verifyAccepted } from './verify-accepted.ts';
 import { verifyStatement } from './verify-statement.ts';
@@ -66,12 +66,21 @@ export function verifyRecord(log: SignerLog, record: JournalRecord, tools: Audit
     }
     case 'cosigned':
       return verifyCosigned(log, record);
+    case 'restored':
+      log.notes.push(restoredNote(log, record));
+      return;
     case 'started':
     case 'address':
     case 'buried':
     case 'refused':
     case 'key':
   }
+}
+
+/** No proof of anything wrong, but auditors look at how it came about. */
+function restoredNote({ files }: SignerLog, { seq, body }: RecordOf<'restored'>): AuditProblem {
+  const message = `restored from a backup that ended at record ${body.backup_seq}; up to here its peers had copies`;
+  return { folder: files.folder, file: 'journal.jsonl', record: seq, message };
 }
 
 function verifyCeremony(log: SignerLog, { body }: RecordOf<'ceremony'>): void {

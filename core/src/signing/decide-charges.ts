@@ -10,6 +10,7 @@ import {
   chargeIsDue,
   evacuationFeeBudget,
   feeBudget,
+  isUsedUp,
   type Window,
 } from './rolling-charges.ts';
 
@@ -23,17 +24,22 @@ interface Draw {
 
 /**
  * What a transaction is charged, one sum a budget, if all of it fits: its payments by asset, class and window, and its fee.
- * A replacement charges a payment again when the last charge has left the window.
+ * A replacement charges a payment again when the last charge has left the window. After a restoration the budgets start full;
+ * an evacuation's does not, and what peers have signed is counted all the same.
  * @throws Failure limit-exceeded naming the budget.
  */
 export function decideCharges(
   state: JournalState,
   reviewed: ReviewedTransaction,
-  { network, nowMs }: AcceptanceContext,
+  { network, nowMs, beyondRules }: AcceptanceContext,
 ): EntryOf<'accepted'>['body']['charges'] {
   const isCharged = state.transactions.has(`${reviewed.network} ${reviewed.txid}`);
   const draws = [...paymentDraws(state, reviewed, network, nowMs), ...feeDraw(reviewed, network, isCharged)];
   for (const { budget, window, amount, max } of draws) {
+    if (amount > 0n && beyondRules !== true && !reviewed.evacuation && isUsedUp(state, nowMs, window)) {
+      const message = `this signer was restored: ${budget} counts as used up for ${window === 'hour' ? 'an hour' : '24 hours'}`;
+      throw new Failure('limit-exceeded', message);
+    }
     const charged = chargedInWindow(state, budget, nowMs, window);
     if (charged + amount > max) {
       throw new Failure(

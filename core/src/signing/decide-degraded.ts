@@ -5,7 +5,7 @@ import type { NetworkPolicy } from '../policy/policy.ts';
 import type { ReviewedTransaction } from './decide-acceptance.ts';
 import type { EntryOf } from './journal-record.ts';
 import type { JournalState } from './journal-state.ts';
-import { chargedInWindow, chargeIsDue, degradedBudget } from './rolling-charges.ts';
+import { chargedInWindow, chargeIsDue, degradedBudget, isUsedUp } from './rolling-charges.ts';
 
 /**
  * Whether an accepted transaction may be signed although a peer could not be asked for its reservation: its payments draw
@@ -36,6 +36,8 @@ export function decideDegraded(
   const key = `${name} ${txid}`;
   if (state.degraded.has(key)) return null;
   const sums = dueSums(state, reviewed, network, nowMs);
+  if (sums.size > 0 && isUsedUp(state, nowMs))
+    throw new Failure('degraded-limit', 'this signer was restored: its degraded limits count as used up for 24 hours');
   const parts = BigInt(signers - quorum + 1);
   const maxima = new Map(assetPolicies(network).map((one) => [one.asset, BigInt(one.degraded_per_day_max) / parts]));
   const charges = [...sums].map(([asset, amount]) => {

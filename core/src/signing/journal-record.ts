@@ -102,6 +102,16 @@ export const journalEntries = {
     /** So many refusals before this one were not recorded: there were more than a hostile caller may write in an hour. */
     suppressed: Type.Optional(Type.Integer({ minimum: 1 })),
   }),
+  /**
+   * The data folder came out of a backup that ended at this record, and all peers have been asked since for what it lacked:
+   * what is between is theirs. From here on limits count as used up for their length.
+   */
+  restored: entry('restored', {
+    backup_seq: Type.Integer({ minimum: 1 }),
+    backup_hash: hex(32),
+    /** When the backup was made, UTC milliseconds. */
+    made_at_ms: Type.Integer({ minimum: 0 }),
+  }),
   /** Key generation has finished for good. */
   key: entry('key', { network: Type.String(), epoch: Type.Integer(), session: hex(16), group_key: hex(33) }),
 } as const;

@@ -68,6 +68,8 @@ export interface JournalState {
   readonly countersigned: Map<string, { readonly seq: number; readonly hash: string }>;
   /** Each peer's last tree head that this signer has cosigned. */
   readonly cosigned: Map<string, Checkpoint>;
+  /** When it was last restored from a backup, UTC milliseconds. */
+  restoredAtMs: number | null;
 }
 
 export interface SignedTransaction {
@@ -153,6 +155,7 @@ export function emptyState(): JournalState {
     haltReasons: new Set(),
     countersigned: new Map(),
     cosigned: new Map(),
+    restoredAtMs: null,
   };
 }
 
@@ -190,6 +193,9 @@ export function applyRecord(state: JournalState, record: JournalRecord): void {
     }
     case 'cosigned':
       return void state.cosigned.set(record.body.checkpoint.signer, record.body.checkpoint);
+    case 'restored':
+      state.restoredAtMs = record.at_ms;
+      return;
     case 'created':
       state.signer = record.body.signer;
       return;

@@ -4,6 +4,7 @@ import { BuildName } from './named-build.ts';
 import { CustomerRecord } from './customer-record.ts';
 import { HaltStatement, SignedHalt, SignedResume } from './halt.ts';
 import { AuthorizedIntent } from './intent.ts';
+import { JournalAsked, JournalPage } from './journal-page.ts';
 
 /**
  * Everything a signer hears and answers, one table. POST, JSON, mutual TLS 1.3, body at most 1 MiB; unknown properties
@@ -327,6 +328,12 @@ export const meshMessages = {
       },
       strict,
     ),
+  },
+  '/v1/mesh/journal': { request: JournalAsked, response: JournalPage },
+  /** A request that a line of a journal names, by the SHA-256 of its RFC 8785 text; null when it is not known. */
+  '/v1/mesh/request': {
+    request: Type.Object({ hash: hex(32) }, strict),
+    response: Type.Object({ request: Type.Union([Type.Null(), SigningRequest]) }, strict),
   },
   /** The caller's halt, or one that it got with evidence. */
   '/v1/mesh/halt': {

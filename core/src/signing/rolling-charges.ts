@@ -51,6 +51,14 @@ export function chargeIsDue(chargedAtMs: number | undefined, nowMs: number, wind
   return chargedAtMs === undefined || Math.floor(chargedAtMs / minuteMs) < oldestMinute(nowMs, window);
 }
 
+/**
+ * Whether all limits of this length count as used up: a signer that came out of a backup cannot know that its peers have
+ * shown it all that it let out before.
+ */
+export function isUsedUp(state: Pick<JournalState, 'restoredAtMs'>, nowMs: number, window: Window = 'day'): boolean {
+  return state.restoredAtMs !== null && !chargeIsDue(state.restoredAtMs, nowMs, window);
+}
+
 /** Adds a charge, in place; `atMs` never goes back. */
 export function addCharge(state: Pick<JournalState, 'charges'>, budget: string, amount: bigint, atMs: number): void {
   const minute = Math.floor(atMs / minuteMs);

@@ -2,6 +2,7 @@ import { Failure } from '@holdfast/core/failure.ts';
 import type { ReviewedTransaction } from '@holdfast/core/signing/decide-acceptance.ts';
 import type { MeshRequest, MeshResponse, SigningRequest } from '@holdfast/core/signing/messages.ts';
 import { refuseHalted } from '@holdfast/core/signing/refuse-halted.ts';
+import { isUsedUp } from '@holdfast/core/signing/rolling-charges.ts';
 import { statementDigest } from '@holdfast/core/signing/statement.ts';
 import type { Journal } from '../journal/journal.ts';
 import { identifyRequest } from '../review/identify-request.ts';
@@ -21,6 +22,8 @@ export function createReservationDesk(
     readonly judge: JudgeRequest;
     /** @throws Failure when the peer has another policy or ceremony, or runs a build that may not sign. */
     readonly assertPeer: (signer: string) => Promise<void>;
+    /** Takes over what the peer's journal has up to a record, if that does not take long. */
+    readonly copyJournal: (signer: string, seq: number) => Promise<void>;
   },
 ): (peer: string, body: MeshRequest<'/v1/mesh/reserve'>) => Promise<MeshResponse<'/v1/mesh/reserve'>> {
   const { journal } = deps;
@@ -35,8 +38,12 @@ export function createReservationDesk(
       // Judged before; a halt counts all the same.
       refuseHaltedRequest(journal, request);
     } else {
-      await bind(deps, peer, request, judgement);
+      await bind(deps, peer, request, judgement).catch((error: unknown) => {
+        throw asAway(deps, error, judgement.nowMs);
+      });
     }
+    // Countersigned is what the peer cannot go back behind: what it needs to come back to it is here first.
+    await deps.copyJournal(peer, head.seq);
     return { countersignature: await countersign(deps, peer, head) };
   };
 }
@@ -49,6 +56,12 @@ function beginReserving(deps: WalletDeps): Judgement {
     if (!(cause instanceof Failure)) throw cause;
     throw new Failure('signers-unavailable', `${deps.signer} signs nothing: ${cause.message}`, { cause });
   }
+}
+
+/** Limits that only count as used up are not against the payment either: the others go on as if this signer were stopped. */
+function asAway({ signer, journal }: WalletDeps, cause: unknown, nowMs: number): unknown {
+  if (!(cause instanceof Failure) || cause.code !== 'limit-exceeded' || !isUsedUp(journal.state, nowMs)) return cause;
+  return new Failure('signers-unavailable', `${signer}: ${cause.message}`, { cause });
 }
 
 async function bind(

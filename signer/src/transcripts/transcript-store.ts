@@ -40,6 +40,9 @@ const blockBytes = 1 << 20;
 /** A message has 1 MiB at most. */
 const lineBytesMax = 4 << 20;
 
+/** Below the data folder. */
+export const transcriptsName = 'transcripts.jsonl';
+
 /** A longer request could not be handed on to peers: their messages have 1 MiB, and carry more than the request. */
 export const requestBytesMax = 1_000_000;
 
@@ -127,6 +130,17 @@ function sha256Hex(bytes: Uint8Array): string {
 export const lostTranscripts = {
   fix: 'Restore transcripts.jsonl together with journal.jsonl from the newest backup.',
 };
+
+/** Hashes of the whole lines of the file, and where the last of them ends. Another process may write behind it. */
+export async function readTranscriptHashes(path: string): Promise<{ hashes: Set<string>; bytes: number }> {
+  const file = await open(path, 'r');
+  try {
+    const { places, bytes } = await indexLines(file);
+    return { hashes: new Set(places.keys()), bytes };
+  } finally {
+    await file.close();
+  }
+}
 
 async function indexLines(file: FileHandle): Promise<{ places: Map<string, Place>; bytes: number }> {
   const places = new Map<string, Place>();

@@ -1,0 +1,212 @@
+import { constants, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hexToBytes } from '@noble/hashes/utils.js';
+import { Failure } from '@holdfast/core/failure.ts';
+import type { JournalPage } from '@holdfast/core/signing/journal-page.ts';
+import { decodeRecord, emptyHead, type JournalHead } from '@holdfast/core/signing/journal-record.ts';
+import { statementDigest } from '@holdfast/core/signing/statement.ts';
+import type { Verifiers } from '@holdfast/core/signing/verifiers.ts';
+import Type from 'typebox';
+import { syncFolder, writeFileDurably } from '../durable-file.ts';
+import { errorName, log } from '../log.ts';
+import { parseValue } from '../parse.ts';
+import { transcriptLine, type TranscriptStore } from '../transcripts/transcript-store.ts';
+import type { CallPeer } from '../transport/peer-client.ts';
+import { openLinePages, type LinePages } from './line-pages.ts';
+
+/** Copies of the peers' journals, `peers/<signer>.jsonl`: what a peer that comes out of a backup lacks is here. */
+export interface PeerJournals {
+  /** Copies the peer's journal up to record `seq` and what follows by now; one copy of a peer at a time. Never fails. */
+  readonly copy: (peer: string, seq: number) => Promise<void>;
+  /** The same, and resolves after half a second at the latest: for who would countersign that record. */
+  readonly copySoon: (peer: string, seq: number) => Promise<void>;
+  /** Of the copy of that peer's journal. */
+  readonly page: (peer: string, after: number) => Promise<JournalPage>;
+}
+
+export interface CopiedPeer {
+  readonly signer: string;
+  /** Ed25519, 64 hex digits. */
+  readonly statementKey: string;
+  readonly call: CallPeer;
+}
+
+const folderName = 'peers';
+const soonMs = 500;
+const hourMs = 3_600_000;
+/** A peer that writes more in an hour is not to fill this signer's disk; the rest is copied later. */
+const bytesPerHourMax = 256 << 20;
+const hex = (bytes: number) => Type.String({ pattern: `^[0-9a-f]{${bytes * 2}}$` });
+
+/** `peers/<signer>.json`: how much of the copy counts. */
+const Stored = Type.Object(
+  {
+    bytes: Type.Integer({ minimum: 0 }),
+    seq: Type.Integer({ minimum: 0 }),
+    hash: hex(32),
+    at_ms: Type.Integer({ minimum: 0 }),
+    signature: hex(64),
+  },
+  { additionalProperties: false },
+);
+
+interface Copy {
+  readonly peer: CopiedPeer;
+  readonly path: string;
+  readonly pages: LinePages;
+  bytes: number;
+  head: JournalHead;
+  /** By the peer, over the head; empty before the first line. */
+  signature: string;
+  /** The hour that `hourBytes` were copied in. */
+  hour: number;
+  hourBytes: number;
+  running: Promise<void>;
+}
+
+export function openPeerJournals(input: {
+  readonly dataDir: string;
+  readonly peers: readonly CopiedPeer[];
+  readonly transcripts: Pick<TranscriptStore, 'has' | 'append'>;
+  readonly verifiers: Pick<Verifiers, 'ed25519'>;
+  /** A clock that is never set. */
+  readonly monotonicMs: () => number;
+}): PeerJournals {
+  const { peers, transcripts, verifiers, monotonicMs } = input;
+  const folder = join(input.dataDir, folderName);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const copies = new Map(peers.map((peer) => [peer.signer, openCopy(folder, peer)]));
+
+  const copyOnce = async (copy: Copy, seq: number): Promise<void> => {
+    while (copy.head.seq < seq) {
+      const { signer, call } = copy.peer;
+      const page = await call('/v1/mesh/journal', { signer, after: copy.head.seq });
+      if (page.lines.length === 0) return;
+      const { head, requests } = readPage(copy, page, verifiers);
+      for (const hash of requests) if (!transcripts.has(hash)) await transcripts.append(await requestOf(call, hash));
+      await store(copy, page, head, monotonicMs());
+    }
+  };
+
+  const copy: PeerJournals['copy'] = async (peer, seq) => {
+    const found = copies.get(peer);
+    if (!found || found.head.seq >= seq) return;
+    found.running = found.running
+      .then(async () => copyOnce(found, seq))
+      .catch((error: unknown) => {
+        const code = error instanceof Failure ? error.code : errorName(error);
+        // Who is away, or of a version that knows nothing of copies, is no news.
+        if (code !== 'signers-unavailable' && code !== 'not-found') log('journal-not-copied', { peer, code });
+      });
+    await found.running;
+  };
+
+  return {
+    copy,
+    copySoon: async (peer, seq) => {
+      const ended = new AbortController();
+      const late = sleep(soonMs, undefined, { signal: ended.signal, ref: false }).catch(() => undefined);
+      await Promise.race([copy(peer, seq), late]).finally(() => ended.abort());
+    },
+    page: async (peer, after) => {
+      const found = copies.get(peer);
+      if (!found || found.head.seq === 0) return { lines: [], signed: null };
+      const { seq, hash } = found.head;
+      const { signature, pages } = found;
+      return { lines: await pages.page(after, seq), signed: { head: { seq, hash }, signature } };
+    },
+  };
+}
+
+/** Reads a request that a journal names from a signer that has it. @throws Failure invalid-request when it is not that one. */
+export async function requestOf(call: CallPeer, hash: string): Promise<ReturnType<typeof transcriptLine>> {
+  const { request } = await call('/v1/mesh/request', { hash });
+  const line = request && transcriptLine(request);
+  if (line?.hash !== hash) throw new Failure('invalid-request', `the request ${hash} of a journal is not to be had`);
+  return line;
+}
+
+/** Whether a signer has said that its journal ends there. */
+export function isHeadOf(
+  { signer, statementKey }: Pick<CopiedPeer, 'signer' | 'statementKey'>,
+  { head, signature }: NonNullable<JournalPage['signed']>,
+  { ed25519 }: Pick<Verifiers, 'ed25519'>,
+): boolean {
+  return ed25519(hexToBytes(statementKey), statementDigest('head', { version: 1, signer, head }), signature);
+}
+
+/** @throws Failure journal-broken when the lines do not follow what is copied, or are not the peer's. */
+function readPage(
+  { peer, head: start }: Copy,
+  { lines, signed }: JournalPage,
+  verifiers: Pick<Verifiers, 'ed25519'>,
+): { head: JournalHead; requests: string[] } {
+  const requests: string[] = [];
+  let head = start;
+  for (const line of lines) {
+    const decoded = decodeRecord(head, line);
+    ({ head } = decoded);
+    if (decoded.record.kind === 'accepted') requests.push(decoded.record.body.request);
+  }
+  const isEnd = signed?.head.seq === head.seq && signed.head.hash === head.hash;
+  if (!isEnd || !isHeadOf(peer, signed, verifiers))
+    throw new Failure('journal-broken', `${peer.signer} does not vouch for its record ${head.seq}`);
+  return { head, requests };
+}
+
+/** The lines are on the disk before what says that they count; what a crash leaves behind them is written over. */
+async function store(copy: Copy, { lines, signed }: JournalPage, head: JournalHead, nowMs: number): Promise<void> {
+  const text = Buffer.from(lines.map((line) => `${line}\n`).join(''));
+  const hour = Math.floor(nowMs / hourMs);
+  const hourBytes = (copy.hour === hour ? copy.hourBytes : 0) + text.length;
+  if (hourBytes > bytesPerHourMax) throw new Failure('rate-limited', `${copy.peer.signer} writes too much in an hour`);
+  const file = await open(copy.path, constants.O_RDWR | constants.O_CREAT, 0o600);
+  try {
+    // Whatever it takes to write all of it.
+    for (let done = 0; done < text.length;) {
+      done += (await file.write(text, done, text.length - done, copy.bytes + done)).bytesWritten;
+    }
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  const bytes = copy.bytes + text.length;
+  const signature = signed?.signature ?? '';
+  const { seq, hash, atMs } = head;
+  writeFileDurably(metaPath(copy.path), JSON.stringify({ bytes, seq, hash, at_ms: atMs, signature }));
+  Object.assign(copy, { bytes, head, signature, hour, hourBytes });
+}
+
+function openCopy(folder: string, peer: CopiedPeer): Copy {
+  const path = join(folder, `${peer.signer}.jsonl`);
+  const stored = readStored(metaPath(path));
+  if (!stored) syncFolder(folder);
+  return {
+    peer,
+    path,
+    pages: openLinePages(path),
+    bytes: stored?.bytes ?? 0,
+    head: stored ? { seq: stored.seq, hash: stored.hash, atMs: stored.at_ms } : emptyHead,
+    signature: stored?.signature ?? '',
+    hour: 0,
+    hourBytes: 0,
+    running: Promise.resolve(),
+  };
+}
+
+function metaPath(path: string): string {
+  return path.replace(/l$/, '');
+}
+
+/** A file that says nothing sensible is no reason not to start: all is copied again. */
+function readStored(path: string) {
+  if (!existsSync(path)) return null;
+  try {
+    return parseValue(Stored, JSON.parse(readFileSync(path, 'utf8')), 'journal-broken', path);
+  } catch {
+    log('journal-copy-lost', { path });
+    return null;
+  }
+}
