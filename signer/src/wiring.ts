@@ -1,6 +1,7 @@
 import { join } from 'node:path';
+import { hexToBytes } from '@noble/hashes/utils.js';
 import { familyOf } from '@holdfast/core/money/network.ts';
-import type { SignedPolicy } from '@holdfast/core/policy/policy.ts';
+import type { Policy, SignedPolicy } from '@holdfast/core/policy/policy.ts';
 import type { MeshHello, SignerStatus } from '@holdfast/core/signing/messages.ts';
 import { opensslVerifiers as verifiers } from '@holdfast/transport/openssl-verifiers.ts';
 import { createCheckpoints, type Checkpoints } from './audit/checkpoints.ts';
@@ -10,8 +11,7 @@ import { createHaltDesk } from './halts/halt-desk.ts';
 import { createSpread } from './halts/spread.ts';
 import type { unlockSigner } from './init.ts';
 import type { Journal } from './journal/journal.ts';
-import { openFrostKeyFiles } from './keys/frost-key-files.ts';
-import { createKeyGeneration, type KeyGeneration } from './keys/key-generation.ts';
+import { openKeyring, type Keyring } from './keys/keyring.ts';
 import { createSigningSessions } from './keys/signing-sessions.ts';
 import { cosignOrHalt } from './mesh/cosign-or-halt.ts';
 import { greetedFirst } from './mesh/greeted-first.ts';
@@ -24,7 +24,7 @@ import { meshRoutes } from './mesh-routes.ts';
 import { createRpc, type SendRpc } from './nodes/json-rpc.ts';
 import { watchPeers } from './peer-watch.ts';
 import { acceptPolicy } from './policy/accept-policy.ts';
-import { openPolicyStore } from './policy/policy-store.ts';
+import { openPolicyStore, type PolicyStore } from './policy/policy-store.ts';
 import { signerStatus } from './signer-status.ts';
 import type { TranscriptStore } from './transcripts/transcript-store.ts';
 import type { CallPeer } from './transport/peer-client.ts';
@@ -61,7 +61,7 @@ export interface Parts {
 
 export interface Wired {
   readonly routes: readonly [string, Route][];
-  readonly generations: ReadonlyMap<string, KeyGeneration>;
+  readonly keyrings: ReadonlyMap<string, Keyring>;
   readonly watchers: ReadonlyMap<string, NetworkWatcher>;
   readonly checkpoints: Checkpoints;
   readonly hello: (peer: string | null) => MeshHello;
@@ -79,7 +79,7 @@ export function wireSigner(parts: Parts): Wired {
   const trust = wireTrust(parts, () => late.agreedNowMs());
   const { policies, halts, guard, spread, standing, hello } = trust;
   const endpointsOf = endpointsByNetwork(config);
-  const generations = keyGenerations(parts, trust.ceremony);
+  const keyrings = openKeyrings(parts, trust);
   const watchers = new Map<string, NetworkWatcher>();
   const onHello = (peer: string, heard: MeshHello): void => late.follow(peer, heard);
   const watch = watchPeers({ peers, hello, clock, monotonicMs, onHello, signal });
@@ -109,8 +109,7 @@ export function wireSigner(parts: Parts): Wired {
     watchedHeight: (network) => watchers.get(network)?.height() ?? 0,
   };
   const sessions = createSigningSessions(monotonicMs);
-  const confirmed = (network: string) => generations.get(network)?.confirmed() ?? null;
-  const wallets = openWallets(endpointsOf, { owner: secrets.owner, confirmed, sessions }, deps);
+  const wallets = openWallets(endpointsOf, { owner: secrets.owner, keyrings, sessions }, deps);
   const cursorsPath = join(parts.dataDir, 'pulled.json');
   const { judge } = wallets;
   const statementKeys = statementKeysOf(parts);
@@ -129,16 +128,16 @@ export function wireSigner(parts: Parts): Wired {
   const proveDeposit = depositProver(endpointsOf, wallets.bitcoin);
   const records = { journal, policies, verifiers, halts, agreedNowMs, proveDeposit };
   const status = (): SignerStatus =>
-    signerStatus({ hello: hello(null), secrets, policies, halts, generations, watch, deps });
+    signerStatus({ hello: hello(null), secrets, policies, halts, keyrings, watch, deps });
   const recorded = refusalRecorder(deps);
-  const desks = { identifier, peers, generations, hello, heard: watch.heard, halts, recorded, ...mesh };
+  const desks = { identifier, peers, keyrings, hello, heard: watch.heard, halts, recorded, ...mesh };
   const checkpoint = cosignOrHalt(checkpoints, halts);
   const newPolicy = async (signed: SignedPolicy) => acceptPolicy({ policies, journal, agreedNowMs, spread }, signed);
   const routes: [string, Route][] = [
     ...walletRoutes({ ...wallets, status, deps, records, halts, spread }),
     ...meshRoutes({ ...desks, checkpoint, acceptPolicy: newPolicy }),
   ];
-  return { routes, generations, watchers, checkpoints, hello };
+  return { routes, keyrings, watchers, checkpoints, hello };
 }
 
 /** What does not depend on any network: ceremony, policy, halts, and what this signer says of itself. */
@@ -171,14 +170,20 @@ function endpointsByNetwork(config: SignerConfig): ReadonlyMap<string, readonly 
   );
 }
 
-function keyGenerations({ config, secrets, journal, peers }: Parts, ceremony: string): Map<string, KeyGeneration> {
-  const { identifier, networks } = config;
+/** Of every network whose keys the signers make together. */
+function openKeyrings(
+  parts: Parts,
+  trust: { readonly ceremony: string; readonly policies: Pick<PolicyStore, 'current'> },
+): Map<string, Keyring> {
+  const { config, secrets, journal, peers } = parts;
+  const { identifier, networks, signer } = config;
+  const keys = statementKeysOf(parts);
+  const holds = (by: string, digest: Uint8Array, signature: string): boolean =>
+    verifiers.ed25519(hexToBytes(keys.get(by) ?? ''), digest, signature);
+  const statements = { signer, sign: secrets.statement.sign, holds };
   const quorum = config.quorum ?? quorumDefault;
+  const policy = (): Policy => trust.policies.current(journal.nowMs());
+  const common = { identifier, quorum, ceremony: trust.ceremony, peers, journal, policy, statements };
   const frost = networks.filter(({ network }) => familyOf(network) === 'bitcoin');
-  return new Map(
-    frost.map(({ network }) => {
-      const files = openFrostKeyFiles(network, secrets.store, journal);
-      return [network, createKeyGeneration({ network, identifier, quorum, ceremony, peers, files })];
-    }),
-  );
+  return new Map(frost.map(({ network }) => [network, openKeyring({ ...common, network, store: secrets.store })]));
 }
