@@ -4,7 +4,7 @@ import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from '@noble/hashes/
 import { sha256 } from '@noble/hashes/sha2.js';
 import { Failure } from '@holdfast/core/failure.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
-import { canonicalJson } from '@holdfast/core/signing/intent.ts';
+import { frostKeyHash } from '@holdfast/core/keys/frost-key-hash.ts';
 import type { SealedHeader } from '@holdfast/core/sealing/seal.ts';
 import type { KeyStatement } from '@holdfast/core/signing/key-messages.ts';
 import type { SignerStatus } from '@holdfast/core/signing/messages.ts';
@@ -120,8 +120,7 @@ function parseSecret(plaintext: Uint8Array): unknown {
 /** All that the signers must have in common of a key, in one hash: 32 bytes, hex. */
 export function keyHash(key: FrostKey): string {
   const { min: quorum, max: signers } = key.public.signers;
-  const shared = { domain: 'holdfast/frost-key/v1', session: key.session, quorum, signers, ...publicWallet(key) };
-  return bytesToHex(sha256(utf8ToBytes(canonicalJson(shared))));
+  return frostKeyHash({ session: key.session, quorum, signers }, publicWallet(key));
 }
 
 /** What each signer says of a key from the second epoch on, before it counts for one of them. */

@@ -63,10 +63,13 @@ export function createBitcoinWallet(
   const address: BitcoinWallet['address'] = async (request) => {
     const { index, epoch = firstEpoch } = request;
     const { children } = wallet(bitcoinPolicyOf(deps.policies.current(journal.nowMs()), name), epoch);
-    // Customers are not to be sent to keys that were given up, whoever may have them now.
-    if (!journal.state.addresses.has(`${name} ${index}`)) refuseSuperseded(name, epoch, newestEpoch());
+    const isBound = journal.state.addresses.has(`${name} ${index}`);
     const derived = children.address([depositBranch, index]).address;
-    return bindAddress(deps, request, { address: derived, epoch });
+    const answer = await bindAddress(deps, request, { address: derived, epoch });
+    // What came there before the rotation must be counted, even by a signer that was away when the address was issued. But it
+    // vouches for none: customers are not to be sent to keys that were given up, whoever may have them now.
+    if (!isBound) refuseSuperseded(name, epoch, newestEpoch());
+    return answer;
   };
 
   const offline = (request: SignBitcoinRequest, { policy, nowMs }: Judgement): OfflineBitcoinReview => {
