@@ -49,7 +49,6 @@ async function build(
     if (!plan) return;
     const { unsigned, conflictKeys, refs } = plan;
     await insertTransaction(sql, { id, network: network.id, kind: 'sweep', unsigned, conflictKeys, refs }, ctx.now());
-    ctx.step('old-keys-before-commit');
   });
   return openSweep(ctx.db, network.id);
 }
