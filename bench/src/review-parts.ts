@@ -52,7 +52,11 @@ export async function openLoneWallets(policyOf: (owners: readonly string[]) => P
   const policy = policyOf(node.owners);
   const { frostPublic, secrets } = generateKeys();
   const [own, other] = secrets as [(typeof secrets)[0], (typeof secrets)[0]];
-  const key = frostKey(bitcoinNetwork, '00'.repeat(16), { public: frostPublic, secret: own }, new Uint8Array(32));
+  const key = frostKey(
+    { network: bitcoinNetwork, epoch: 1, session: '00'.repeat(16) },
+    { public: frostPublic, secret: own },
+    new Uint8Array(32),
+  );
   const children = walletChildren(bitcoinPolicyOf(policy, bitcoinNetwork), key);
 
   const clock = stopwatch();
@@ -64,7 +68,14 @@ export async function openLoneWallets(policyOf: (owners: readonly string[]) => P
   );
   const shares = createShareDesk(sessions, deps);
   const evm = createEvmWallet(evmNetwork, { ...owner, sign: clock.around('signing', owner.sign) }, rpcs, deps);
-  const bitcoin = createBitcoinWallet(bitcoinNetwork, () => key, rpcs, sessions, shares, deps);
+  const bitcoin = createBitcoinWallet(
+    bitcoinNetwork,
+    { active: () => key, at: () => key },
+    rpcs,
+    sessions,
+    shares,
+    deps,
+  );
 
   const sign = async (request: SigningRequest): Promise<Parts> => {
     clock.reset();

@@ -49,4 +49,7 @@ export const steps = [
   'sweep-before-commit',
   'sweep-after-commit',
 ] as const;
-export type Step = (typeof steps)[number];
+
+/** The same of a rotation of keys. */
+export const rotationSteps = ['rotate-before-commit', 'old-keys-after-quorum', 'old-keys-after-sign'] as const;
+export type Step = (typeof steps)[number] | (typeof rotationSteps)[number];

@@ -1,5 +1,6 @@
 import { Failure } from '@holdfast/core/failure.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
+import { firstEpoch } from '@holdfast/core/signing/key-messages.ts';
 import {
   meshMessages,
   type MeshHello,
@@ -9,6 +10,7 @@ import {
 } from '@holdfast/core/signing/messages.ts';
 import type { HaltDesk } from './halts/halt-desk.ts';
 import type { KeyGeneration, KeyPeer } from './keys/key-generation.ts';
+import type { Keyring } from './keys/keyring.ts';
 import type { JournalFeed } from './mesh/journal-feed.ts';
 import { digestsOf, type refusalRecorder } from './wallets/wallet.ts';
 import type { Caller, Route } from './transport/pinned-server.ts';
@@ -18,7 +20,7 @@ type Answer<P extends MeshPath> = (peer: string, body: MeshRequest<P>) => Promis
 export interface MeshDesks {
   readonly identifier: number;
   readonly peers: readonly KeyPeer[];
-  readonly generations: ReadonlyMap<string, KeyGeneration>;
+  readonly keyrings: ReadonlyMap<string, Pick<Keyring, 'generation'>>;
   /** What this signer says to a peer, and hears from it. */
   readonly hello: (peer: string) => MeshHello;
   readonly heard: (peer: string, hello: MeshHello) => void;
@@ -80,29 +82,27 @@ export function meshRoutes(desks: MeshDesks): [MeshPath, Route][] {
 }
 
 function keyGenerationRoutes(
-  { identifier, peers, generations }: MeshDesks,
+  { identifier, peers, keyrings }: MeshDesks,
   route: <P extends MeshPath>(path: P, handle: Answer<P>) => [MeshPath, Route],
 ): [MeshPath, Route][] {
-  const generation = (network: string): KeyGeneration => {
-    const found = generations.get(network);
-    if (!found) throw new Failure('unknown-network', `this signer makes no key for ${network}`);
-    return found;
+  const generation = (asked: { readonly network: string; readonly epoch?: number }): KeyGeneration => {
+    const keyring = keyrings.get(asked.network);
+    if (!keyring) throw new Failure('unknown-network', `this signer makes no key for ${asked.network}`);
+    return keyring.generation(asked.epoch ?? firstEpoch);
   };
   const identifierOf = (signer: string): number =>
     peers.find((peer) => peer.signer === signer)?.identifier ?? Number.NaN;
   const lowest = Math.min(identifier, ...peers.map((peer) => peer.identifier));
   return [
-    route('/v1/mesh/dkg/step', async (peer, { network, session, step }) => {
+    route('/v1/mesh/dkg/step', async (peer, { session, step, record, ...asked }) => {
       if (identifierOf(peer) !== lowest)
         throw new Failure('peer-unknown', 'only the signer with the lowest identifier paces key generation');
-      await generation(network).step(session, step);
+      await generation(asked).step(session, step, record);
       return {};
     }),
-    route('/v1/mesh/dkg/package', async (_, { network, session }) => generation(network).showPackage(session)),
-    route('/v1/mesh/dkg/echo', async (_, { network, session }) => generation(network).showEcho(session)),
-    route('/v1/mesh/dkg/share', async (peer, { network, session }) =>
-      generation(network).showShare(session, identifierOf(peer)),
-    ),
-    route('/v1/mesh/dkg/key', async (_, { network, session }) => generation(network).showKey(session)),
+    route('/v1/mesh/dkg/package', async (_, asked) => generation(asked).showPackage(asked.session)),
+    route('/v1/mesh/dkg/echo', async (_, asked) => generation(asked).showEcho(asked.session)),
+    route('/v1/mesh/dkg/share', async (peer, asked) => generation(asked).showShare(asked.session, identifierOf(peer))),
+    route('/v1/mesh/dkg/key', async (_, asked) => generation(asked).showKey(asked.session)),
   ];
 }

@@ -10,7 +10,7 @@ import type { SignerConfig } from './config.ts';
 import { portTaken } from './ceremony/hold-port.ts';
 import { journalName, unlockSigner } from './init.ts';
 import { openJournal, type Journal } from './journal/journal.ts';
-import { paceKeyGeneration } from './keys/pace-key-generation.ts';
+import { paceKeyring } from './keys/pace-key-generation.ts';
 import { log } from './log.ts';
 import { replayLost } from './mesh/replay-lost.ts';
 import {
@@ -71,8 +71,8 @@ export async function runSigner(
 
   const paces = peers.every((peer) => config.identifier < peer.identifier);
   const hello = () => wired.hello(null);
-  const pacing = (paces ? [...wired.generations] : []).map(async ([network, own]) =>
-    paceKeyGeneration({ network, own, peers, hello, signal }),
+  const pacing = (paces ? [...wired.keyrings] : []).map(async ([network, keyring]) =>
+    paceKeyring(keyring, { network, peers, hello, signal }),
   );
   const looking = [...wired.watchers.values()].map(async (watcher) => keepLooking(watcher, signal));
   const checkpointing = wired.checkpoints.pace(signal);

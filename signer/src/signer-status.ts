@@ -2,8 +2,7 @@ import { Failure } from '@holdfast/core/failure.ts';
 import type { MeshHello, SignerStatus } from '@holdfast/core/signing/messages.ts';
 import { isUsedUp } from '@holdfast/core/signing/rolling-charges.ts';
 import type { HaltDesk } from './halts/halt-desk.ts';
-import { publicWallet } from './keys/frost-key.ts';
-import type { KeyGeneration } from './keys/key-generation.ts';
+import type { Keyring } from './keys/keyring.ts';
 import type { DigestSigner } from './keys/digest-signer.ts';
 import type { StatementKey } from './keys/statement-key.ts';
 import type { PeerWatch } from './peer-watch.ts';
@@ -19,7 +18,7 @@ export function signerStatus(input: {
   };
   readonly policies: Pick<PolicyStore, 'pending'>;
   readonly halts: Pick<HaltDesk, 'open'>;
-  readonly generations: ReadonlyMap<string, Pick<KeyGeneration, 'confirmed'>>;
+  readonly keyrings: ReadonlyMap<string, Pick<Keyring, 'report'>>;
   readonly watch: Pick<PeerWatch, 'reachable'>;
   readonly deps: WalletDeps;
 }): SignerStatus {
@@ -34,7 +33,7 @@ export function signerStatus(input: {
     policy,
     owner_address: secrets.owner.address,
     statement_key: secrets.statement.publicKey,
-    frost_wallets: [...input.generations.values()].flatMap((one) => one.confirmed() ?? []).map(publicWallet),
+    frost_wallets: [...input.keyrings.values()].flatMap((keyring) => keyring.report()),
     peers_reachable: input.watch.reachable(),
     policy_pending: input.policies.pending(deps.journal.nowMs()),
     halts: input.halts.open(),

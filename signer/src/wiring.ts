@@ -1,5 +1,6 @@
+import { hexToBytes } from '@noble/hashes/utils.js';
 import { familyOf } from '@holdfast/core/money/network.ts';
-import type { SignedPolicy } from '@holdfast/core/policy/policy.ts';
+import type { Policy, SignedPolicy } from '@holdfast/core/policy/policy.ts';
 import type { MeshHello, SignerStatus } from '@holdfast/core/signing/messages.ts';
 import { opensslVerifiers as verifiers } from '@holdfast/transport/openssl-verifiers.ts';
 import { createCheckpoints, type Checkpoints } from './audit/checkpoints.ts';
@@ -9,8 +10,7 @@ import { createHaltDesk } from './halts/halt-desk.ts';
 import { createSpread } from './halts/spread.ts';
 import type { unlockSigner } from './init.ts';
 import type { Journal } from './journal/journal.ts';
-import { openFrostKeyFiles } from './keys/frost-key-files.ts';
-import { createKeyGeneration, type KeyGeneration } from './keys/key-generation.ts';
+import { openKeyring, type Keyring } from './keys/keyring.ts';
 import { createSigningSessions } from './keys/signing-sessions.ts';
 import { cosignOrHalt } from './mesh/cosign-or-halt.ts';
 import { greetedFirst, peersBuildJudge } from './mesh/greeted-first.ts';
@@ -23,7 +23,7 @@ import { meshRoutes } from './mesh-routes.ts';
 import { createRpc, type SendRpc } from './nodes/json-rpc.ts';
 import { watchPeers } from './peer-watch.ts';
 import { acceptPolicy } from './policy/accept-policy.ts';
-import { openPolicyStore } from './policy/policy-store.ts';
+import { openPolicyStore, type PolicyStore } from './policy/policy-store.ts';
 import { signerStatus } from './signer-status.ts';
 import type { TranscriptStore } from './transcripts/transcript-store.ts';
 import type { CallPeer } from './transport/peer-client.ts';
@@ -60,7 +60,7 @@ export interface Parts {
 
 export interface Wired {
   readonly routes: readonly [string, Route][];
-  readonly generations: ReadonlyMap<string, KeyGeneration>;
+  readonly keyrings: ReadonlyMap<string, Keyring>;
   readonly watchers: ReadonlyMap<string, NetworkWatcher>;
   readonly checkpoints: Checkpoints;
   readonly hello: (peer: string | null) => MeshHello;
@@ -85,7 +85,7 @@ export function wireSigner(parts: Parts): Wired {
   late.agreedNowMs = agreedNowMs;
   const permitBuild = (build: string): void => judgeBuild(build, policies, journal.state, agreedNowMs());
   const judgePeersBuild = peersBuildJudge(watch, permitBuild);
-  const generations = keyGenerations(parts, trust.ceremony, async () => {
+  const keyrings = openKeyrings(parts, trust, async () => {
     permitBuild(parts.build);
     await Promise.all(peers.map(async ({ signer: peer }) => judgePeersBuild(peer)));
   });
@@ -112,8 +112,7 @@ export function wireSigner(parts: Parts): Wired {
     watchedHeight: (network) => watchers.get(network)?.height() ?? 0,
   };
   const sessions = createSigningSessions(monotonicMs);
-  const confirmed = (network: string) => generations.get(network)?.confirmed() ?? null;
-  const wallets = openWallets(endpointsOf, { owner: secrets.owner, confirmed, sessions }, deps);
+  const wallets = openWallets(endpointsOf, { owner: secrets.owner, keyrings, sessions }, deps);
   const { dataDir } = parts;
   const { judge } = wallets;
   const statementKeys = statementKeysOf(parts);
@@ -131,16 +130,16 @@ export function wireSigner(parts: Parts): Wired {
   const proveDeposit = depositProver(endpointsOf, wallets.bitcoin);
   const records = { journal, policies, verifiers, halts, agreedNowMs, proveDeposit };
   const status = (): SignerStatus =>
-    signerStatus({ hello: hello(null), secrets, policies, halts, generations, watch, deps });
+    signerStatus({ hello: hello(null), secrets, policies, halts, keyrings, watch, deps });
   const recorded = refusalRecorder(deps);
-  const desks = { identifier, peers, generations, hello, heard: watch.heard, halts, recorded, ...mesh };
+  const desks = { identifier, peers, keyrings, hello, heard: watch.heard, halts, recorded, ...mesh };
   const checkpoint = cosignOrHalt(checkpoints, halts, mesh.copies);
   const newPolicy = async (signed: SignedPolicy) => acceptPolicy({ policies, journal, agreedNowMs, spread }, signed);
   const routes: [string, Route][] = [
     ...walletRoutes({ ...wallets, status, deps, records, halts, spread }),
     ...meshRoutes({ ...desks, checkpoint, acceptPolicy: newPolicy }),
   ];
-  return { routes, generations, watchers, checkpoints, hello };
+  return { routes, keyrings, watchers, checkpoints, hello };
 }
 
 /** What does not depend on any network: ceremony, policy, halts, and what this signer says of itself. */
@@ -173,18 +172,21 @@ function endpointsByNetwork(config: SignerConfig): ReadonlyMap<string, readonly 
   );
 }
 
-function keyGenerations(
-  { config, secrets, journal, peers }: Parts,
-  ceremony: string,
+/** Of every network whose keys the signers make together. */
+function openKeyrings(
+  parts: Parts,
+  trust: { readonly ceremony: string; readonly policies: Pick<PolicyStore, 'current'> },
   judgeBuilds: () => Promise<void>,
-): Map<string, KeyGeneration> {
-  const { identifier, networks } = config;
+): Map<string, Keyring> {
+  const { config, secrets, journal, peers } = parts;
+  const { identifier, networks, signer } = config;
+  const keys = statementKeysOf(parts);
+  const holds = (by: string, digest: Uint8Array, signature: string): boolean =>
+    verifiers.ed25519(hexToBytes(keys.get(by) ?? ''), digest, signature);
+  const statements = { signer, sign: secrets.statement.sign, holds };
   const quorum = config.quorum ?? quorumDefault;
+  const policy = (): Policy => trust.policies.current(journal.nowMs());
+  const common = { identifier, quorum, ceremony: trust.ceremony, peers, journal, policy, statements, judgeBuilds };
   const frost = networks.filter(({ network }) => familyOf(network) === 'bitcoin');
-  return new Map(
-    frost.map(({ network }) => {
-      const files = openFrostKeyFiles(network, secrets.store, journal);
-      return [network, createKeyGeneration({ network, identifier, quorum, ceremony, peers, files, judgeBuilds })];
-    }),
-  );
+  return new Map(frost.map(({ network }) => [network, openKeyring({ ...common, network, store: secrets.store })]));
 }

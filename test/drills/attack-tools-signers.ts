@@ -17,7 +17,9 @@ import { bitcoinNetworkId } from '@holdfast/devnet/configure.ts';
 import { passphraseFile } from '@holdfast/devnet/make-keys.ts';
 import { loadConfig, readPassphrase, type SignerConfig } from '@holdfast/signer/config.ts';
 import { unlockSigner } from '@holdfast/signer/init.ts';
-import { decodeFrostKey, firstEpoch, type FrostKey } from '@holdfast/signer/keys/frost-key.ts';
+import { decodeFrostKey, type FrostKey } from '@holdfast/signer/keys/frost-key.ts';
+import { firstEpoch } from '@holdfast/core/signing/key-messages.ts';
+
 import { walletFolder } from '@holdfast/signer/keys/key-store.ts';
 import type { DigestSigner } from '@holdfast/signer/keys/digest-signer.ts';
 import type { StatementKey } from '@holdfast/signer/keys/statement-key.ts';
@@ -67,7 +69,7 @@ export async function stealSigner({ system }: DrillStage, id = 'signer-1'): Prom
     identity,
     owner,
     statement,
-    share: decodeFrostKey(bitcoinNetworkId, sealed),
+    share: decodeFrostKey({ network: bitcoinNetworkId, epoch: firstEpoch }, sealed),
     mesh: (peer) => clients.get(peer)!.call,
     trespass: async (peer, path, body) => {
       const { status, value } = await posts.get(peer)!.post(path, body);

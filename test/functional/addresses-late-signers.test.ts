@@ -33,7 +33,7 @@ function contextOf(): Context {
 
 const network = {
   id: networkId,
-  depositAddress: async (customer: string) => addressOf(customer),
+  depositAddress: async (customer: string) => ({ address: addressOf(customer), epoch: 1 }),
   watchKey: (address: string) => address,
 } as unknown as Network;
 

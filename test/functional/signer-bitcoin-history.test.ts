@@ -28,8 +28,7 @@ import { startStubNode, type StubNode } from '../support/stub-nodes.ts';
 /** One signer's Bitcoin wallet in this process. */
 const generated = generateKeys();
 const key: FrostKey = frostKey(
-  bitcoinNetwork,
-  'ab'.repeat(16),
+  { network: bitcoinNetwork, epoch: 1, session: 'ab'.repeat(16) },
   { public: generated.frostPublic, secret: generated.secrets[0] as FrostSecret },
   new Uint8Array(32),
 );
@@ -61,7 +60,7 @@ function wallet(change: Partial<BitcoinNetworkPolicy> = {}): BitcoinWallet {
   const sessions = createSigningSessions(() => 0);
   return createBitcoinWallet(
     bitcoinNetwork,
-    () => key,
+    { active: () => key, at: () => key },
     node.urls.map((url) => createRpc(url, 5_000)),
     sessions,
     createShareDesk(sessions, deps),

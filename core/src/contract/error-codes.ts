@@ -107,6 +107,13 @@ export const errorCodes = {
     fix: 'Only peers pinned by certificate fingerprint may call.',
   },
   'key-missing': later('Key generation has not finished; start all signers.'),
+  'key-not-ordered': later(
+    'Administrators order keys of the next epoch with `key_epoch` in the policy: docs/how-to/rotate-keys.md.',
+  ),
+  'key-superseded': refused(
+    'The wallet has keys of a later epoch: pay from its coins, and sweep those of this epoch to it.',
+  ),
+  'sweep-refused': refused('A sweep takes coins of an epoch before the newest, to one address of the newest.'),
   'key-generation-failed': later(
     'The signers try again by themselves with new secrets. If it stays, read their logs: one of them misbehaves.',
   ),

@@ -110,6 +110,11 @@ export const BitcoinNetworkPolicy = Type.Object(
     ...networkFields,
     network: Type.String({ pattern: '^bip122:[0-9a-f]{32}$' }),
     family: Type.Literal('bitcoin'),
+    /**
+     * Orders keys of this epoch: the signers make them together when theirs are of the epoch before, and from then on pay from
+     * the new ones only. 1 when left out; any other number orders nothing.
+     */
+    key_epoch: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
     /** The custodians' keys, x only, for the leaf of every address. */
     cold_keys: Type.Array(hex(32), { minItems: 5, maxItems: 5 }),
     /** Sealed: where an evacuation may go. */

@@ -7,6 +7,7 @@ import { BuildName } from './named-build.ts';
 import { CustomerRecord } from './customer-record.ts';
 import { HaltStatement, SignedHalt, SignedResume } from './halt.ts';
 import { canonicalJson } from './intent.ts';
+import { KeyRecord } from './key-messages.ts';
 import { Checkpoint, SignedStatement } from './messages.ts';
 
 /** A signer's journal: one line a record, RFC 8785 JSON, chained by the SHA-256 of the line before. */
@@ -30,6 +31,8 @@ export const journalEntries = {
     customer: Type.String(),
     index: Type.Integer({ minimum: 0 }),
     address: Type.String(),
+    /** Of the keys that it hangs on; 1 when left out. */
+    epoch: Type.Optional(Type.Integer({ minimum: 2 })),
   }),
   /** A transaction may be signed: written and flushed before anything of its signature leaves. */
   accepted: entry('accepted', {
@@ -113,7 +116,14 @@ export const journalEntries = {
     made_at_ms: Type.Integer({ minimum: 0 }),
   }),
   /** Key generation has finished for good. */
-  key: entry('key', { network: Type.String(), epoch: Type.Integer(), session: hex(16), group_key: hex(33) }),
+  key: entry('key', {
+    network: Type.String(),
+    epoch: Type.Integer(),
+    session: hex(16),
+    group_key: hex(33),
+    /** From epoch 2 on. */
+    record: Type.Optional(KeyRecord),
+  }),
 } as const;
 
 export type JournalEntry = {

@@ -2,6 +2,7 @@ import { applyAccepted, applyDegraded } from './apply-accepted.ts';
 import { applyCustomerRecord } from './apply-customer-record.ts';
 import type { HaltStatement } from './halt.ts';
 import type { EntryOf, JournalRecord } from './journal-record.ts';
+import { firstEpoch } from './key-messages.ts';
 import type { Checkpoint, SignedStatement } from './messages.ts';
 
 /** What a signer remembers; rebuilt at every start by replaying the journal. Only `applyRecord` changes it. */
@@ -36,7 +37,7 @@ export interface JournalState {
   readonly indexMax: Map<string, number>;
   /** `<network> <address>` of every address handed out. */
   readonly ownAddresses: Set<string>;
-  /** By network. */
+  /** By `<network> <epoch>`. */
   readonly keys: Map<string, EntryOf<'key'>['body']>;
   /** Whose journal it is. */
   signer: string | null;
@@ -101,6 +102,8 @@ export interface LetOut {
 export interface AddressBinding {
   readonly customer: string;
   readonly address: string;
+  /** Of the keys that it hangs on. */
+  readonly epoch: number;
 }
 
 export interface PolicyBinding {
@@ -179,7 +182,7 @@ export function applyRecord(state: JournalState, record: JournalRecord): void {
     case 'resume':
       return applyResume(state, record.body);
     case 'key':
-      return void state.keys.set(record.body.network, record.body);
+      return void state.keys.set(`${record.body.network} ${record.body.epoch}`, record.body);
     case 'ceremony':
       state.ceremony = record.body.transcript;
       return;
@@ -235,8 +238,9 @@ function applySigned(state: JournalState, letOut: LetOut): void {
   else if (!list.some(({ statement }) => statement.signer === letOut.statement.signer)) list.push(letOut);
 }
 
-function applyAddress(state: JournalState, { network, index, customer, address }: EntryOf<'address'>['body']): void {
-  state.addresses.set(`${network} ${index}`, { customer, address });
+function applyAddress(state: JournalState, body: EntryOf<'address'>['body']): void {
+  const { network, index, customer, address, epoch = firstEpoch } = body;
+  state.addresses.set(`${network} ${index}`, { customer, address, epoch });
   state.indexMax.set(network, Math.max(index, state.indexMax.get(network) ?? 0));
   state.ownAddresses.add(`${network} ${address}`);
 }

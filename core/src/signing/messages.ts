@@ -5,6 +5,7 @@ import { CustomerRecord } from './customer-record.ts';
 import { HaltStatement, SignedHalt, SignedResume } from './halt.ts';
 import { AuthorizedIntent } from './intent.ts';
 import { JournalAsked, JournalPage } from './journal-page.ts';
+import { DkgSession, DkgStep, Epoch, KeyRecord } from './key-messages.ts';
 
 /**
  * Everything a signer hears and answers, one table. POST, JSON, mutual TLS 1.3, body at most 1 MiB; unknown properties
@@ -45,7 +46,7 @@ export const SignerStatus = Type.Object(
     journal: Head,
     /** Owner of the Safe, EIP-55. */
     owner_address: EvmAddress,
-    /** One a Bitcoin-family network whose key generation has finished. */
+    /** The key of every epoch of each Bitcoin-family network, from the first on; the last one pays. */
     frost_wallets: Type.Array(
       Type.Object(
         {
@@ -56,6 +57,7 @@ export const SignerStatus = Type.Object(
           /** Public package of the key, for the aggregation of shares: polynomial commitments and verifying shares. */
           commitments: Type.Array(hex(33)),
           verifying_shares: Type.Array(Type.Object({ identifier: hex(32), point: hex(33) }, strict)),
+          record: Type.Optional(KeyRecord),
         },
         strict,
       ),
@@ -129,6 +131,10 @@ export const SignBitcoinRequest = Type.Object(
     intents: Type.Array(AuthorizedIntent, { maxItems: intentsMax }),
     /** Everything goes to sealed cold addresses of the policy: there are no intents, and a halt does not stop it. */
     evacuation: Type.Optional(Type.Literal(true)),
+    /** Of the keys that all inputs are spent by, and a payment's change is kept by; 1 when left out. */
+    epoch: Type.Optional(Epoch),
+    /** Everything goes to the one output, `change` of this later epoch: there are no intents. */
+    sweep: Type.Optional(Epoch),
   },
   strict,
 );
@@ -146,6 +152,8 @@ export const signerMessages = {
         network: Network,
         customer: Type.String({ pattern: '^cus_[0-9a-f-]{36}$' }),
         index: Type.Integer({ minimum: 0, maximum: 0x7fffffff }),
+        /** That the server has derived the address in; 1 when left out. */
+        epoch: Type.Optional(Epoch),
       },
       strict,
     ),
@@ -213,18 +221,6 @@ export const signerMessages = {
 export type SignerPath = keyof typeof signerMessages;
 export type SignerRequest<P extends SignerPath> = Static<(typeof signerMessages)[P]['request']>;
 export type SignerResponse<P extends SignerPath> = Static<(typeof signerMessages)[P]['response']>;
-
-const DkgSession = Type.Object({ network: Network, session: hex(16) }, strict);
-
-/** The steps of a key generation, in order; signer/src/keys/key-generation.ts says what each guarantees. */
-export const DkgStep = Type.Union([
-  Type.Literal('start'),
-  Type.Literal('collect'),
-  Type.Literal('verify'),
-  Type.Literal('hold'),
-  Type.Literal('confirm'),
-]);
-export type DkgStep = Static<typeof DkgStep>;
 
 /** What a deposit address is, for `statementDigest('address', ...)`: clients verify it against pinned keys. */
 export const AddressStatement = Type.Object(
@@ -361,7 +357,8 @@ export const meshMessages = {
   },
   /** From the peer with the lowest identifier only: do this step of the session. */
   '/v1/mesh/dkg/step': {
-    request: Type.Object({ network: Network, session: hex(16), step: DkgStep }, strict),
+    /** `record`: with `confirm` from epoch 2 on, when the caller has confirmed. */
+    request: Type.Object({ ...DkgSession.properties, step: DkgStep, record: Type.Optional(KeyRecord) }, strict),
     response: Empty,
   },
   /** Round 1: commitments to the polynomial and a proof of knowledge (point and scalar). */
@@ -380,11 +377,18 @@ export const meshMessages = {
   '/v1/mesh/dkg/echo': { request: DkgSession, response: Type.Object({ transcript: hex(32) }, strict) },
   /** Round 2: the caller's own share, a scalar. */
   '/v1/mesh/dkg/share': { request: DkgSession, response: Type.Object({ share: hex(32) }, strict) },
-  /** The hash of all that is common of the key that this signer has on disk from the session, and the session whose key it has chosen for good. */
+  /**
+   * The hash of all that is common of the key that this signer has on disk from the session, and the session whose key it has
+   * chosen for good. `signature`: its Ed25519 over the key's `KeyStatement`, from epoch 2 on.
+   */
   '/v1/mesh/dkg/key': {
     request: DkgSession,
     response: Type.Object(
-      { key_hash: Type.Union([hex(32), Type.Null()]), chosen: Type.Union([hex(16), Type.Null()]) },
+      {
+        key_hash: Type.Union([hex(32), Type.Null()]),
+        chosen: Type.Union([hex(16), Type.Null()]),
+        signature: Type.Optional(hex(64)),
+      },
       strict,
     ),
   },

@@ -18,6 +18,8 @@ export type StatementKind =
   | 'resume'
   /** A deposit address, by each signer. */
   | 'address'
+  /** A wallet's key, by each signer that holds a share of it. */
+  | 'key'
   /** The head of another signer's journal, by a peer. */
   | 'head'
   /** A tree head of a signer's audit log, by itself and its peers. */

@@ -5,7 +5,8 @@ import type { Context } from '../context.ts';
 import type { SignerPanel } from '../signers/panel.ts';
 import { closeAlarms, raiseAlarm } from '../store/alarms.ts';
 import type { Sql } from '../store/database.ts';
-import { addStatement } from '../store/deposit-addresses.ts';
+import { ofEpoch } from '../operations/issue-deposit-address.ts';
+import { addStatement, epochOfIndex } from '../store/deposit-addresses.ts';
 import {
   adjustmentsLane,
   customersLane,
@@ -168,7 +169,8 @@ async function bindAddresses(
     if (asked.has(name)) continue;
     asked.add(name);
     try {
-      const attested = await panel.attestAddressBy(signer, { network, customer, index });
+      const epoch = await epochOfIndex(ctx.db, network, index);
+      const attested = await panel.attestAddressBy(signer, { network, customer, index, ...ofEpoch(epoch) });
       if (attested.address !== address) {
         const problem = `${signer} derives ${attested.address}, not ${address}, for ${customer} index ${index} on ${network}`;
         throw new Failure('derivation-mismatch', problem);

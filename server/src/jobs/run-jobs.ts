@@ -3,12 +3,18 @@ import type { Network } from '../networks/network.ts';
 import type { HaltView } from '../signers/halt-view.ts';
 import { batchWithdrawals } from './batch-withdrawals.ts';
 import { broadcastTransactions } from './broadcast-transactions.ts';
+import type { SignerPanel } from '../signers/panel.ts';
+import { followKeys } from './follow-keys.ts';
+import { sweepOldKeys } from './sweep-old-keys.ts';
 import { creditDeposits } from './credit-deposits.ts';
 import { followChain } from './follow-chain.ts';
 import { type Loop, startLoop } from './loop.ts';
 import { settleTransactions } from './settle-transactions.ts';
 import { signTransactions } from './sign-transactions.ts';
 import { sweepForwarders } from './sweep-forwarders.ts';
+
+/** Pause of the loops that ask the signers for newer keys. */
+const keysEveryMs = 1_000;
 
 /**
  * Starts every network's loops: following, paying and sweeping each go on when another is stuck.
@@ -17,7 +23,11 @@ import { sweepForwarders } from './sweep-forwarders.ts';
 export function runNetworkJobs(
   ctx: Context,
   networks: Iterable<Network>,
-  signers: { readonly tell: () => Promise<void>; readonly isHalted: HaltView['isHalted'] },
+  signers: {
+    readonly tell: () => Promise<void>;
+    readonly isHalted: HaltView['isHalted'];
+    readonly panel: Pick<SignerPanel, 'newestKey'>;
+  },
 ): Loop[] {
   return [...networks].flatMap((network) => {
     const every = network.config.poll_ms;
@@ -33,6 +43,18 @@ export function runNetworkJobs(
         );
       }),
     ];
+    if (network.sweepOldKeys) {
+      loops.push(
+        startLoop(
+          ctx,
+          'keys',
+          network.id,
+          Math.max(every, keysEveryMs),
+          async () =>
+            (await followKeys(ctx, network, signers.panel)) + (await sweepOldKeys(ctx, network, signers.isHalted)),
+        ),
+      );
+    }
     if (network.sweep) loops.push(startLoop(ctx, 'sweep', network.id, every, () => sweepForwarders(ctx, network)));
     return loops;
   });

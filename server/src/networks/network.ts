@@ -58,6 +58,8 @@ export interface BatchPlan {
   readonly pays: readonly string[];
 }
 
+export type SweepPlan = Omit<BatchPlan, 'pays'>;
+
 /** What signing yields; the bytes are fixed only in the transaction that stores them. */
 export interface SignedBatch {
   readonly seal: (sql: Sql) => Promise<StoredTransaction>;
@@ -86,8 +88,11 @@ export interface Network {
   isOwnWallet(address: string): Promise<boolean>;
   /** Key under which scans look an address up: lower-case address or script in hex. */
   watchKey(address: string): string;
-  /** The server's own derivation; a signer derives it too. @throws Failure key-missing before key generation. */
-  depositAddress(customerId: string, index: number): Promise<string>;
+  /**
+   * The server's own derivation, by the newest keys; a signer derives it too. @throws Failure key-missing before key
+   * generation.
+   */
+  depositAddress(customerId: string, index: number): Promise<{ address: string; epoch: number }>;
 
   /** The highest block of each endpoint. */
   heights(): Promise<readonly EndpointHeight[]>;
@@ -104,6 +109,12 @@ export interface Network {
   broadcast(raw: Uint8Array): Promise<{ accepted: boolean; objections: string[] }>;
   /** Frees what a plan that will never be signed had reserved. */
   abandon(sql: Sql, transactionId: string): Promise<void>;
+
+  /**
+   * Threshold wallets only: moves coins of an earlier key epoch to the newest.
+   * @returns what fixes the content inside the deciding transaction: null when nothing is to be moved now.
+   */
+  readonly sweepOldKeys?: () => Promise<(sql: Sql, transactionId: string) => Promise<SweepPlan | null>>;
 
   /** EVM only: collects forwarders. A family whose deposits are spent directly has no sweep. */
   readonly sweep?: SweepFunctions;

@@ -3,6 +3,7 @@ import { formatId, parseId } from '@holdfast/core/contract/ids.ts';
 import type { DepositAddressResource } from '@holdfast/core/contract/resources.ts';
 import type { CreateDepositAddressBody } from '@holdfast/core/contract/bodies.ts';
 import { Failure } from '@holdfast/core/failure.ts';
+import { firstEpoch } from '@holdfast/core/signing/key-messages.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
 import type { SignerPanel } from '../signers/panel.ts';
@@ -22,6 +23,11 @@ import { getDepositAddress } from '../store/deposit-address-resources.ts';
 /** So long a repeated request waits for the signers that have not vouched for its address yet. */
 const statementsWaitMs = 2_000;
 
+/** As the signers take it: the first epoch is left out. */
+export function ofEpoch(epoch: number): { epoch?: number } {
+  return epoch > firstEpoch ? { epoch } : {};
+}
+
 /**
  * The customer's address on a network. A new one is derived here and by the signers, each from its own configuration, and
  * is returned only when all agree and a quorum of signers vouches for it; until then its row is `pending`, watched and told
@@ -38,15 +44,16 @@ export async function issueDepositAddress(
   const customerUuid = parseId('cus', body.customer, '/customer');
   const nowMs = ctx.now();
   // The wallet key may have to be fetched from the signers; not inside the transaction.
-  await network.depositAddress(body.customer, 0);
+  const { epoch: newest } = await network.depositAddress(body.customer, 0);
   ctx.step('address-before-insert');
   const row = await ctx.db.transaction(async (sql) => {
     if (!(await lockCustomer(sql, customerUuid)))
       throw new Failure('not-found', `no customer ${body.customer}`, { pointer: '/customer' });
-    const existing = await currentAddress(sql, customerUuid, network.id);
+    const existing = await currentAddress(sql, customerUuid, network.id, newest);
     if (existing) return existing;
     const index = await nextDerivationIndex(sql, network.id);
-    const address = await network.depositAddress(body.customer, index);
+    // Under the lock: from here to the commit no newer keys are taken over.
+    const { address, epoch } = await network.depositAddress(body.customer, index);
     await insertAddress(sql, {
       id: ctx.newId(),
       customer_id: customerUuid,
@@ -55,13 +62,15 @@ export async function issueDepositAddress(
       address,
       watch_key: network.watchKey(address),
       state: 'pending',
+      epoch,
       nowMs,
     });
-    return (await currentAddress(sql, customerUuid, network.id))!;
+    return (await currentAddress(sql, customerUuid, network.id, epoch))!;
   });
   if (row.state === 'pending') {
     const index = Number(row.derivation_index);
-    const theirs = await panel.attestAddress({ network: network.id, customer: body.customer, index });
+    const asked = { network: network.id, customer: body.customer, index, ...ofEpoch(row.epoch) };
+    const theirs = await panel.attestAddress(asked);
     if (theirs.address !== row.address) {
       throw new Failure(
         'derivation-mismatch',
@@ -80,7 +89,9 @@ export async function issueDepositAddress(
   }
   if (row.state === 'active' && row.statements.length < ctx.config.signers.length)
     await completeStatements(ctx, panel, row);
-  return getDepositAddress(ctx.db, formatId('addr', row.id));
+  const issued = await getDepositAddress(ctx.db, formatId('addr', row.id));
+  // Newer keys came while the signers were asked: nobody is told an address of the old ones.
+  return issued.state === 'superseded' ? issueDepositAddress(ctx, networks, panel, body) : issued;
 }
 
 /**
@@ -113,7 +124,12 @@ async function completeBy(
   const index = Number(row.derivation_index);
   const customer = formatId('cus', row.customer_id);
   try {
-    const attested = await panel.attestAddressBy(signer, { network: row.network, customer, index });
+    const attested = await panel.attestAddressBy(signer, {
+      network: row.network,
+      customer,
+      index,
+      ...ofEpoch(row.epoch),
+    });
     const { address, statements } = attested;
     if (address !== row.address) {
       const problem = `${signer} derives ${address}, not ${row.address}, for ${customer} index ${index} on ${row.network}`;

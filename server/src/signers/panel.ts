@@ -21,6 +21,7 @@ import { addr } from 'micro-eth-signer';
 import type { AddressAttestation } from '../store/deposit-addresses.ts';
 import type { WalletKey } from '../store/wallet-keys.ts';
 import { aggregateInputs, type FrostInput } from './aggregate.ts';
+import { newestKey } from './newest-key.ts';
 
 /** A caller of one signer; see client.ts. */
 export interface SignerClient {
@@ -52,6 +53,8 @@ export interface SignerPanel {
   ): Promise<SignerResponse<'/v1/records'>['results']>;
   /** Public key of the threshold wallet, the same from every signer. @throws Failure key-missing, signers-unavailable. */
   frostWallet(network: string): Promise<WalletKey>;
+  /** The newest one that all signers have signed; null for none (newest-key.ts). */
+  newestKey(network: string): Promise<WalletKey | null>;
   /** A quorum of owner signatures over a Safe transaction. */
   signEvm(
     request: SignEvmRequest,
@@ -142,6 +145,7 @@ export function signerPanel(
     async frostWallet(network) {
       const keys = await Promise.all(
         clients.map(async (client) => {
+          // The first epoch's comes first; what follows it is `newestKey`.
           const wallet = (await client.call('/v1/status', {})).frost_wallets.find((known) => known.network === network);
           if (!wallet) throw new Failure('key-missing', `${client.id} has no key for ${network} yet`);
           return wallet;
@@ -152,6 +156,12 @@ export function signerPanel(
         throw new Failure('derivation-mismatch', `the signers report different keys for ${network}`);
       }
       return first;
+    },
+
+    async newestKey(network) {
+      const answers = await Promise.allSettled(clients.map((client) => client.call('/v1/status', {})));
+      const reports = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value.frost_wallets : []));
+      return newestKey(reports, network, { statementKeys, quorum });
     },
 
     async signEvm(request, { safeTxHash, owners }) {

@@ -57,6 +57,20 @@ export async function hasOpenWithdrawalTransaction(sql: Sql, network: string): P
   return rows.length > 0;
 }
 
+/** Lets one sweep of old keys be built at a time. */
+export async function lockSweeping(sql: Sql, network: string): Promise<void> {
+  await sql.query(`select pg_advisory_xact_lock(hashtextextended('sweep:' || $1, 0))`, [network]);
+}
+
+/** The sweep of the network that is under way: built, signed or broadcast and not yet in a block. */
+export async function openSweep(sql: Sql, network: string): Promise<ChainTransactionRow | null> {
+  const [row] = await sql.query<ChainTransactionRow>(
+    `select ${columns} from chain_transaction where network = $1 and kind = 'sweep' and state in ('built', 'signed', 'broadcast') order by id limit 1`,
+    [network],
+  );
+  return row ?? null;
+}
+
 export async function transactionsIn(
   sql: Sql,
   network: string,

@@ -12,28 +12,31 @@ export async function nextChangeIndex(sql: Sql, network: string): Promise<number
 
 export async function insertChangeAddress(
   sql: Sql,
-  row: { network: string; index: number; address: string; script: string },
+  row: { network: string; index: number; address: string; script: string; epoch: number },
 ): Promise<void> {
-  await sql.query('insert into change_address (network, derivation_index, address, script) values ($1, $2, $3, $4)', [
-    row.network,
-    row.index,
-    row.address,
-    row.script,
-  ]);
+  await sql.query(
+    'insert into change_address (network, derivation_index, address, script, epoch) values ($1, $2, $3, $4, $5)',
+    [row.network, row.index, row.address, row.script, row.epoch],
+  );
 }
 
-/** Which of the scripts (hex) are own change, with their index. */
+/** Which of the scripts (hex) are own change, with their index and key epoch. */
 export async function changeByScript(
   sql: Sql,
   network: string,
   scripts: readonly string[],
-): Promise<Map<string, { address: string; index: number }>> {
+): Promise<Map<string, { address: string; index: number; epoch: number }>> {
   if (scripts.length === 0) return new Map();
-  const rows = await sql.query<{ script: string; address: string; derivation_index: bigint }>(
-    'select script, address, derivation_index from change_address where network = $1 and script = any ($2)',
+  const rows = await sql.query<{ script: string; address: string; derivation_index: bigint; epoch: number }>(
+    'select script, address, derivation_index, epoch from change_address where network = $1 and script = any ($2)',
     [network, scripts],
   );
-  return new Map(rows.map((row) => [row.script, { address: row.address, index: Number(row.derivation_index) }]));
+  return new Map(
+    rows.map(({ script, address, epoch, derivation_index: index }) => [
+      script,
+      { address, epoch, index: Number(index) },
+    ]),
+  );
 }
 
 export async function allChangeScripts(sql: Sql, network: string): Promise<string[]> {

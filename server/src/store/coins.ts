@@ -7,6 +7,8 @@ export interface CoinRow {
   readonly script: string;
   readonly branch: number;
   readonly derivation_index: bigint;
+  /** Of the keys that it is spent with. */
+  readonly epoch: number;
   readonly amount: bigint;
 }
 
@@ -17,6 +19,7 @@ export interface NewCoin {
   readonly script: string;
   readonly branch: number;
   readonly derivationIndex: number;
+  readonly epoch: number;
   readonly amount: bigint;
   readonly coinbase: boolean;
 }
@@ -30,8 +33,8 @@ export async function upsertCoins(
 ): Promise<void> {
   for (const coin of coins) {
     await sql.query(
-      `insert into coin (network, txid, vout, address, script, branch, derivation_index, amount, block_id, height, coinbase)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+      `insert into coin (network, txid, vout, address, script, branch, derivation_index, amount, block_id, height, coinbase, epoch)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
        on conflict (network, txid, vout) do update set block_id = excluded.block_id, height = excluded.height`,
       [
         network,
@@ -45,6 +48,7 @@ export async function upsertCoins(
         block.id,
         block.height,
         coin.coinbase,
+        coin.epoch,
       ],
     );
   }
@@ -88,19 +92,37 @@ export async function rollBackCoins(sql: Sql, blockId: bigint): Promise<void> {
 }
 
 /**
- * Confirmed coins that nothing spends or reserves, largest first, locked. A coinbase needs 100 confirmations (maturity).
+ * Confirmed coins of the epoch that nothing spends or reserves, largest first, locked. A coinbase needs 100 confirmations (maturity).
  * The coin of a deposit is spent when the deposit is credited: before, a reorg may take it away, and with it the
  * withdrawal that spends it.
  */
-export async function lockFreeCoins(sql: Sql, network: string, tipHeight: number, limit: number): Promise<CoinRow[]> {
+export async function lockFreeCoins(
+  sql: Sql,
+  network: string,
+  from: { readonly epoch: number; readonly tipHeight: number; readonly limit: number },
+): Promise<CoinRow[]> {
   return sql.query<CoinRow>(
-    `select txid, vout, address, script, branch, derivation_index, amount from coin
-      where network = $1 and spent_by is null and reserved_by is null and block_id is not null
+    `select txid, vout, address, script, branch, derivation_index, epoch, amount from coin
+      where network = $1 and epoch = $4 and spent_by is null and reserved_by is null and block_id is not null
         and (not coinbase or height <= $2 - 100)
         and not exists (select from deposit d where d.network = coin.network and d.txid = coin.txid and d.idx = 'vout:' || coin.vout and d.state <> 'credited')
       order by amount desc, txid, vout limit $3 for update skip locked`,
-    [network, tipHeight, limit],
+    [network, from.tipHeight, from.limit, from.epoch],
   );
+}
+
+/** Whether one of the outpoints is a coin of an epoch before this one, spent or not. */
+export async function someOfOldKeys(
+  sql: Sql,
+  network: string,
+  outpoints: readonly string[],
+  epoch: number,
+): Promise<boolean> {
+  const rows = await sql.query(
+    `select from coin where network = $1 and txid || ':' || vout = any ($2) and epoch < $3 limit 1`,
+    [network, outpoints, epoch],
+  );
+  return rows.length > 0;
 }
 
 export async function reserveCoins(
@@ -124,7 +146,7 @@ export async function releaseCoins(sql: Sql, transactionId: string): Promise<voi
 export async function lockCoinsNamed(sql: Sql, network: string, outpoints: readonly string[]): Promise<CoinRow[]> {
   if (outpoints.length === 0) return [];
   return sql.query<CoinRow>(
-    `select txid, vout, address, script, branch, derivation_index, amount from coin
+    `select txid, vout, address, script, branch, derivation_index, epoch, amount from coin
       where network = $1 and txid || ':' || vout = any ($2) and spent_by is null and block_id is not null
       order by txid, vout for update`,
     [network, outpoints],

@@ -24,18 +24,36 @@ export interface AddressAttestation {
 const columns =
   'id, customer_id, network, derivation_index, address, watch_key, state, epoch, statements, created_at_ms';
 
-/** The customer's current address on a network, pending ones included. */
-export async function currentAddress(sql: Sql, customerId: string, network: string): Promise<DepositAddressRow | null> {
+/** The customer's address on a network of a key epoch, pending ones included. */
+export async function currentAddress(
+  sql: Sql,
+  customerId: string,
+  network: string,
+  epoch: number,
+): Promise<DepositAddressRow | null> {
   const [row] = await sql.query<DepositAddressRow>(
-    `select ${columns} from deposit_address where customer_id = $1 and network = $2 and state in ('pending', 'active') order by id desc limit 1`,
-    [customerId, network],
+    `select ${columns} from deposit_address where customer_id = $1 and network = $2 and state in ('pending', 'active') and epoch = $3 order by id desc limit 1`,
+    [customerId, network, epoch],
   );
   return row ?? null;
 }
 
-/** Allots the next derivation index of a network; the caller holds the network's address lock. */
-export async function nextDerivationIndex(sql: Sql, network: string): Promise<number> {
+/** New addresses of a network are derived one after the other, and none while its keys change. */
+export async function lockAddresses(sql: Sql, network: string): Promise<void> {
   await sql.query(`select pg_advisory_xact_lock(hashtextextended('deposit-address:' || $1, 0))`, [network]);
+}
+
+/** Addresses of earlier epochs are not shown as current any more; they stay watched. */
+export async function supersedeAddresses(sql: Sql, network: string, epoch: number): Promise<void> {
+  await sql.query(
+    `update deposit_address set state = 'superseded' where network = $1 and epoch < $2 and state = 'active'`,
+    [network, epoch],
+  );
+}
+
+/** Allots the next derivation index of a network; holds the network's address lock from then on. */
+export async function nextDerivationIndex(sql: Sql, network: string): Promise<number> {
+  await lockAddresses(sql, network);
   const [row] = await sql.query<{ next: bigint }>(
     `select coalesce(max(derivation_index) + 1, 0)::bigint as next from deposit_address where network = $1`,
     [network],
@@ -45,15 +63,15 @@ export async function nextDerivationIndex(sql: Sql, network: string): Promise<nu
 
 export async function insertAddress(
   sql: Sql,
-  row: Omit<DepositAddressRow, 'derivation_index' | 'created_at_ms' | 'epoch' | 'statements'> & {
+  row: Omit<DepositAddressRow, 'derivation_index' | 'created_at_ms' | 'statements'> & {
     index: number;
     nowMs: number;
   },
 ): Promise<void> {
   await sql.query(
-    `insert into deposit_address (id, customer_id, network, derivation_index, address, watch_key, state, created_at_ms)
-     values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-    [row.id, row.customer_id, row.network, row.index, row.address, row.watch_key, row.state, row.nowMs],
+    `insert into deposit_address (id, customer_id, network, derivation_index, address, watch_key, state, epoch, created_at_ms)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    [row.id, row.customer_id, row.network, row.index, row.address, row.watch_key, row.state, row.epoch, row.nowMs],
   );
 }
 
@@ -64,10 +82,21 @@ export async function activateAddress(
   epoch: number,
   statements: readonly AddressAttestation[],
 ): Promise<void> {
+  // The keys may have changed since: then it was never current, and is watched like those that were.
   await sql.query(
-    `update deposit_address set state = 'active', epoch = $2, statements = $3::jsonb where id = $1 and state = 'pending'`,
+    `update deposit_address set state = case when exists (select from wallet_key k where k.network = deposit_address.network and k.epoch > $2) then 'superseded' else 'active' end,
+            statements = $3::jsonb where id = $1 and epoch = $2 and state = 'pending'`,
     [id, epoch, JSON.stringify(statements)],
   );
+}
+
+/** Of the keys that an index hangs on; 1 for one that was never allotted. */
+export async function epochOfIndex(sql: Sql, network: string, index: number): Promise<number> {
+  const [row] = await sql.query<{ epoch: number }>(
+    'select epoch from deposit_address where network = $1 and derivation_index = $2',
+    [network, index],
+  );
+  return row?.epoch ?? 1;
 }
 
 /**
@@ -136,16 +165,16 @@ export async function allWatchKeys(sql: Sql, network: string): Promise<string[]>
   return rows.map((row) => row.watch_key);
 }
 
-/** Derivation index of each address id. */
-export async function derivationIndexes(
+/** Derivation index and key epoch of each address id. */
+export async function derivations(
   sql: Sql,
   network: string,
   ids: readonly string[],
-): Promise<Map<string, number>> {
+): Promise<Map<string, { index: number; epoch: number }>> {
   if (ids.length === 0) return new Map();
-  const rows = await sql.query<{ id: string; derivation_index: bigint }>(
-    'select id, derivation_index from deposit_address where network = $1 and id = any ($2)',
+  const rows = await sql.query<{ id: string; derivation_index: bigint; epoch: number }>(
+    'select id, derivation_index, epoch from deposit_address where network = $1 and id = any ($2)',
     [network, ids],
   );
-  return new Map(rows.map((row) => [row.id, Number(row.derivation_index)]));
+  return new Map(rows.map((row) => [row.id, { index: Number(row.derivation_index), epoch: row.epoch }]));
 }

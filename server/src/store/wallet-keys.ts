@@ -18,6 +18,15 @@ export async function walletKey(sql: Sql, network: string): Promise<WalletKey | 
   return row?.public ?? null;
 }
 
+/** The keys of all epochs, the newest first. */
+export async function walletKeys(sql: Sql, network: string): Promise<WalletKey[]> {
+  const rows = await sql.query<{ public: WalletKey }>(
+    'select public from wallet_key where network = $1 order by epoch desc',
+    [network],
+  );
+  return rows.map((row) => row.public);
+}
+
 /** Records a key once; a later different one for the same epoch is ignored and the first is returned. */
 export async function rememberWalletKey(sql: Sql, key: WalletKey): Promise<WalletKey> {
   await sql.query('insert into wallet_key (network, epoch, public) values ($1, $2, $3::jsonb) on conflict do nothing', [

@@ -18,7 +18,7 @@ import { loadConfig } from '../config.ts';
 import { syncFolder } from '../durable-file.ts';
 import { journalName, unlockSigner, type UnlockedSigner } from '../init.ts';
 import { openJournal, type Journal } from '../journal/journal.ts';
-import { openFrostKeyFiles } from '../keys/frost-key-files.ts';
+import { knownEpochs, openFrostKeyFiles } from '../keys/frost-key-files.ts';
 import { openPolicyStore } from '../policy/policy-store.ts';
 import { refuseForeignJournal, refuseLostTranscripts } from '../run.ts';
 import { openTranscriptStore, transcriptsName } from '../transcripts/transcript-store.ts';
@@ -148,8 +148,9 @@ async function verifyAround(
   refuseForeignJournal(journal, config.signer);
   openCeremony(folder, config, journal, card);
   openPolicyStore(folder, journal, opensslVerifiers);
-  for (const { network } of config.networks)
-    if (familyOf(network) === 'bitcoin') openFrostKeyFiles(network, store, journal);
+  for (const { network } of config.networks.filter((one) => familyOf(one.network) === 'bitcoin'))
+    for (const epoch of knownEpochs(network, store, journal.state))
+      openFrostKeyFiles({ network, epoch }, store, journal);
   const transcripts = await openTranscriptStore(join(folder, transcriptsName));
   await transcripts.close();
   refuseLostTranscripts(journal, transcripts);

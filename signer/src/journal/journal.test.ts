@@ -71,7 +71,7 @@ test('rebuilds its state and goes on in the chain', async () => {
 test('an entry counts at once, and is on the disk when append resolves', async () => {
   const journal = await openJournal(path, clock, inStep);
   const written = journal.append(address(1));
-  expect(journal.state.addresses.get('n 1')).toEqual({ customer: 'c', address: 'a1' });
+  expect(journal.state.addresses.get('n 1')).toEqual({ customer: 'c', address: 'a1', epoch: 1 });
   await written;
   expect(readFileSync(path, 'utf8')).toMatch(/"index":1.*\n$/);
   await journal.close();

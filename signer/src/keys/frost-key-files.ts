@@ -1,21 +1,37 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
+import type { KeyRecord } from '@holdfast/core/signing/key-messages.ts';
+
 import { Failure } from '@holdfast/core/failure.ts';
 import type { Journal } from '../journal/journal.ts';
-import { decodeFrostKey, encodeFrostKey, firstEpoch, keyHash, type FrostKey } from './frost-key.ts';
+import { decodeFrostKey, encodeFrostKey, keyHash, type FrostKey } from './frost-key.ts';
 import { walletFolder, type KeyStore } from './key-store.ts';
 
 /**
- * Shares of one network on disk: `<epoch>.<session>.pending` until the journal says that the session's key is the
+ * Shares of one network's epoch on disk: `<epoch>.<session>.pending` until the journal says that the session's key is the
  * wallet's, `<epoch>.sealed` from then on.
  */
 export interface FrostKeyFiles {
   readonly confirmed: () => FrostKey | null;
   /** The key of a session, pending or confirmed. */
   readonly held: (session: string) => FrostKey | null;
+  /** Every signer's word that it holds the confirmed key; null in the first epoch. */
+  readonly record: () => KeyRecord | null;
   /** On return the pending share is on the disk. */
   readonly hold: (key: FrostKey) => void;
-  /** Records the key for good. @throws Failure key-generation-failed when it cannot be read back from the disk. */
-  readonly confirm: (key: FrostKey) => Promise<void>;
+  /**
+   * Records the key for good. @throws Failure key-generation-failed when it cannot be read back from the disk.
+   * @param record every signer's word that it holds it; null for the first epoch.
+   */
+  readonly confirm: (key: FrostKey, record: KeyRecord | null) => Promise<void>;
+}
+
+const sealedName = /\/([1-9][0-9]*)\.sealed$/;
+
+/** Epochs of a network whose key the journal records, or whose share is on the disk as a confirmed one; from low to high. */
+export function knownEpochs(network: string, store: Pick<KeyStore, 'list'>, state: Journal['state']): number[] {
+  const recorded = [...state.keys.values()].filter((key) => key.network === network).map(({ epoch }) => epoch);
+  const sealed = store.list(walletFolder(network)).flatMap((name) => Number(sealedName.exec(name)?.[1] ?? 0) || []);
+  return [...new Set([...recorded, ...sealed])].sort((a, b) => a - b);
 }
 
 /**
@@ -23,16 +39,17 @@ export interface FrostKeyFiles {
  * that the journal does not know; wrong-passphrase.
  */
 export function openFrostKeyFiles(
-  network: string,
+  { network, epoch }: { readonly network: string; readonly epoch: number },
   store: KeyStore,
   journal: Pick<Journal, 'state' | 'append'>,
 ): FrostKeyFiles {
   const folder = walletFolder(network);
-  const finalName = `${folder}/${firstEpoch}.sealed`;
-  const pendingName = (session: string): string => `${folder}/${firstEpoch}.${session}.pending`;
+  const finalName = `${folder}/${epoch}.sealed`;
+  const pendingName = (session: string): string => `${folder}/${epoch}.${session}.pending`;
+  const isPendingName = (name: string): boolean => name.startsWith(`${folder}/${epoch}.`) && name.endsWith('.pending');
   const load = (name: string): FrostKey | null => {
     const opened = store.open(name);
-    return opened && decodeFrostKey(network, opened);
+    return opened && decodeFrostKey({ network, epoch }, opened);
   };
   /** After the journal record, so a crash in between is repaired at the next start. */
   const settle = (session: string): void => {
@@ -40,7 +57,7 @@ export function openFrostKeyFiles(
     const isPending = names.includes(pendingName(session));
     if (isPending && names.includes(finalName)) throw unknownKey();
     if (isPending) store.rename(pendingName(session), finalName);
-    for (const name of names) if (name.endsWith('.pending') && name !== pendingName(session)) store.remove(name);
+    for (const name of names) if (isPendingName(name) && name !== pendingName(session)) store.remove(name);
   };
 
   /** A confirmed share is never replaced: coins may lie at its addresses. */
@@ -49,7 +66,7 @@ export function openFrostKeyFiles(
       fix: 'The journal is an old or a new one: restore it and the keys folder from the same, newest backup.',
     });
 
-  const recorded = journal.state.keys.get(network);
+  const recorded = journal.state.keys.get(`${network} ${epoch}`);
   if (recorded) settle(recorded.session);
   else if (store.list(folder).includes(finalName)) throw unknownKey();
   let confirmed = recorded ? load(finalName) : null;
@@ -62,6 +79,7 @@ export function openFrostKeyFiles(
   let pending: FrostKey | null = null;
   return {
     confirmed: () => confirmed,
+    record: () => journal.state.keys.get(`${network} ${epoch}`)?.record ?? null,
     held: (session) => {
       if (confirmed) return confirmed.session === session ? confirmed : null;
       if (pending?.session !== session) pending = load(pendingName(session));
@@ -73,7 +91,7 @@ export function openFrostKeyFiles(
       plaintext.fill(0);
       pending = key;
     },
-    confirm: async (key) => {
+    confirm: async (key, record) => {
       const onDisk = load(pendingName(key.session));
       if (!onDisk || keyHash(onDisk) !== keyHash(key)) {
         throw new Failure(
@@ -81,8 +99,8 @@ export function openFrostKeyFiles(
           `the share in ${pendingName(key.session)} is not the one that was made`,
         );
       }
-      const body = { network, epoch: firstEpoch, session: key.session, group_key: bytesToHex(key.groupKey) };
-      await journal.append({ kind: 'key', body });
+      const body = { network, epoch, session: key.session, group_key: bytesToHex(key.groupKey) };
+      await journal.append({ kind: 'key', body: { ...body, ...(record && { record }) } });
       settle(key.session);
       confirmed = key;
     },

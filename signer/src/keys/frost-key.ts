@@ -4,18 +4,25 @@ import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from '@noble/hashes/
 import { sha256 } from '@noble/hashes/sha2.js';
 import { Failure } from '@holdfast/core/failure.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
-import { canonicalJson } from '@holdfast/core/signing/intent.ts';
+import { frostKeyHash } from '@holdfast/core/keys/frost-key-hash.ts';
 import type { SealedHeader } from '@holdfast/core/sealing/seal.ts';
+import type { KeyStatement } from '@holdfast/core/signing/key-messages.ts';
 import type { SignerStatus } from '@holdfast/core/signing/messages.ts';
 import Type, { type Static } from 'typebox';
 import { parseValue } from '../parse.ts';
 
-/** One signer's half of a wallet: the public package of the group and its own share, both untweaked. */
-export interface FrostKey {
+/** Which key generation made a key. */
+interface KeyOrigin {
   readonly network: string;
   readonly epoch: number;
-  /** The key generation that made it, 32 hex digits. */
+  /** 32 hex digits. */
   readonly session: string;
+}
+
+/** One signer's half of a wallet: the public package of the group and its own share, both untweaked. */
+export interface FrostKey extends KeyOrigin {
+  /** Hash of what all signers saw in the session, 64 hex digits; null for a key that was sealed without it. */
+  readonly transcript: string | null;
   readonly public: FrostPublic;
   readonly secret: FrostSecret;
   /** 33 bytes. */
@@ -23,9 +30,6 @@ export interface FrostKey {
   /** 32 bytes, for BIP-32 children. */
   readonly chainCode: Uint8Array;
 }
-
-/** There is no rotation yet: every wallet is in its first epoch. */
-export const firstEpoch = 1;
 
 const hex = (bytes: number) => Type.String({ pattern: `^[0-9a-f]{${bytes * 2}}$` });
 /** What is sealed, in clear. */
@@ -44,11 +48,12 @@ const Stored = Type.Object(
 type Stored = Static<typeof Stored>;
 
 /** @param transcript 32 bytes: hash of the round-1 packages, the same for all signers. */
-export function frostKey(network: string, session: string, key: Key, transcript: Uint8Array): FrostKey {
+export function frostKey(origin: KeyOrigin, key: Key, transcript: Uint8Array): FrostKey {
   const [groupKey] = key.public.commitments;
   invariant(groupKey, 'a group polynomial has a constant term');
   const chainCode = sha256(concatBytes(utf8ToBytes('holdfast/chaincode/v1'), groupKey, transcript));
-  return { network, epoch: firstEpoch, session, public: key.public, secret: key.secret, groupKey, chainCode };
+  const seen = bytesToHex(transcript);
+  return { ...origin, transcript: seen, public: key.public, secret: key.secret, groupKey, chainCode };
 }
 
 export function encodeFrostKey(key: FrostKey): { header: SealedHeader; plaintext: Uint8Array } {
@@ -61,14 +66,15 @@ export function encodeFrostKey(key: FrostKey): { header: SealedHeader; plaintext
     signing_share: bytesToHex(key.secret.signingShare),
     chain_code: bytesToHex(key.chainCode),
   };
-  const { network, epoch, session } = key;
-  const header = { wallet: network, epoch, session, group_key: bytesToHex(key.groupKey) };
+  const { network, epoch, session, transcript } = key;
+  const made = { wallet: network, epoch, session, group_key: bytesToHex(key.groupKey) };
+  const header = { ...made, ...(transcript !== null && { transcript }) };
   return { header, plaintext: utf8ToBytes(JSON.stringify(stored)) };
 }
 
-/** @throws Failure wrong-passphrase when what was opened is not this network's share. */
+/** @throws Failure wrong-passphrase when what was opened is not this network's share of the epoch. */
 export function decodeFrostKey(
-  network: string,
+  { network, epoch }: Omit<KeyOrigin, 'session'>,
   { header, plaintext }: { header: SealedHeader; plaintext: Uint8Array },
 ): FrostKey {
   const stored = parseValue(Stored, parseSecret(plaintext), 'wrong-passphrase', 'sealed share');
@@ -84,15 +90,17 @@ export function decodeFrostKey(
     secret: { identifier: stored.identifier, signingShare: bytes(stored.signing_share) },
   };
   const [groupKey] = key.public.commitments;
-  if (!groupKey || header['wallet'] !== network || header['group_key'] !== bytesToHex(groupKey)) {
-    throw new Failure('wrong-passphrase', `a sealed share is not the one of ${network}`);
+  const isOurs = header['wallet'] === network && header['epoch'] === epoch;
+  if (!groupKey || !isOurs || header['group_key'] !== bytesToHex(groupKey)) {
+    throw new Failure('wrong-passphrase', `a sealed share is not the one of ${network}, epoch ${epoch}`);
   }
   // RFC 9591, appendix C.2: the share lies on the group polynomial.
   secp256k1_FROST.validateSecret(key.secret, key.public);
   return {
     network,
-    epoch: firstEpoch,
+    epoch,
     session: String(header['session']),
+    transcript: typeof header['transcript'] === 'string' ? header['transcript'] : null,
     ...key,
     groupKey,
     chainCode: bytes(stored.chain_code),
@@ -112,8 +120,14 @@ function parseSecret(plaintext: Uint8Array): unknown {
 /** All that the signers must have in common of a key, in one hash: 32 bytes, hex. */
 export function keyHash(key: FrostKey): string {
   const { min: quorum, max: signers } = key.public.signers;
-  const shared = { domain: 'holdfast/frost-key/v1', session: key.session, quorum, signers, ...publicWallet(key) };
-  return bytesToHex(sha256(utf8ToBytes(canonicalJson(shared))));
+  return frostKeyHash({ session: key.session, quorum, signers }, publicWallet(key));
+}
+
+/** What each signer says of a key from the second epoch on, before it counts for one of them. */
+export function keyStatement(key: FrostKey): KeyStatement {
+  const { network, epoch, session, transcript } = key;
+  invariant(transcript !== null, 'keys were sealed without a transcript only before there was a second epoch');
+  return { version: 1, network, epoch, session, transcript, key_hash: keyHash(key) };
 }
 
 /** What the server may know of a key. */

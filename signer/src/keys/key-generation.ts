@@ -5,13 +5,15 @@ import { bytesToHex, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
 import { Failure } from '@holdfast/core/failure.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
 import { canonicalJson } from '@holdfast/core/signing/intent.ts';
-import type { DkgStep, MeshRequest, MeshResponse } from '@holdfast/core/signing/messages.ts';
+import { firstEpoch, type DkgStep, type KeyRecord } from '@holdfast/core/signing/key-messages.ts';
+import type { MeshRequest, MeshResponse } from '@holdfast/core/signing/messages.ts';
+import { statementDigest } from '@holdfast/core/signing/statement.ts';
 import type { CallPeer } from '../transport/peer-client.ts';
-import { frostKey, keyHash, type FrostKey } from './frost-key.ts';
+import { frostKey, keyHash, keyStatement, type FrostKey } from './frost-key.ts';
 import type { FrostKeyFiles } from './frost-key-files.ts';
 
 /**
- * Distributed key generation of one network (Pedersen with proofs of knowledge, as in the FROST paper; RFC 9591 leaves it
+ * Distributed key generation of one network's epoch (Pedersen with proofs of knowledge, as in the FROST paper; RFC 9591 leaves it
  * out). The signer with the lowest identifier paces it; every secret goes straight from signer to signer:
  *
  * 1. start: each makes its polynomial. Never on top of a confirmed or chosen key.
@@ -22,12 +24,19 @@ import type { FrostKeyFiles } from './frost-key-files.ts';
  * 5. confirm: each asks every other whether it holds the same key (`keyHash`) and has chosen no other, and then records the key
  *    for good. The pacing signer confirms first: its journal is the decision; the others follow whenever they are back.
  *
+ * From the second epoch on (`rotation`) each step needs an order of the administrators in force, what orders it is part of the
+ * transcript, and each signer signs in step 5 that it holds the key. Whoever has the signatures of all may confirm with nobody
+ * else awake, so that a signer that dies then does not keep the others apart.
+ *
  * A crash anywhere before its journal record leaves files that the next session replaces; a crash after it leaves a
  * decision that is repeated to the others until all have followed.
  */
 export interface KeyGeneration {
   readonly confirmed: () => FrostKey | null;
-  readonly step: (session: string, step: DkgStep) => Promise<void>;
+  /** Every signer's word that it holds the confirmed key; null in the first epoch. */
+  readonly record: () => KeyRecord | null;
+  /** @param record for `confirm`: what the caller has of the others. */
+  readonly step: (session: string, step: DkgStep, record?: KeyRecord) => Promise<void>;
   /** What a peer may fetch. `from` is the caller's identifier. @throws Failure session-unknown when it is too early or too late. */
   readonly showPackage: (session: string) => MeshResponse<'/v1/mesh/dkg/package'>;
   readonly showEcho: (session: string) => MeshResponse<'/v1/mesh/dkg/echo'>;
@@ -41,8 +50,25 @@ export interface KeyPeer {
   readonly call: CallPeer;
 }
 
+/** What an epoch after the first one takes. */
+export interface Rotation {
+  /**
+   * Digest of the policy in force, which orders keys of this epoch.
+   * @param confirming also when it asks for later epochs already.
+   * @throws Failure key-not-ordered.
+   */
+  readonly orderedBy: (confirming: boolean) => string;
+  readonly signer: string;
+  /** Ed25519 over 32 bytes by this signer's statement key, hex. */
+  readonly sign: (digest: Uint8Array) => string;
+  /** Whether a peer's is over them. */
+  readonly holds: (signer: string, digest: Uint8Array, signature: string) => boolean;
+}
+
 interface Session {
   readonly id: string;
+  /** Digest of the policy that orders the key; null in the first epoch. */
+  readonly order: string | null;
   readonly secret: DKG_Secret;
   readonly own: DKG_Round1;
   /** Set by the first call of `collect`: a second one must not fetch other packages after the echo round. */
@@ -57,6 +83,9 @@ const { DKG, Identifier } = secp256k1_FROST;
 
 export function createKeyGeneration(input: {
   readonly network: string;
+  readonly epoch: number;
+  /** Null for the first epoch, which the ceremony orders. */
+  readonly rotation: Rotation | null;
   readonly identifier: number;
   readonly quorum: number;
   /** Digest of the key ceremony: signers that were told different things make no key together. */
@@ -70,7 +99,9 @@ export function createKeyGeneration(input: {
    */
   readonly judgeBuilds: () => Promise<void>;
 }): KeyGeneration {
-  const { network, quorum, ceremony, peers, files, judgeBuilds } = input;
+  const { network, epoch, rotation, quorum, ceremony, peers, files, judgeBuilds } = input;
+  const ofEpoch = epoch > firstEpoch ? { epoch } : {};
+  invariant((rotation === null) === (epoch === firstEpoch), 'every epoch but the first is ordered');
   const ownIdentifier = Identifier.fromNumber(input.identifier);
   let session: Session | null = null;
   /** The session that is being confirmed: no other may be, nor may a new one start. */
@@ -78,17 +109,20 @@ export function createKeyGeneration(input: {
 
   const current = (id: string): Session => {
     if (session?.id !== id) throw new Failure('session-unknown', `key generation ${id} is not running here`);
+    // Between two steps the order may have been taken back.
+    if (rotation && rotation.orderedBy(false) !== session.order) throw failed('another policy has come into force');
     return session;
   };
   const askPeers = async <T>(ask: (peer: KeyPeer) => Promise<T>): Promise<T[]> => Promise.all(peers.map(ask));
-  const request = (id: string): MeshRequest<'/v1/mesh/dkg/key'> => ({ network, session: id });
+  const request = (id: string): MeshRequest<'/v1/mesh/dkg/key'> => ({ network, session: id, ...ofEpoch });
 
   const start = async (id: string): Promise<void> => {
     await judgeBuilds();
     if (chosen !== null) throw failed(`${network} has a key already; it is never replaced`);
+    const order = rotation?.orderedBy(false) ?? null;
     if (session?.id === id) return;
     const made = DKG.round1(ownIdentifier, { min: quorum, max: peers.length + 1 });
-    session = { id, secret: made.secret, own: made.public };
+    session = { id, order, secret: made.secret, own: made.public };
   };
 
   const collect = async (running: Session): Promise<void> => {
@@ -103,6 +137,8 @@ export function createKeyGeneration(input: {
       session: running.id,
       quorum,
       ceremony,
+      ...ofEpoch,
+      ...(running.order !== null && { policy: running.order }),
       packages: [running.own, ...others],
     });
     running.packages = others;
@@ -134,22 +170,18 @@ export function createKeyGeneration(input: {
     const key: Key = misbehaviour('a share does not fit its package', () =>
       DKG.round3(running.secret, packages, shares),
     );
-    files.hold(frostKey(network, running.id, key, transcript));
+    files.hold(frostKey({ network, epoch, session: running.id }, key, transcript));
   };
 
-  const confirm = async (id: string): Promise<void> => {
+  const confirm = async (id: string, given?: KeyRecord): Promise<void> => {
     if (files.confirmed()?.session === id) return;
+    rotation?.orderedBy(true);
     const held = files.held(id);
     if (!held || (chosen !== null && chosen !== id))
       throw failed(`${network}: no key of session ${id} can be confirmed here`);
     chosen = id;
     try {
-      await askPeers(async (peer) => {
-        const theirs = await peer.call('/v1/mesh/dkg/key', request(id));
-        const same = theirs.key_hash === keyHash(held) && (theirs.chosen === null || theirs.chosen === id);
-        if (!same) throw failed(`${peer.signer} holds another key`);
-      });
-      await files.confirm(held);
+      await files.confirm(held, isWhole(held, given) ? given : await askAll(held));
     } catch (error) {
       // Nothing was recorded and nobody was told.
       if (!files.confirmed()) chosen = null;
@@ -158,9 +190,36 @@ export function createKeyGeneration(input: {
     session = null;
   };
 
-  const step = async (id: string, name: DkgStep): Promise<void> => {
+  /** Whether all peers hold the key and have chosen no other. @throws Failure key-generation-failed. */
+  const askAll = async (held: FrostKey): Promise<KeyRecord | null> => {
+    const digest = rotation && statementDigest('key', keyStatement(held));
+    const signatures = await askPeers(async (peer) => {
+      const theirs = await peer.call('/v1/mesh/dkg/key', request(held.session));
+      const same = theirs.key_hash === keyHash(held) && (theirs.chosen === null || theirs.chosen === held.session);
+      if (!same) throw failed(`${peer.signer} holds another key`);
+      const signature = theirs.signature ?? '';
+      if (rotation && digest && !rotation.holds(peer.signer, digest, signature))
+        throw failed(`${peer.signer} does not sign that it holds the key`);
+      return { signer: peer.signer, signature };
+    });
+    if (!rotation || !digest) return null;
+    const all = [{ signer: rotation.signer, signature: rotation.sign(digest) }, ...signatures];
+    return { statement: keyStatement(held), signatures: all.sort((a, b) => (a.signer < b.signer ? -1 : 1)) };
+  };
+
+  /** Whether every peer says in the record that it holds this very key. */
+  const isWhole = (held: FrostKey, record: KeyRecord | undefined): record is KeyRecord => {
+    if (!rotation || !record || canonicalJson(record.statement) !== canonicalJson(keyStatement(held))) return false;
+    const digest = statementDigest('key', record.statement);
+    const signers = [rotation.signer, ...peers.map(({ signer }) => signer)];
+    return signers.every((signer) =>
+      record.signatures.some((one) => one.signer === signer && rotation.holds(signer, digest, one.signature)),
+    );
+  };
+
+  const step = async (id: string, name: DkgStep, record?: KeyRecord): Promise<void> => {
     if (name === 'start') return start(id);
-    if (name === 'confirm') return confirm(id);
+    if (name === 'confirm') return confirm(id, record);
     const running = current(id);
     if (name === 'collect') return (running.collecting ??= collect(running));
     if (name === 'verify') return verify(running);
@@ -169,6 +228,7 @@ export function createKeyGeneration(input: {
 
   return {
     confirmed: files.confirmed,
+    record: files.record,
     step,
     showPackage: (id) => {
       const { identifier, commitment, proofOfKnowledge } = current(id).own;
@@ -190,7 +250,8 @@ export function createKeyGeneration(input: {
     },
     showKey: (id) => {
       const held = files.held(id);
-      return { key_hash: held && keyHash(held), chosen };
+      const signature = held && rotation?.sign(statementDigest('key', keyStatement(held)));
+      return { key_hash: held && keyHash(held), chosen, ...(signature && { signature }) };
     },
   };
 }
@@ -201,6 +262,9 @@ function transcriptOf(input: {
   session: string;
   quorum: number;
   ceremony: string;
+  /** From the second epoch on. */
+  epoch?: number;
+  policy?: string;
   packages: readonly DKG_Round1[];
 }): Uint8Array {
   const packages = input.packages

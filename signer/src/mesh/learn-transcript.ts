@@ -104,7 +104,7 @@ async function acceptFact(deps: LearnerDeps, peer: string, request: SigningReque
     await take(deps, peer, request, txid, { policy, nowMs, beyondRules: false });
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    await take(deps, peer, request, txid, { policy: factsPolicy(policy), nowMs, beyondRules: true });
+    await take(deps, peer, request, txid, { policy: factsPolicy(policy), nowMs, isFact: true, beyondRules: true });
     log('transcript-beyond-rules', { peer, txid, code: error.code });
   }
 }

@@ -8,11 +8,12 @@ import type { BitcoinNetworkPolicy } from '@holdfast/core/policy/policy.ts';
 import { checkIntents, type CheckedIntent } from '@holdfast/core/signing/check-intents.ts';
 import type { ReviewedTransaction } from '@holdfast/core/signing/decide-acceptance.ts';
 import { matchPayments } from '@holdfast/core/signing/match-payments.ts';
+import { firstEpoch } from '@holdfast/core/signing/key-messages.ts';
 import type { SignBitcoinRequest } from '@holdfast/core/signing/messages.ts';
 import type { ReviewContext } from './review-context.ts';
 
 export interface BitcoinReviewContext extends ReviewContext<BitcoinNetworkPolicy> {
-  /** This signer's own derivation below the group key. */
+  /** This signer's own derivation below the group key that change is kept by: the request's epoch's, a sweep's later one's. */
   readonly derive: (path: KeyPath) => WalletAddress;
 }
 
@@ -27,7 +28,7 @@ const replaceableSequence = 0xffff_fffd;
 
 /**
  * Decides from the raw transaction and the policy, without a node, whether the transaction pays exactly the intents and
- * own change, or, in an evacuation, sealed cold addresses only. A peer's reservation is judged by the same function.
+ * own change, or, in an evacuation, sealed cold addresses only, or, in a sweep, one own address of a later epoch. A peer's reservation is judged by the same function.
  * @throws Failure with the reason of the refusal.
  */
 export function reviewBitcoinOffline(request: SignBitcoinRequest, context: BitcoinReviewContext): OfflineBitcoinReview {
@@ -37,8 +38,11 @@ export function reviewBitcoinOffline(request: SignBitcoinRequest, context: Bitco
   const intents = checkBitcoinIntents(request, context);
   const evacuation = request.evacuation === true;
   // Moving coins from one own address to another costs a fee and pays nobody.
-  if (!evacuation && intents.length === 0) throw new Failure('payment-missing', 'the transaction pays no intent');
+  const sweep = request.sweep !== undefined;
+  if (!evacuation && !sweep && intents.length === 0)
+    throw new Failure('payment-missing', 'the transaction pays no intent');
   if (evacuation) refuseUnsealed(request, tx, network);
+  else if (sweep) checkSweep(request, tx, changePlaces(request, tx, context));
   else matchToIntents(intents, tx, changePlaces(request, tx, context), network);
   // A coin is spent once: of two transactions that spend it, one confirms.
   const conflictKeys = tx.inputs.map(({ txid, vout }) => `${txid}:${vout}`);
@@ -85,6 +89,18 @@ function changePlaces(
   return places;
 }
 
+/**
+ * Coins of an earlier epoch go to one own address of a later one, and nowhere else. It needs nobody's evidence: nobody gets
+ * anything, and each coin is swept once. @throws Failure sweep-refused.
+ */
+function checkSweep(request: SignBitcoinRequest, tx: InspectedTransaction, own: ReadonlySet<number>): void {
+  const { epoch = firstEpoch, sweep = firstEpoch } = request;
+  if (sweep <= epoch) throw new Failure('sweep-refused', `epoch ${sweep} does not follow epoch ${epoch}`);
+  if (request.intents.length > 0) throw new Failure('sweep-refused', 'a sweep carries no intents');
+  if (tx.outputs.length !== 1 || own.size !== 1)
+    throw new Failure('sweep-refused', `${own.size} of ${tx.outputs.length} outputs are ours, not the only one`);
+}
+
 function matchToIntents(
   intents: readonly CheckedIntent[],
   tx: InspectedTransaction,
@@ -105,11 +121,11 @@ function matchToIntents(
 }
 
 function refuseUnsealed(
-  { intents, change }: SignBitcoinRequest,
+  { intents, change, sweep }: SignBitcoinRequest,
   tx: InspectedTransaction,
   network: BitcoinNetworkPolicy,
 ): void {
-  if (intents.length > 0 || change.length > 0) {
+  if (intents.length > 0 || change.length > 0 || sweep !== undefined) {
     throw new Failure('evacuation-refused', 'an evacuation carries no intents and leaves no change');
   }
   const params = bitcoinParams(network.network);

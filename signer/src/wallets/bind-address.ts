@@ -1,4 +1,5 @@
 import { Failure } from '@holdfast/core/failure.ts';
+import { firstEpoch } from '@holdfast/core/signing/key-messages.ts';
 import type { AddressStatement, SignerResponse } from '@holdfast/core/signing/messages.ts';
 import { statementDigest } from '@holdfast/core/signing/statement.ts';
 import type { WalletDeps } from './wallet.ts';
@@ -39,7 +40,7 @@ export async function bindAddress(
   if (index > indexMax) {
     throw new Failure('invalid-request', `index ${index} of ${network} is above ${indexMax}`, { pointer: '/index' });
   }
-  const body = { network, customer, index, address };
+  const body = { network, customer, index, address, ...(epoch > firstEpoch && { epoch }) };
   await (bound ? journal.flushed() : journal.append({ kind: 'address', body }));
   const said: AddressStatement = { version: 1, network, customer, address, epoch };
   return { address, epoch, statement: statement.sign(statementDigest('address', said)) };

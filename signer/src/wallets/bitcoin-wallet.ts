@@ -1,8 +1,11 @@
 import { Failure } from '@holdfast/core/failure.ts';
 import type { BitcoinNetworkPolicy } from '@holdfast/core/policy/policy.ts';
 import type { ReviewedTransaction } from '@holdfast/core/signing/decide-acceptance.ts';
+import { firstEpoch } from '@holdfast/core/signing/key-messages.ts';
 import type { SignBitcoinRequest, SignerRequest, SignerResponse } from '@holdfast/core/signing/messages.ts';
+import type { WalletAddress } from '@holdfast/core/chains/bitcoin/derive-address.ts';
 import type { FrostKey } from '../keys/frost-key.ts';
+import type { Keyring } from '../keys/keyring.ts';
 import type { SigningSessions } from '../keys/signing-sessions.ts';
 import { walletChildren, type WalletChildren } from '../keys/wallet-children.ts';
 import { assertEnoughNodes } from '../nodes/assert-enough-nodes.ts';
@@ -28,9 +31,11 @@ export interface BitcoinWallet {
    * @throws Failure with the reason of the refusal.
    */
   readonly judge: (request: SignBitcoinRequest, by: Judgement) => Promise<ReviewedTransaction>;
-  /** This wallet's children, by the policy in force. @throws Failure key-missing. */
-  readonly children: () => WalletChildren;
+  /** Of an index that was handed out, by the keys of its epoch. @throws Failure key-missing. */
+  readonly depositAddress: (index: number) => WalletAddress;
 }
+
+type WalletKeys = Pick<Keyring, 'active' | 'at'>;
 
 const depositBranch = 0;
 /** A peer waits for the answer: nodes that are slower leave the fee unknown. */
@@ -41,28 +46,35 @@ interface Wallet {
   readonly children: WalletChildren;
 }
 
-/** One Bitcoin network: P2TR children of a FROST key of which this signer has one share. */
+/** One Bitcoin network: P2TR children of FROST keys, one an epoch, of each of which this signer has one share. */
 export function createBitcoinWallet(
   name: string,
-  confirmedKey: () => FrostKey | null,
+  keys: WalletKeys,
   endpoints: readonly SendRpc[],
   sessions: Pick<SigningSessions, 'commit'>,
   shares: Pick<ShareDesk, 'opened'>,
   deps: WalletDeps,
 ): BitcoinWallet {
   const { journal, verifiers } = deps;
-  const wallet = cachedWallet(name, confirmedKey);
+  const wallet = cachedWallets(keys);
+  const newestEpoch = (): number => activeKey(name, keys).epoch;
   const feeOf = feeLookups();
 
   const address: BitcoinWallet['address'] = async (request) => {
-    const { key, children } = wallet(bitcoinPolicyOf(deps.policies.current(journal.nowMs()), name));
-    const derived = children.address([depositBranch, request.index]).address;
-    return bindAddress(deps, request, { address: derived, epoch: key.epoch });
+    const { index, epoch = firstEpoch } = request;
+    const { children } = wallet(bitcoinPolicyOf(deps.policies.current(journal.nowMs()), name), epoch);
+    const isBound = journal.state.addresses.has(`${name} ${index}`);
+    const derived = children.address([depositBranch, index]).address;
+    const answer = await bindAddress(deps, request, { address: derived, epoch });
+    // What came there before the rotation must be counted, even by a signer that was away when the address was issued. But it
+    // vouches for none: customers are not to be sent to keys that were given up, whoever may have them now.
+    if (!isBound) refuseSuperseded(name, epoch, newestEpoch());
+    return answer;
   };
 
   const offline = (request: SignBitcoinRequest, { policy, nowMs }: Judgement): OfflineBitcoinReview => {
     const network = bitcoinPolicyOf(policy, name);
-    const derive = wallet(network).children.address;
+    const derive = wallet(network, request.sweep ?? request.epoch).children.address;
     return reviewBitcoinOffline(request, { policy, network, state: journal.state, verifiers, nowMs, derive });
   };
 
@@ -73,6 +85,7 @@ export function createBitcoinWallet(
 
   const judge: BitcoinWallet['judge'] = async (request, by) => {
     const network = bitcoinPolicyOf(by.policy, name);
+    if (by.isFact !== true) refuseOldKeys(request, newestEpoch());
     const { tx, reviewed } = offline(request, by);
     // Already charged, for itself or for another peer; the transaction's id stands for its coins and outputs.
     const charged = journal.state.transactions.get(`${name} ${reviewed.txid}`)?.fee;
@@ -87,8 +100,11 @@ export function createBitcoinWallet(
     const judgement = beginSigning(deps);
     const { policy, nowMs } = judgement;
     const network = bitcoinPolicyOf(policy, name);
-    const { key, children } = wallet(network);
+    const { key, children } = wallet(network, request.epoch);
     const decoded = offline(request, judgement);
+    const same = journal.state.transactions.get(`${name} ${decoded.reviewed.txid}`);
+    // What was accepted before the newer keys were there may have been signed by others already.
+    if (!same || same.beyondRules) refuseOldKeys(request, newestEpoch());
     refuseStopped(journal, { ...decoded.reviewed, height: 0, fee: 0n });
     assertEnoughNodes(endpoints, network);
     const facts = await readBitcoinFacts(endpoints, network, decoded.tx.inputs);
@@ -108,20 +124,43 @@ export function createBitcoinWallet(
     shares.opened(opened.session, permit);
     return opened;
   };
-  const children = (): WalletChildren => wallet(bitcoinPolicyOf(deps.policies.current(journal.nowMs()), name)).children;
-  return { address, commit, judge, children };
+  const depositAddress: BitcoinWallet['depositAddress'] = (index) => {
+    const network = bitcoinPolicyOf(deps.policies.current(journal.nowMs()), name);
+    const epoch = journal.state.addresses.get(`${name} ${index}`)?.epoch;
+    return wallet(network, epoch).children.address([depositBranch, index]);
+  };
+  return { address, commit, judge, depositAddress };
 }
 
-/** Children depend on the group key and on the custodians' keys of the policy. */
-function cachedWallet(name: string, confirmedKey: () => FrostKey | null) {
-  let known: { readonly coldKeys: string; readonly wallet: Wallet } | null = null;
-  return (network: BitcoinNetworkPolicy): Wallet => {
-    const key = confirmedKey();
-    if (!key) throw new Failure('key-missing', `${name} has no key yet`);
+/** Children depend on the epoch's group key and on the custodians' keys of the policy. */
+function cachedWallets(keys: WalletKeys) {
+  const known = new Map<number, { readonly coldKeys: string; readonly wallet: Wallet }>();
+  return (network: BitcoinNetworkPolicy, epoch = firstEpoch): Wallet => {
+    const key = keys.at(epoch);
     const coldKeys = network.cold_keys.join(' ');
-    if (known?.coldKeys !== coldKeys) known = { coldKeys, wallet: { key, children: walletChildren(network, key) } };
-    return known.wallet;
+    const found = known.get(epoch);
+    if (found?.coldKeys === coldKeys) return found.wallet;
+    const wallet = { key, children: walletChildren(network, key) };
+    known.set(epoch, { coldKeys, wallet });
+    return wallet;
   };
+}
+
+function activeKey(name: string, keys: WalletKeys): FrostKey {
+  const key = keys.active();
+  if (!key) throw new Failure('key-missing', `${name} has no key yet`);
+  return key;
+}
+
+/** By what the payment's change, or the sweep, is kept. Old shares move coins to the newest keys and to cold only, so that a thief of them gets nothing past the signers. */
+function refuseOldKeys(request: SignBitcoinRequest, newest: number): void {
+  if (request.evacuation !== true)
+    refuseSuperseded(request.network, request.sweep ?? request.epoch ?? firstEpoch, newest);
+}
+
+function refuseSuperseded(name: string, epoch: number, newest: number): void {
+  if (epoch >= newest) return;
+  throw new Failure('key-superseded', `keys of epoch ${epoch} of ${name} are superseded by those of epoch ${newest}`);
 }
 
 /** Both signers of a transaction ask for its reservation at about the same time: one look serves them. */

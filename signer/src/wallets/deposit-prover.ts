@@ -5,12 +5,10 @@ import { proveEvmDeposit } from '../nodes/prove-evm-deposit.ts';
 import type { RecordDeps } from '../records/accept-records.ts';
 import type { BitcoinWallet } from './bitcoin-wallet.ts';
 
-const depositBranch = 0;
-
 /** Looks for deposits on this signer's own nodes. */
 export function depositProver(
   endpointsOf: ReadonlyMap<string, readonly SendRpc[]>,
-  bitcoin: ReadonlyMap<string, Pick<BitcoinWallet, 'children'>>,
+  bitcoin: ReadonlyMap<string, Pick<BitcoinWallet, 'depositAddress'>>,
 ): RecordDeps['proveDeposit'] {
   return async (claim, network) => {
     const endpoints = endpointsOf.get(network.network);
@@ -18,7 +16,7 @@ export function depositProver(
     if (network.family === 'evm') return proveEvmDeposit(endpoints, network, claim);
     const wallet = bitcoin.get(network.network);
     if (!wallet) throw new Failure('unknown-network', `this signer has no such wallet: ${network.network}`);
-    const { script } = wallet.children().address([depositBranch, claim.index]);
+    const { script } = wallet.depositAddress(claim.index);
     return proveBitcoinDeposit(endpoints, network, claim, script);
   };
 }

@@ -1,7 +1,8 @@
 import { Failure } from '@holdfast/core/failure.ts';
+import { invariant } from '@holdfast/core/invariant.ts';
 import { familyOf } from '@holdfast/core/money/network.ts';
-import type { FrostKey } from '../keys/frost-key.ts';
 import type { DigestSigner } from '../keys/digest-signer.ts';
+import type { Keyring } from '../keys/keyring.ts';
 import type { SigningSessions } from '../keys/signing-sessions.ts';
 import type { JudgeRequest } from '../mesh/reservation-desk.ts';
 import type { SendRpc } from '../nodes/json-rpc.ts';
@@ -24,7 +25,7 @@ export function openWallets(
   keys: {
     readonly owner: DigestSigner;
     /** Of the Bitcoin family's networks. */
-    readonly confirmed: (network: string) => FrostKey | null;
+    readonly keyrings: ReadonlyMap<string, Keyring>;
     readonly sessions: SigningSessions;
   },
   deps: WalletDeps,
@@ -37,8 +38,9 @@ export function openWallets(
       evm.set(name, createEvmWallet(name, keys.owner, endpoints, deps));
       continue;
     }
-    const confirmed = (): FrostKey | null => keys.confirmed(name);
-    bitcoin.set(name, createBitcoinWallet(name, confirmed, endpoints, keys.sessions, shares, deps));
+    const keyring = keys.keyrings.get(name);
+    invariant(keyring, `${name} has a keyring`);
+    bitcoin.set(name, createBitcoinWallet(name, keyring, endpoints, keys.sessions, shares, deps));
   }
   const judge: JudgeRequest = async (request, by) => {
     const { network } = request.body;

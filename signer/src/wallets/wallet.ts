@@ -48,6 +48,8 @@ export interface Judgement {
   readonly policy: Policy;
   /** Agreed with the peers, UTC milliseconds. */
   readonly nowMs: number;
+  /** Peers have accepted it already: what is refused by now may have been right then. */
+  readonly isFact?: true;
 }
 
 /** What holds for every signature: journal, build and peers are fine. @throws Failure with what is not. */

@@ -1,5 +1,5 @@
 import { parseBitcoinAddress } from '@holdfast/core/chains/bitcoin/address.ts';
-import { deriveWalletAddress, type BitcoinWallet } from '@holdfast/core/chains/bitcoin/derive-address.ts';
+import { deriveWalletAddress } from '@holdfast/core/chains/bitcoin/derive-address.ts';
 import { parseBitcoinBlock } from '@holdfast/core/chains/bitcoin/parse-block.ts';
 import { bitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
 import { candidates, scanBitcoinBlock } from '@holdfast/core/chains/bitcoin/scan.ts';
@@ -16,11 +16,12 @@ import type { SignerPanel } from '../../signers/panel.ts';
 import { allChangeScripts, changeByScript } from '../../store/change-addresses.ts';
 import { coinsAt, markSpent, type NewCoin, releaseCoins, rollBackCoins, upsertCoins } from '../../store/coins.ts';
 import type { Database } from '../../store/database.ts';
-import { allWatchKeys, derivationIndexes, ownersOfKeys } from '../../store/deposit-addresses.ts';
-import { rememberWalletKey, walletKey } from '../../store/wallet-keys.ts';
+import { allWatchKeys, derivations, ownersOfKeys } from '../../store/deposit-addresses.ts';
+import { rememberWalletKey, walletKeys } from '../../store/wallet-keys.ts';
 import type { LoadedBlock, Network } from '../network.ts';
 import { bitcoinNode } from './bitcoin-node.ts';
 import { bitcoinPayments, type WalletState } from './bitcoin-payments.ts';
+import { bitcoinSweep } from './bitcoin-sweep.ts';
 
 /** A Bitcoin network from its configuration row. */
 export function bitcoinNetwork(
@@ -33,19 +34,24 @@ export function bitcoinNetwork(
   const endpoints = config.endpoints.map((url) => rpcEndpoint(url));
   const node = bitcoinNode(endpoints);
   const coldKeys = config.cold_keys.map((key) => hexToBytes(key));
-  let known: WalletState | undefined;
+  /**
+   * The wallet's public keys, the newest epoch first; from the database, the first one once all signers have reported the
+   * same. Another server may have taken a newer one over, so it is asked each time.
+   */
+  async function wallets(): Promise<WalletState[]> {
+    const known = await walletKeys(db, id);
+    const keys = known.length > 0 ? known : [await rememberWalletKey(db, await panel.frostWallet(id))];
+    return keys.map((key) => {
+      const group = { groupKey: hexToBytes(key.group_key), chainCode: hexToBytes(key.chain_code), coldKeys };
+      return { key, group };
+    });
+  }
 
-  /** The wallet's public key: from the database once all signers have reported the same one. */
-  async function wallet(): Promise<WalletState> {
-    if (known) return known;
-    const key = (await walletKey(db, id)) ?? (await rememberWalletKey(db, await panel.frostWallet(id)));
-    const group: BitcoinWallet = {
-      groupKey: hexToBytes(key.group_key),
-      chainCode: hexToBytes(key.chain_code),
-      coldKeys,
-    };
-    known = { key, group };
-    return known;
+  async function walletOf(epoch?: number): Promise<WalletState> {
+    const all = await wallets();
+    const found = epoch === undefined ? all[0] : all.find(({ key }) => key.epoch === epoch);
+    if (!found) throw new Failure('key-missing', `${id} has no key of epoch ${epoch ?? 'any'} here`);
+    return found;
   }
 
   async function loadBlock(height: number, hash: string): Promise<LoadedBlock> {
@@ -80,7 +86,7 @@ export function bitcoinNetwork(
       block,
       ownerOf: (address) => owners.get(address),
       async record(sql, blockId) {
-        const indexes = await derivationIndexes(
+        const places = await derivations(
           sql,
           id,
           [...deposits.values()].map((owner) => owner.addressId),
@@ -90,7 +96,7 @@ export function bitcoinNetwork(
             const deposit = deposits.get(output.script);
             const change = changes.get(output.script);
             if (!deposit && !change) return [];
-            const derivationIndex = deposit ? indexes.get(deposit.addressId)! : change!.index;
+            const place = deposit ? places.get(deposit.addressId)! : change!;
             const address = deposit?.address ?? change!.address;
             return [
               {
@@ -99,7 +105,8 @@ export function bitcoinNetwork(
                 address,
                 script: output.script,
                 branch: deposit ? 0 : 1,
-                derivationIndex,
+                derivationIndex: place.index,
+                epoch: place.epoch,
                 amount: output.amountSats,
                 coinbase: tx.isCoinbase,
               },
@@ -129,8 +136,10 @@ export function bitcoinNetwork(
       return (await changeByScript(db, id, [script])).size > 0;
     },
     watchKey: (address) => parseBitcoinAddress(address, params).script,
-    depositAddress: async (_customerId, index) =>
-      deriveWalletAddress((await wallet()).group, [0, index], params).address,
+    depositAddress: async (_customerId, index) => {
+      const { key, group } = await walletOf();
+      return { address: deriveWalletAddress(group, [0, index], params).address, epoch: key.epoch };
+    },
     heights: () => node.heights(),
     hashAt: (height) => node.hashAt(height),
     loadBlock,
@@ -151,6 +160,7 @@ export function bitcoinNetwork(
     broadcast: (raw) =>
       offerToAll(endpoints, (endpoint) => endpoint.call('sendrawtransaction', [Buffer.from(raw).toString('hex')])),
     abandon: releaseCoins,
-    ...bitcoinPayments(config, { node, panel, params, wallet }),
+    ...bitcoinPayments(config, { node, panel, params, walletOf }),
+    sweepOldKeys: bitcoinSweep(config, { node, params, wallets }),
   };
 }

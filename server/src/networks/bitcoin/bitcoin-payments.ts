@@ -8,12 +8,13 @@ import { taprootSighashes } from '@holdfast/core/chains/bitcoin/sighash.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
 import { parseNetworkId } from '@holdfast/core/money/network.ts';
+import { firstEpoch } from '@holdfast/core/signing/key-messages.ts';
 import { inputsMax } from '@holdfast/core/signing/messages.ts';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import type { BitcoinNetwork } from '../../config.ts';
 import type { SignerPanel } from '../../signers/panel.ts';
 import { insertChangeAddress, nextChangeIndex } from '../../store/change-addresses.ts';
-import { lockCoinsNamed, lockFreeCoins, reserveCoins, type CoinRow } from '../../store/coins.ts';
+import { lockCoinsNamed, lockFreeCoins, reserveCoins, someOfOldKeys, type CoinRow } from '../../store/coins.ts';
 import type { Sql } from '../../store/database.ts';
 import { earlierOutpoints } from '../../store/withdrawals.ts';
 import type { WalletKey } from '../../store/wallet-keys.ts';
@@ -25,7 +26,10 @@ export interface WalletState {
   readonly group: BitcoinWallet;
 }
 
-interface UnsignedBitcoin {
+export interface UnsignedBitcoin {
+  /** As in SignBitcoinRequest; left out in the first epoch. */
+  readonly epoch?: number;
+  readonly sweep?: number;
   readonly raw_tx: string;
   readonly input_paths: [number, number][];
   readonly change: { output: number; index: number }[];
@@ -35,9 +39,14 @@ interface UnsignedBitcoin {
 /** Payouts from the threshold wallet. */
 export function bitcoinPayments(
   config: BitcoinNetwork,
-  deps: { node: BitcoinNode; panel: SignerPanel; params: BitcoinParams; wallet: () => Promise<WalletState> },
+  deps: {
+    node: BitcoinNode;
+    panel: SignerPanel;
+    params: BitcoinParams;
+    walletOf: (epoch?: number) => Promise<WalletState>;
+  },
 ): Pick<Network, 'surveyBatch' | 'sign'> {
-  const { node, panel, params, wallet } = deps;
+  const { node, panel, params, walletOf } = deps;
   const id = parseNetworkId(config.id);
 
   return {
@@ -52,7 +61,7 @@ export function bitcoinPayments(
           build: async () => null,
         };
       }
-      const state = await wallet();
+      const state = await walletOf();
       const tipHeight = await node.height();
       const dust = payouts.filter(
         (payout) => payout.amount < dustLimitSats(parseBitcoinAddress(payout.destination, params).script),
@@ -65,20 +74,21 @@ export function bitcoinPayments(
         })),
         waiting: [],
         build: (sql, transactionId, chosen) =>
-          buildPlan(sql, transactionId, chosen, { id, feeRate, tipHeight, params, group: state.group }),
+          buildPlan(sql, transactionId, chosen, { id, feeRate, tipHeight, params, ...state }),
       };
     },
 
     async sign(unsigned, intents) {
-      const { raw_tx, input_paths, change, prevouts } = unsigned as UnsignedBitcoin;
-      const state = await wallet();
+      const { prevouts, ...built } = unsigned as UnsignedBitcoin;
+      const { raw_tx, input_paths, epoch = firstEpoch } = built;
+      const state = await walletOf(epoch);
       const sighashes = taprootSighashes(
         raw_tx,
         prevouts.map(({ script, amount }) => ({ script, amountSats: BigInt(amount) })),
       );
       const addresses = input_paths.map((path) => deriveWalletAddress(state.group, path, params));
       const signatures = await panel.signBitcoin(
-        { network: id, raw_tx, input_paths, change, intents: [...intents] },
+        { network: id, ...built, intents: [...intents] },
         { key: state.key, inputs: sighashes.map((sighash, i) => ({ sighash, tweak: addresses[i]!.tweak })) },
       );
       const final = finalizeTransaction(raw_tx, signatures);
@@ -100,6 +110,7 @@ interface PlanInput {
   readonly tipHeight: number;
   readonly params: BitcoinParams;
   readonly group: BitcoinWallet;
+  readonly key: WalletKey;
 }
 
 /** Picks and reserves coins inside the deciding transaction; payouts that do not fit wait for the next batch. */
@@ -109,16 +120,17 @@ async function buildPlan(
   payouts: readonly Payout[],
   input: PlanInput,
 ): Promise<BatchPlan | null> {
-  const { id, params, group } = input;
-  const required = await lockCoinsNamed(
+  const { id, params, group, tipHeight } = input;
+  const { epoch } = input.key;
+  const earlier = await earlierOutpoints(
     sql,
-    id,
-    await earlierOutpoints(
-      sql,
-      payouts.map((payout) => payout.id),
-    ),
+    payouts.map((payout) => payout.id),
   );
-  const rows = [...required, ...(await lockFreeCoins(sql, id, input.tipHeight, 2 * inputsMax))];
+  // The newest keys cannot spend what would exclude an earlier payment: it waits for the sweep that does.
+  if (await someOfOldKeys(sql, id, earlier, epoch)) return null;
+  const required = await lockCoinsNamed(sql, id, earlier);
+  const free = await lockFreeCoins(sql, id, { epoch, tipHeight, limit: 2 * inputsMax });
+  const rows = [...required, ...free];
   const rowOf = new Map(rows.map((row) => [`${row.txid}:${row.vout}`, row]));
   const index = await nextChangeIndex(sql, id);
   const change = deriveWalletAddress(group, [1, index], params);
@@ -146,7 +158,7 @@ async function buildPlan(
     feeRateSatVb: input.feeRate,
   });
   if (built.changeOutput !== null)
-    await insertChangeAddress(sql, { network: id, index, address: change.address, script: change.script });
+    await insertChangeAddress(sql, { network: id, index, epoch, address: change.address, script: change.script });
   const names = built.inputs.map(nameOf);
   await reserveCoins(sql, id, names, transactionId);
   const spent = names.map((name) => {
@@ -158,6 +170,7 @@ async function buildPlan(
     raw_tx: built.rawTx,
     input_paths: spent.map((row) => [row.branch, Number(row.derivation_index)]),
     change: built.changeOutput === null ? [] : [{ output: built.changeOutput, index }],
+    ...(epoch > firstEpoch && { epoch }),
     prevouts: spent.map((row) => ({ script: row.script, amount: row.amount.toString() })),
   };
   const refs = [`tx:${inspectBitcoinTransaction(built.rawTx).txid}`];

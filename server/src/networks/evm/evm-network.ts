@@ -1,3 +1,4 @@
+import { firstEpoch } from '@holdfast/core/signing/key-messages.ts';
 import { parseEvmAddress } from '@holdfast/core/chains/evm/address.ts';
 import { forwarderAddress, forwarderSalt } from '@holdfast/core/chains/evm/forwarder.ts';
 import { scanEvmBlock, touchedTokenBalances, type EvmWatch } from '@holdfast/core/chains/evm/scan.ts';
@@ -57,7 +58,8 @@ export function evmNetwork(
     parseAddress: parseEvmAddress,
     isOwnWallet: async (address) => own.has(address.toLowerCase()),
     watchKey: (address) => address.toLowerCase(),
-    depositAddress: async (customerId, index) => depositAddress(customerId, index),
+    // Forwarders hang on the registry, not on a key that would be replaced.
+    depositAddress: async (customerId, index) => ({ address: depositAddress(customerId, index), epoch: firstEpoch }),
     heights: () => node.heights(),
     hashAt: (height) => node.hashAt(height),
     loadBlock: (_height, hash) =>
