@@ -123,6 +123,7 @@ export async function startJobs(ctx: Context, adapters: Adapters, keys: ServerKe
     ...runNetworkJobs(ctx, adapters.networks.values(), {
       tell: () => deliverToAll(ctx, panel, lanes),
       isHalted: halts.isHalted,
+      pauses: halts.pauses,
     }),
     startLoop(ctx, 'halts', 'signers', haltsEveryMs, () => watchHalts(ctx, halts)),
     ...ctx.config.signers.flatMap(({ id }) =>

@@ -66,6 +66,7 @@ export async function runSigner(
     paceKeyGeneration({ network, own, peers, hello, signal }),
   );
   const looking = [...wired.watchers.values()].map(async (watcher) => keepLooking(watcher, signal));
+  const pausing = keepLooking(wired.pauses, signal);
   const checkpointing = wired.checkpoints.pace(signal);
   return async () => {
     stopping.abort();
@@ -73,7 +74,7 @@ export async function runSigner(
     server.closeAllConnections();
     close();
     const late = new Promise((resolve) => setTimeout(resolve, stopMsMax).unref());
-    await Promise.race([Promise.allSettled([...pacing, ...looking, checkpointing]), late]);
+    await Promise.race([Promise.allSettled([...pacing, ...looking, pausing, checkpointing]), late]);
     await transcripts.close();
     await journal.close();
   };

@@ -1,5 +1,6 @@
 import { Failure } from '@holdfast/core/failure.ts';
 import type { MeshHello, SignerStatus } from '@holdfast/core/signing/messages.ts';
+import type { PauseDesk } from './emergency/pause-desk.ts';
 import type { HaltDesk } from './halts/halt-desk.ts';
 import { publicWallet } from './keys/frost-key.ts';
 import type { KeyGeneration } from './keys/key-generation.ts';
@@ -20,9 +21,11 @@ export function signerStatus(input: {
   readonly halts: Pick<HaltDesk, 'open'>;
   readonly generations: ReadonlyMap<string, Pick<KeyGeneration, 'confirmed'>>;
   readonly watch: Pick<PeerWatch, 'reachable'>;
+  readonly pauses: Pick<PauseDesk, 'offers'>;
   readonly deps: WalletDeps;
 }): SignerStatus {
   const { hello, secrets, deps } = input;
+  const offers = input.pauses.offers();
   const { signer, boot_id, build, head, ceremony, policy } = hello;
   return {
     signer,
@@ -37,6 +40,7 @@ export function signerStatus(input: {
     peers_reachable: input.watch.reachable(),
     policy_pending: input.policies.pending(deps.journal.nowMs()),
     halts: input.halts.open(),
+    ...(offers.length > 0 && { emergency: offers }),
     problem: problemOf(deps),
   };
 }

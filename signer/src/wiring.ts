@@ -6,6 +6,7 @@ import { opensslVerifiers as verifiers } from '@holdfast/transport/openssl-verif
 import { createCheckpoints, type Checkpoints } from './audit/checkpoints.ts';
 import { openCeremony } from './ceremony/open-ceremony.ts';
 import { quorumDefault, type SignerConfig } from './config.ts';
+import { createPauseDesk, type PauseDesk } from './emergency/pause-desk.ts';
 import { createHaltDesk } from './halts/halt-desk.ts';
 import { createSpread } from './halts/spread.ts';
 import type { unlockSigner } from './init.ts';
@@ -64,6 +65,7 @@ export interface Wired {
   readonly generations: ReadonlyMap<string, KeyGeneration>;
   readonly watchers: ReadonlyMap<string, NetworkWatcher>;
   readonly checkpoints: Checkpoints;
+  readonly pauses: PauseDesk;
   readonly hello: (peer: string | null) => MeshHello;
 }
 
@@ -128,8 +130,10 @@ export function wireSigner(parts: Parts): Wired {
   const checkpoints = createCheckpoints({ ...checkpointsOf, ...checkpointPace });
   const proveDeposit = depositProver(endpointsOf, wallets.bitcoin);
   const records = { journal, policies, verifiers, halts, agreedNowMs, proveDeposit };
+  const networks = config.networks.map(({ network }) => network);
+  const pauses = createPauseDesk({ dataDir, signer, networks, key: secrets.emergency, journal, policies, clock });
   const status = (): SignerStatus =>
-    signerStatus({ hello: hello(null), secrets, policies, halts, generations, watch, deps });
+    signerStatus({ hello: hello(null), secrets, policies, halts, generations, watch, pauses, deps });
   const recorded = refusalRecorder(deps);
   const desks = { identifier, peers, generations, hello, heard: watch.heard, halts, recorded, ...mesh };
   const checkpoint = cosignOrHalt(checkpoints, halts);
@@ -138,7 +142,7 @@ export function wireSigner(parts: Parts): Wired {
     ...walletRoutes({ ...wallets, status, deps, records, halts, spread }),
     ...meshRoutes({ ...desks, checkpoint, acceptPolicy: newPolicy }),
   ];
-  return { routes, generations, watchers, checkpoints, hello };
+  return { routes, generations, watchers, checkpoints, pauses, hello };
 }
 
 /** What does not depend on any network: ceremony, policy, halts, and what this signer says of itself. */

@@ -265,7 +265,7 @@ export const TransactionResource = Type.Object({
   object: Type.Literal('transaction'),
   id: Type.String(),
   network: Type.String(),
-  kind: Type.Union([Type.Literal('withdrawal'), Type.Literal('sweep')]),
+  kind: Type.Union([Type.Literal('withdrawal'), Type.Literal('sweep'), Type.Literal('emergency')]),
   state: Type.String(),
   txid: Nullable(Type.String()),
   fee: Nullable(Amount),

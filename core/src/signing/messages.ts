@@ -1,5 +1,6 @@
 import Type, { type Static, type TSchema } from 'typebox';
 import { SignedPolicy } from '../policy/policy.ts';
+import { EmergencyAuthorisation } from './emergency.ts';
 import { BuildName } from './named-build.ts';
 import { CustomerRecord } from './customer-record.ts';
 import { HaltStatement, SignedHalt, SignedResume } from './halt.ts';
@@ -74,6 +75,8 @@ export const SignerStatus = Type.Object(
     halts: Type.Array(
       Type.Object({ digest: hex(32), statement: HaltStatement, by: Type.String(), at_ms: Type.Integer() }, strict),
     ),
+    /** Pauses that this signer wants relayed: it saw what it halts for on a chain, or a halt that asks for them. */
+    emergency: Type.Optional(Type.Array(EmergencyAuthorisation, { maxItems: 64 })),
     /** Why it signs nothing at the moment though nobody halted it; null when it would. */
     problem: Type.Union([Type.Null(), Type.String()]),
   },

@@ -6,6 +6,7 @@ import { broadcastTransactions } from './broadcast-transactions.ts';
 import { creditDeposits } from './credit-deposits.ts';
 import { followChain } from './follow-chain.ts';
 import { type Loop, startLoop } from './loop.ts';
+import { relayPauses } from './relay-pauses.ts';
 import { settleTransactions } from './settle-transactions.ts';
 import { signTransactions } from './sign-transactions.ts';
 import { sweepForwarders } from './sweep-forwarders.ts';
@@ -17,7 +18,11 @@ import { sweepForwarders } from './sweep-forwarders.ts';
 export function runNetworkJobs(
   ctx: Context,
   networks: Iterable<Network>,
-  signers: { readonly tell: () => Promise<void>; readonly isHalted: HaltView['isHalted'] },
+  signers: {
+    readonly tell: () => Promise<void>;
+    readonly isHalted: HaltView['isHalted'];
+    readonly pauses: HaltView['pauses'];
+  },
 ): Loop[] {
   return [...networks].flatMap((network) => {
     const every = network.config.poll_ms;
@@ -34,6 +39,8 @@ export function runNetworkJobs(
       }),
     ];
     if (network.sweep) loops.push(startLoop(ctx, 'sweep', network.id, every, () => sweepForwarders(ctx, network)));
+    if (network.pause)
+      loops.push(startLoop(ctx, 'pause', network.id, every, () => relayPauses(ctx, network, signers.pauses)));
     return loops;
   });
 }

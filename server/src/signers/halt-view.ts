@@ -1,3 +1,4 @@
+import type { EmergencyAuthorisation } from '@holdfast/core/signing/emergency.ts';
 import type { SignerStatus } from '@holdfast/core/signing/messages.ts';
 import type { SignerPanel } from './panel.ts';
 
@@ -7,6 +8,8 @@ export interface HaltView {
   refresh(): Promise<string[]>;
   /** @param asset CAIP-19; null for the network as a whole. */
   isHalted(network: string, asset: string | null): boolean;
+  /** Pauses of a network's vault that signers authorised and ask to have relayed. */
+  pauses(network: string): EmergencyAuthorisation[];
   /** Digest of the policy that each signer that answered has in force at a time. Asks when nobody was asked yet. */
   policiesInForce(nowMs: number): Promise<string[]>;
 }
@@ -30,6 +33,10 @@ export function createHaltView(panel: Pick<SignerPanel, 'status'>): HaltView {
         (scope) =>
           (scope.network === null || isSame(scope.network, network)) &&
           (scope.asset === null || (asset !== null && isSame(scope.asset, asset))),
+      ),
+    pauses: (network) =>
+      (known ?? []).flatMap(({ emergency }) =>
+        (emergency ?? []).filter((one) => one.network === network && one.act.kind === 'pause'),
       ),
     async policiesInForce(nowMs) {
       const statuses = known ?? (await ask());
