@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { buildSafeGovernance } from '@holdfast/core/cold/build-request.ts';
 import type { GovernanceDraft } from '@holdfast/core/cold/draft.ts';
 import type { EvmDeployment } from '@holdfast/devnet/evm/deploy-vault.ts';
-import { sendAndWait } from '@holdfast/devnet/evm/send-transaction.ts';
+import { rpcCall, waitForReceipt } from '@holdfast/devnet/evm/json-rpc.ts';
+import { sendTransaction } from '@holdfast/devnet/evm/send-transaction.ts';
 import { signedSafeCall } from '@holdfast/devnet/evm/sign-safe-call.ts';
 import { relayerKey, safeNonce } from './anvil.ts';
 
@@ -24,7 +25,10 @@ export async function scheduleCall(
   const setup = { network, coin: 'ETH', cold_safe: vault.governanceSafe, hot_safe: vault.safe, tokens: [], contracts };
   const tx = buildSafeGovernance({ network, nonce, call, timelock }, setup);
   const data = signedSafeCall({ safe: vault.governanceSafe, chainId: vault.chainId, tx, keys: keys.slice(0, 2) });
-  const receipt = await sendAndWait({ rpcUrl: url, key: relayerKey, to: vault.governanceSafe, data });
+  const txid = await sendTransaction({ rpcUrl: url, key: relayerKey, to: vault.governanceSafe, data });
+  // The node may mine only when it is told to.
+  await rpcCall(url, 'anvil_mine', ['0x1']);
+  const receipt = await waitForReceipt(url, txid);
   const log = receipt.logs.find(({ address }) => address.toLowerCase() === vault.timelock.toLowerCase());
   const id = log?.topics[1];
   if (id === undefined) throw new Error('nothing was scheduled');
