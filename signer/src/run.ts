@@ -65,7 +65,9 @@ export async function runSigner(
   const pacing = (paces ? [...wired.generations] : []).map(async ([network, own]) =>
     paceKeyGeneration({ network, own, peers, hello, signal }),
   );
-  const looking = [...wired.watchers.values()].map(async (watcher) => keepLooking(watcher, signal));
+  const looking = [...wired.watchers.values(), ...wired.governance].map(async (watcher) =>
+    keepLooking(watcher, signal),
+  );
   const pausing = keepLooking(wired.pauses, signal);
   const checkpointing = wired.checkpoints.pace(signal);
   return async () => {

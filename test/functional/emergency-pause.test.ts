@@ -1,16 +1,25 @@
+import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { run } from '@holdfast/cli/run.ts';
 import type { EmergencyAuthorisation } from '@holdfast/core/signing/emergency.ts';
 import type { HaltScope, SignedHalt } from '@holdfast/core/signing/halt.ts';
 import { statementDigestHex } from '@holdfast/core/signing/statement.ts';
+import { keepColdKeys } from '@holdfast/devnet/chains.ts';
 import { evmNetworkId } from '@holdfast/devnet/configure.ts';
+import { passphraseFile } from '@holdfast/devnet/make-keys.ts';
 import { devnetKeys } from '@holdfast/devnet/evm/accounts.ts';
 import { rpcCall } from '@holdfast/devnet/evm/json-rpc.ts';
+import { sendTransaction } from '@holdfast/devnet/evm/send-transaction.ts';
+import { sourceProgram } from '@holdfast/devnet/signer-program.ts';
 import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { awaitAlarm, awaitNoAlarm } from '../support/chain-steps.ts';
+import { scheduleCall } from '../support/governance.ts';
 import { callSigners } from '../support/signers-direct.ts';
+import { preparedProgram } from '../support/signer-program.ts';
 import { startSystem, type System } from '../support/system.ts';
 
 const everything: HaltScope = { network: null, asset: null };
@@ -72,6 +81,51 @@ test('a token that asks for it has the vault paused by one signer’s key, once,
   await resume(digest);
   expect((await statuses()).flatMap(({ emergency }) => emergency ?? [])).toEqual([]);
   expect([await isPaused(), await pauses()]).toEqual([true, 1n]);
+});
+
+test('every signer shows what governance schedules until it is vetoed, and the server raises an alarm', async () => {
+  const { evm, chains } = system;
+  const keys = keepColdKeys(join(system.folder, 'devnet', 'cold')).governance;
+  const at = { url: chains.anvil.url, vault: evm, keys };
+  const call = { contract: 'vault-guard', name: 'unpause', values: ['1'] } as const;
+  const operation = await scheduleCall({ ...at, quorum: 3 }, { ...call, values: ['1'] }, 3_600);
+  const seen = async () => (await statuses()).map(({ governance }) => governance ?? []);
+  await awaitCondition(
+    'every signer sees it',
+    async () => (await seen()).every((list) => list.length === 1),
+    20_000,
+    50,
+  );
+  const { timestamp } = await rpcCall<{ timestamp: string }>(at.url, 'eth_getBlockByNumber', ['latest', false]);
+  expect((await seen())[0]).toEqual([
+    {
+      network: evmNetworkId,
+      operation,
+      calls: [expect.stringContaining('unpause(uint64): the hot Safe may pay again after pause number 1')],
+      ready_at_ms: (Number(timestamp) + 3_600) * 1_000,
+    },
+  ]);
+  await awaitAlarm(system, 'governance-scheduled');
+  const listed = (await system.client.listSigners()).data.flatMap(({ governance }) => governance ?? []);
+  expect(listed.map((one) => one.operation)).toEqual([operation, operation, operation]);
+
+  const { main } = preparedProgram() ?? sourceProgram;
+  const env = { HOLDFAST_PASSPHRASE_FILE: passphraseFile(system.folder, 'signer-3') };
+  const words = [
+    'emergency',
+    join(system.folder, 'signer-3'),
+    'veto',
+    '--network',
+    evmNetworkId,
+    '--operation',
+    operation,
+  ];
+  const { stdout } = await promisify(execFile)(process.execPath, [main, ...words], { env });
+  const { desk, calldata } = JSON.parse(stdout) as EmergencyAuthorisation;
+  await sendTransaction({ rpcUrl: at.url, key: devnetKeys.spare, to: desk, data: calldata });
+  await system.mineEvm();
+  await awaitCondition('nobody sees it', async () => (await seen()).every((list) => list.length === 0), 20_000, 50);
+  await awaitNoAlarm(system, 'governance-scheduled');
 });
 
 test('without a server, what a signer wrote beside its journal is relayed by hand', async () => {

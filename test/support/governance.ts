@@ -9,11 +9,16 @@ import { relayerKey, safeNonce } from './anvil.ts';
 
 /** Governance schedules a call at the time lock, with keys of its Safe. @returns the operation's id, 0x and 64 hex digits. */
 export async function scheduleCall(
-  at: { readonly url: string; readonly vault: EvmDeployment; readonly keys: readonly string[] },
+  at: {
+    readonly url: string;
+    readonly vault: EvmDeployment;
+    readonly keys: readonly string[];
+    readonly quorum?: number;
+  },
   call: NonNullable<GovernanceDraft['call']>,
   delayS: number,
 ): Promise<string> {
-  const { url, vault, keys } = at;
+  const { url, vault, keys, quorum = 2 } = at;
   const nonce = (await safeNonce(url, vault.governanceSafe)).toString();
   const salt = randomBytes(32).toString('hex');
   const timelock = { action: 'schedule' as const, salt, delay_s: String(delayS) };
@@ -24,7 +29,7 @@ export async function scheduleCall(
   ];
   const setup = { network, coin: 'ETH', cold_safe: vault.governanceSafe, hot_safe: vault.safe, tokens: [], contracts };
   const tx = buildSafeGovernance({ network, nonce, call, timelock }, setup);
-  const data = signedSafeCall({ safe: vault.governanceSafe, chainId: vault.chainId, tx, keys: keys.slice(0, 2) });
+  const data = signedSafeCall({ safe: vault.governanceSafe, chainId: vault.chainId, tx, keys: keys.slice(0, quorum) });
   const txid = await sendTransaction({ rpcUrl: url, key: relayerKey, to: vault.governanceSafe, data });
   // The node may mine only when it is told to.
   await rpcCall(url, 'anvil_mine', ['0x1']);

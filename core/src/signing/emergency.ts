@@ -51,3 +51,21 @@ export const EmergencyAuthorisation = Type.Object(
   strict,
 );
 export type EmergencyAuthorisation = Static<typeof EmergencyAuthorisation>;
+
+/** How many operations a signer shows. */
+export const governanceMax = 64;
+
+export const GovernanceOperation = Type.Object(
+  {
+    /** CAIP-2. */
+    network: Type.String({ maxLength: 64 }),
+    /** Id at the time lock. */
+    operation: Type.String({ pattern: '^0x[0-9a-f]{64}$' }),
+    /** What each call would change, for people. */
+    calls: Type.Array(Type.String({ maxLength: 1_000 }), { maxItems: 32 }),
+    /** From then on anybody may have it executed, by the chain's clock. */
+    ready_at_ms: Type.Integer(),
+  },
+  strict,
+);
+export type GovernanceOperation = Static<typeof GovernanceOperation>;

@@ -1,6 +1,6 @@
 import Type, { type Static, type TSchema } from 'typebox';
 import { SignedPolicy } from '../policy/policy.ts';
-import { EmergencyAuthorisation } from './emergency.ts';
+import { EmergencyAuthorisation, governanceMax, GovernanceOperation } from './emergency.ts';
 import { BuildName } from './named-build.ts';
 import { CustomerRecord } from './customer-record.ts';
 import { HaltStatement, SignedHalt, SignedResume } from './halt.ts';
@@ -77,6 +77,8 @@ export const SignerStatus = Type.Object(
     ),
     /** Pauses that this signer wants relayed: it saw what it halts for on a chain, or a halt that asks for them. */
     emergency: Type.Optional(Type.Array(EmergencyAuthorisation, { maxItems: 64 })),
+    /** Operations of the vaults' time locks that this signer sees scheduled, neither executed nor cancelled; newest first. */
+    governance: Type.Optional(Type.Array(GovernanceOperation, { maxItems: governanceMax })),
     /** Why it signs nothing at the moment though nobody halted it; null when it would. */
     problem: Type.Union([Type.Null(), Type.String()]),
   },
