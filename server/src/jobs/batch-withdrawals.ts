@@ -53,6 +53,7 @@ export async function batchWithdrawals(
     nowMs,
     waitMs: network.config.batch_wait_ms,
     sizeMax: network.config.batch_size_max,
+    endsWithFirst: network.config.family === 'evm' && network.config.guard !== undefined,
   });
   for (const id of expired) await release(ctx, id, { reason: 'intent-expired', expired: true });
   const byId = new Map(queued.map((row) => [row.id, row]));
@@ -86,11 +87,7 @@ async function batchGroup(
   );
   for (const { id, reason } of outlook.impossible) await release(ctx, id, { reason, expired: false });
   for (const { id, reason } of outlook.waiting) ctx.log('withdrawal-waits', { id, reason });
-  await postpone(
-    ctx.db,
-    [...outlook.impossible, ...outlook.waiting].map(({ id }) => id),
-    nowMs + waitingMs,
-  );
+  await postpone(ctx.db, [...outlook.impossible, ...outlook.waiting], nowMs + waitingMs);
   if (outlook.payable.length === 0) return null;
 
   const transactionId = ctx.newId();
@@ -102,7 +99,7 @@ async function batchGroup(
   if (!built) {
     await postpone(
       ctx.db,
-      outlook.payable.map(({ id }) => id),
+      outlook.payable.map(({ id }) => ({ id, reason: null })),
       nowMs + waitingMs,
     );
     return null;
