@@ -189,6 +189,30 @@ test('what only waits says why, and lets those behind it have their turn', async
   expect((await lockWithdrawal(database.db, payable.id))?.reason).toBeNull();
 });
 
+test('an alarm is open while the guard is paused', async () => {
+  const { id } = await ask('ETH', 1n);
+  let paused: string | null = 'the guard is paused';
+  const network = {
+    id: networkId,
+    config: { batch_size_max: 2, batch_wait_ms: 0, assets: [{ asset: 'ETH', caip19: caip19('ETH') }] },
+    surveyBatch: async () => ({
+      payable: [],
+      impossible: [],
+      waiting: [{ id, reason: paused ?? 'the hot wallet is empty' }],
+      paused,
+    }),
+  } as unknown as Network;
+  const open = async (atMs: number) => {
+    await batchWithdrawals({ ...contextOf(first), now: () => atMs }, network, () => false);
+    return database.db.query('select code, subject, message from alarm where closed_at_ms is null');
+  };
+  const message = paused;
+  expect(await open(nowMs)).toEqual([{ code: 'guard-paused', subject: `${networkId} guard`, message }]);
+  expect(await lockWithdrawal(database.db, id)).toMatchObject({ state: 'queued', reason: message });
+  paused = null;
+  expect(await open(nowMs + 10_000)).toEqual([]);
+});
+
 test('the relayer fills the gap that a lapsed payment leaves below what is stored, above its price', async () => {
   const sealed = async (relayerNonce: bigint, to: TransactionState): Promise<void> => {
     const id = await insertPayment();
