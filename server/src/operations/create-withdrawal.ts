@@ -97,7 +97,7 @@ interface Request {
 /** What signers refuse as one of the vault's own contracts would hold up whoever shared its batch. */
 function isOwnByPolicy(ctx: Context, network: Network, destination: string): boolean {
   const rules = ctx.policy.networks.find((one) => one.network === network.id);
-  return rules?.family === 'evm' && ownContracts(rules).has(destination);
+  return rules?.family === 'evm' && ownContracts(rules).has(destination.toLowerCase());
 }
 
 /** Id of the withdrawal that this very request made before. @throws Failure client-reference-taken for another one. */

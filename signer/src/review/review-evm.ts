@@ -60,7 +60,10 @@ function checkEvmIntents(request: SignEvmRequest, context: EvmReviewContext): Ch
   const own = ownContracts(network);
   const parseDestination = (text: string): { address: string; isOwn: boolean } => {
     const address = parseEvmAddress(text);
-    return { address, isOwn: own.has(address) || state.ownAddresses.has(`${network.network} ${address}`) };
+    return {
+      address,
+      isOwn: own.has(address.toLowerCase()) || state.ownAddresses.has(`${network.network} ${address}`),
+    };
   };
   return checkIntents(request.intents, { policy, network, state, verifiers, nowMs, parseDestination });
 }
