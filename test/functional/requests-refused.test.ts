@@ -176,6 +176,8 @@ const ours: readonly (readonly [string, () => Partial<WithdrawalIntent>])[] = [
   ['the vault', () => ({ destination: system.evm.safe })],
   ['the MultiSend contract', () => ({ destination: system.evm.multiSend })],
   ['the registry', () => ({ destination: system.evm.registry })],
+  ['the emergency desk, which only the policy names', () => ({ destination: system.evm.desk.toLowerCase() })],
+  ['the sealed cold Safe', () => ({ destination: system.evm.coldSafe })],
   ['the forwarder factory', () => ({ destination: system.evm.factory })],
   ['the token itself', () => ({ destination: system.evm.usdt })],
   ['a Bitcoin deposit address', () => bitcoin(other.addresses.get(bitcoinNetworkId)!)],

@@ -14,7 +14,16 @@ import { signTransactions } from '@holdfast/server/jobs/sign-transactions.ts';
 import type { Network } from '@holdfast/server/networks/network.ts';
 import { uuidV7 } from '@holdfast/server/new-id.ts';
 import { approveWithdrawal } from '@holdfast/server/operations/approve-withdrawal.ts';
-import { insertTransaction } from '@holdfast/server/store/chain-transactions.ts';
+import { settleTransactions } from '@holdfast/server/jobs/settle-transactions.ts';
+import { insertBlock } from '@holdfast/server/store/blocks.ts';
+import {
+  givenUpBytes,
+  insertTransaction,
+  nextRelayerNonce,
+  setTransactionState,
+  storeSigned,
+  type TransactionState,
+} from '@holdfast/server/store/chain-transactions.ts';
 import { createCustomer } from '@holdfast/server/store/customers.ts';
 import { assignToTransaction, insertWithdrawal, lockWithdrawal } from '@holdfast/server/store/withdrawals.ts';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -47,6 +56,13 @@ beforeEach(async () => {
 function contextOf(policy: Policy): Context {
   const ctx = { db: database.db, policy, now: () => nowMs, newId, step: () => undefined, log: () => undefined };
   return ctx as unknown as Context;
+}
+
+async function insertPayment(unsigned: object = {}): Promise<string> {
+  const id = newId();
+  const row = { id, network: networkId, kind: 'withdrawal', unsigned, conflictKeys: [], refs: [] } as const;
+  await insertTransaction(database.db, row, nowMs);
+  return id;
 }
 
 async function ask(asset: 'ETH' | 'USDT', amount: bigint, state: 'queued' | 'awaiting_approval' = 'queued') {
@@ -129,16 +145,7 @@ test('the approval of somebody who has left the policy neither counts nor spoils
   await approveWithdrawal(ctx, name, approvalBy('approver-2'));
   expect(await stateOf()).toBe('queued');
 
-  const transaction = newId();
-  const row = {
-    id: transaction,
-    network: networkId,
-    kind: 'withdrawal',
-    unsigned: {},
-    conflictKeys: [],
-    refs: [],
-  } as const;
-  await insertTransaction(database.db, row, nowMs);
+  const transaction = await insertPayment();
   await assignToTransaction(database.db, [id], transaction, nowMs);
   const offered: (readonly AuthorizedIntent[])[] = [];
   const network = {
@@ -150,4 +157,113 @@ test('the approval of somebody who has left the policy neither counts nor spoils
   } as unknown as Network;
   expect(await signTransactions(ctx, network, async () => undefined)).toBe(1);
   expect(offered.map(([one]) => one!.approvals)).toEqual([[approvalBy('approver-2'), approvalBy('approver-3')]]);
+});
+
+test('what only waits says why, and lets those behind it have their turn', async () => {
+  const short = [await ask('USDT', 1n), await ask('USDT', 1n), await ask('USDT', 1n)];
+  const payable = await ask('ETH', 1n);
+  const surveyed: string[][] = [];
+  const network = {
+    id: networkId,
+    config: {
+      batch_size_max: 2,
+      batch_wait_ms: 0,
+      assets: ['ETH', 'USDT'].map((asset) => ({ asset, caip19: caip19(asset) })),
+    },
+    surveyBatch: async (payouts: { id: string; asset: string }[]) => {
+      surveyed.push(payouts.map(({ id }) => id));
+      const waiting = payouts.filter(({ asset }) => asset === 'USDT').map(({ id }) => ({ id, reason: 'no room' }));
+      return { payable: [], impossible: [], waiting };
+    },
+  } as unknown as Network;
+  // Each pass comes so late that those of the pass before are due again.
+  for (const pass of [0, 1]) {
+    const ctx = { ...contextOf(first), now: () => nowMs + pass * 10_000 };
+    await batchWithdrawals(ctx, network, () => false);
+  }
+  expect(surveyed).toEqual([
+    [short[0]!.id, short[1]!.id],
+    [short[2]!.id, payable.id],
+  ]);
+  expect(await lockWithdrawal(database.db, short[0]!.id)).toMatchObject({ state: 'queued', reason: 'no room' });
+  expect((await lockWithdrawal(database.db, payable.id))?.reason).toBeNull();
+});
+
+test('an alarm is open while the guard is paused', async () => {
+  const { id } = await ask('ETH', 1n);
+  let paused: string | null = 'the guard is paused';
+  const network = {
+    id: networkId,
+    config: { batch_size_max: 2, batch_wait_ms: 0, assets: [{ asset: 'ETH', caip19: caip19('ETH') }] },
+    surveyBatch: async () => ({
+      payable: [],
+      impossible: [],
+      waiting: [{ id, reason: paused ?? 'the hot wallet is empty' }],
+      paused,
+    }),
+  } as unknown as Network;
+  const open = async (atMs: number) => {
+    await batchWithdrawals({ ...contextOf(first), now: () => atMs }, network, () => false);
+    return database.db.query('select code, subject, message from alarm where closed_at_ms is null');
+  };
+  const message = paused;
+  expect(await open(nowMs)).toEqual([{ code: 'guard-paused', subject: `${networkId} guard`, message }]);
+  expect(await lockWithdrawal(database.db, id)).toMatchObject({ state: 'queued', reason: message });
+  paused = null;
+  expect(await open(nowMs + 10_000)).toEqual([]);
+});
+
+test('the relayer fills the gap that a lapsed payment leaves below what is stored, above its price', async () => {
+  const sealed = async (relayerNonce: bigint, to: TransactionState): Promise<void> => {
+    const id = await insertPayment();
+    const raw = Uint8Array.of(Number(relayerNonce));
+    await storeSigned(database.db, id, { raw, txid: `0x${id}`, refs: [], relayerNonce }, nowMs);
+    await setTransactionState(database.db, id, ['signed'], to);
+  };
+  await sealed(4n, 'final');
+  await sealed(5n, 'replaced');
+  await sealed(6n, 'broadcast');
+  const next = (chainNonce: bigint) => database.db.transaction((sql) => nextRelayerNonce(sql, networkId, chainNonce));
+  expect(await next(5n)).toBe(5n);
+  expect(await givenUpBytes(database.db, networkId, 5n)).toEqual([Buffer.of(5)]);
+  // During a reorg the chain's own count goes back below what is final here.
+  expect(await next(4n)).toBe(5n);
+  await sealed(5n, 'broadcast');
+  expect(await next(5n)).toBe(7n);
+  expect(await next(8n)).toBe(8n);
+});
+
+test('a payment lapses only when a final block and our own clock are past its deadline', async () => {
+  const deadlineMs = nowMs + 60_000;
+  const [{ id: wanted }, { id: paid }] = [await ask('ETH', 1n), await ask('ETH', 2n)];
+  const [lapsing, sooner] = [
+    await insertPayment({ not_after_ms: String(deadlineMs) }),
+    await insertPayment({ not_after_ms: String(deadlineMs) }),
+  ];
+  await assignToTransaction(database.db, [wanted], lapsing, nowMs);
+  await assignToTransaction(database.db, [paid], sooner, nowMs);
+  await setTransactionState(database.db, sooner, ['built'], 'included');
+  const network = {
+    id: networkId,
+    config: { final_confirmations: 2 },
+    abandon: async () => undefined,
+  } as unknown as Network;
+  const settle = (atMs: number) => settleTransactions({ ...contextOf(first), now: () => atMs }, network);
+  const stateOf = async (id: string) => (await lockWithdrawal(database.db, id))?.state;
+  const blockAt = (height: number, timeMs: number) => {
+    const [hash, parentHash] = [`0x${height}`, `0x${height - 1}`];
+    return insertBlock(database.db, { network: networkId, height, hash, parentHash, timeMs }, nowMs);
+  };
+  await database.db.query(`delete from block where network = $1`, [networkId]);
+  await blockAt(1, deadlineMs);
+  await blockAt(2, deadlineMs + 12_000);
+  // The block of the deadline itself may still take it, and the one after it is not final.
+  expect(await settle(deadlineMs + 20_000)).toBe(0);
+  await blockAt(3, deadlineMs + 24_000);
+  expect(await settle(deadlineMs)).toBe(0);
+  expect(await stateOf(wanted)).toBe('signing');
+  expect(await settle(deadlineMs + 1)).toBe(1);
+  expect(await stateOf(wanted)).toBe('queued');
+  expect(await stateOf(paid)).toBe('signing');
+  expect(await settle(deadlineMs + 20_000)).toBe(0);
 });

@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { insertTransaction } from '@holdfast/server/store/chain-transactions.ts';
 import { evmNetworkId } from '@holdfast/devnet/configure.ts';
 import { rpcCall } from '@holdfast/devnet/evm/json-rpc.ts';
 import { type AssetName, type Customer, outsideAddress } from '@holdfast/devnet/story/actors.ts';
@@ -164,10 +166,24 @@ describe('a batch that no block takes before its deadline', () => {
     const [wanted, expired] = [await outsideAddress(system, 'ETH'), await outsideAddress(system, 'ETH')];
     await shiftServer(-25_000);
     const soon = new Date(Date.now() + 12_000).toISOString();
+    // Both below two minutes by the server's clock, or they would not share a batch.
+    const later = new Date(Date.now() + 85_000).toISOString();
+    // While a payment is open no other is built, so that both are queued when the next one is.
+    const open = randomUUID();
+    const row = {
+      id: open,
+      network: evmNetworkId,
+      kind: 'withdrawal',
+      unsigned: {},
+      conflictKeys: [],
+      refs: [],
+    } as const;
+    await insertTransaction(books.db, row, Date.now() + 3_600_000);
     const [lasting, expiring] = await Promise.all([
-      ask('ETH', '0.2', wanted),
+      ask('ETH', '0.2', wanted, { expires_at: later }),
       ask('ETH', '0.1', expired, { expires_at: soon }),
     ]);
+    await books.db.query('delete from chain_transaction where id = $1', [open]);
     // Signed and in the mempool, with nobody who mines.
     await allIn(system, [expiring], 'broadcast');
     await awaitCondition('the deadline', async () => Date.now() > Date.parse(soon) + 1_000, 20_000, 20);
@@ -180,6 +196,7 @@ describe('a batch that no block takes before its deadline', () => {
     const attempts = await books.attemptsOf(expiring);
     expect(attempts.map(({ state }) => state)).toEqual(['replaced']);
     expect(attempts[0]!.txid).not.toBeNull();
+    expect(await books.attemptsOf(lasting)).toHaveLength(2);
     await shiftServer(0);
   });
 });

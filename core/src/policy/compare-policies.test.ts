@@ -5,7 +5,7 @@ import { compactTarget } from './compact-target.ts';
 import { assetPolicies } from './network-of.ts';
 import { neededApprovals } from './needed-approvals.ts';
 import type { BitcoinNetworkPolicy, EvmNetworkPolicy, Policy } from './policy.ts';
-import { sampleCredential, sampleKey, samplePolicy } from './sample-policy.test-support.ts';
+import { guardSample, sampleCredential, sampleKey, samplePolicy } from './sample-policy.test-support.ts';
 
 const evm = (policy: Policy) => policy.networks[0] as EvmNetworkPolicy;
 const bitcoin = (policy: Policy) => policy.networks[1] as BitcoinNetworkPolicy;
@@ -130,6 +130,27 @@ const cases: readonly (readonly [string, (policy: Policy) => void])[] = [
 
 test.each(cases)('calls %s', (expected, change) => {
   expect(changes(change)).toEqual([expected]);
+});
+
+test.each<[string, (network: EvmNetworkPolicy) => void]>([
+  ['safe_guard', (n) => (n.safe_guard = `0x${'00'.repeat(20)}`)],
+  ['safe_modules', (n) => n.safe_modules.pop()],
+  ['emergency', (n) => delete n.emergency],
+  ['emergency.desk', (n) => (n.emergency!.desk = address)],
+  ['emergency.timelock', (n) => (n.emergency!.timelock = address)],
+  ['emergency.keys', (n) => n.emergency!.keys.pop()],
+  ['emergency.keys', (n) => n.emergency!.keys.push(address)],
+])('calls looser, in a guarded vault, a change of %s', (path, change) => {
+  const guarded = samplePolicy(guardSample);
+  const to = structuredClone(guarded);
+  change(evm(to));
+  expect(comparePolicies(guarded, to)).toMatchObject([{ path: `${e}.${path}`, effect: 'looser' }]);
+});
+
+test('calls a guard where there was none looser too, for its address may be anybody’s', () => {
+  expect(changes(guardSample)).toEqual(
+    expect.arrayContaining([`looser ${e}.safe_guard`, `looser ${e}.safe_modules`, `looser ${e}.emergency`]),
+  );
 });
 
 test('shows what was and what is', () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Candidate, choosePayouts } from './choose-payouts.ts';
 
 const nowMs = 1_000_000;
-const rule = { nowMs, waitMs: 500, sizeMax: 4 };
+const rule = { nowMs, waitMs: 500, sizeMax: 4, endsWithFirst: false };
 
 function candidate(id: string, changes: Partial<Candidate> = {}): Candidate {
   return {
@@ -65,5 +65,40 @@ describe('choosePayouts', () => {
   it('neither retries nor releases an expired one that a quorum may have signed', () => {
     const signed = candidate('a', { attempted: true, mayBeSigned: true, expiresAtMs: nowMs - 86_400_000 });
     expect(choosePayouts([signed], rule)).toEqual({ expired: [], groups: [] });
+  });
+
+  it('keeps those that end soon apart where they would end the others, the group of the first in the queue first', () => {
+    const lives = (id: string, lifeMs: number, changes: Partial<Candidate> = {}): Candidate =>
+      candidate(id, { expiresAtMs: nowMs + lifeMs, ...changes });
+    const queue = [
+      lives('a', 600_000),
+      lives('b', 119_999),
+      lives('c', 3_600_000),
+      lives('d', 120_000),
+      lives('e', 31_000),
+    ];
+    expect(choosePayouts(queue, rule).groups).toEqual([['a', 'b', 'c', 'd']]);
+    const apart = { ...rule, endsWithFirst: true };
+    expect(choosePayouts(queue, apart).groups).toEqual([['a', 'c'], ['b', 'e'], ['d']]);
+    expect(choosePayouts(queue.toReversed(), apart).groups).toEqual([['e', 'b'], ['d'], ['c', 'a']]);
+    const tried = { attempted: true, companyMax: 1 };
+    const retried = [
+      lives('r', 31_000, tried),
+      lives('s', 3_600_000, { attempted: true }),
+      lives('t', 3_600_000, tried),
+    ];
+    expect(choosePayouts([...queue, ...retried], apart).groups).toEqual([
+      ['r'],
+      ['s', 't'],
+      ['a', 'c'],
+      ['b', 'e'],
+      ['d'],
+    ]);
+  });
+
+  it('does not wait for company that it may not have', () => {
+    const young = { createdAtMs: nowMs - 499 };
+    const queue = [candidate('a', { ...young, expiresAtMs: nowMs + 3_600_000 }), candidate('b')];
+    expect(choosePayouts(queue, { ...rule, endsWithFirst: true }).groups).toEqual([['b']]);
   });
 });

@@ -11,6 +11,7 @@ import {
   lockBatching,
 } from '../store/chain-transactions.ts';
 import type { HaltView } from '../signers/halt-view.ts';
+import { closeAlarms, raiseAlarm } from '../store/alarms.ts';
 import type { Sql } from '../store/database.ts';
 import { insertEvents } from '../store/events.ts';
 import { mustPost } from '../store/ledger/post-batch.ts';
@@ -53,6 +54,7 @@ export async function batchWithdrawals(
     nowMs,
     waitMs: network.config.batch_wait_ms,
     sizeMax: network.config.batch_size_max,
+    endsWithFirst: network.config.family === 'evm' && network.config.guard !== undefined,
   });
   for (const id of expired) await release(ctx, id, { reason: 'intent-expired', expired: true });
   const byId = new Map(queued.map((row) => [row.id, row]));
@@ -84,13 +86,10 @@ async function batchGroup(
       expiresAtMs: Number(expires_at_ms),
     })),
   );
+  await tellOfPause(ctx, network, outlook.paused ?? null, nowMs);
   for (const { id, reason } of outlook.impossible) await release(ctx, id, { reason, expired: false });
   for (const { id, reason } of outlook.waiting) ctx.log('withdrawal-waits', { id, reason });
-  await postpone(
-    ctx.db,
-    [...outlook.impossible, ...outlook.waiting].map(({ id }) => id),
-    nowMs + waitingMs,
-  );
+  await postpone(ctx.db, [...outlook.impossible, ...outlook.waiting], nowMs + waitingMs);
   if (outlook.payable.length === 0) return null;
 
   const transactionId = ctx.newId();
@@ -102,7 +101,7 @@ async function batchGroup(
   if (!built) {
     await postpone(
       ctx.db,
-      outlook.payable.map(({ id }) => id),
+      outlook.payable.map(({ id }) => ({ id, reason: null })),
       nowMs + waitingMs,
     );
     return null;
@@ -110,6 +109,13 @@ async function batchGroup(
   ctx.step('batch-after-commit');
   ctx.log('batch-built', { network: network.id, transaction: transactionId, withdrawals: built });
   return transactionId;
+}
+
+/** Keeps an alarm open while the chain lets nothing through; it closes with the first withdrawal that is tried afterwards. */
+async function tellOfPause(ctx: Context, network: Network, paused: string | null, nowMs: number): Promise<void> {
+  const subject = `${network.id} guard`;
+  if (paused === null) await closeAlarms(ctx.db, subject, nowMs);
+  else await raiseAlarm(ctx.db, { id: ctx.newId(), code: 'guard-paused', subject, message: paused }, nowMs);
 }
 
 const candidate = (row: QueuedWithdrawal) => ({

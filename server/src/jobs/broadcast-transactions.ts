@@ -45,9 +45,10 @@ export async function broadcastTransactions(ctx: Context, network: Network): Pro
     ctx.step('broadcast-after-send');
     const nowMs = ctx.now();
     await ctx.db.transaction(async (sql) => {
-      await markBroadcast(sql, transaction.id, nowMs + rebroadcastMs, nowMs);
+      const inFlight = await markBroadcast(sql, transaction.id, nowMs + rebroadcastMs, nowMs);
       if (outcome.accepted) await closeAlarms(sql, `${transaction.id} broadcast`, nowMs);
-      else await noteRefusal(ctx, sql, network.id, transaction.id, outcome.objections.join('; '), nowMs);
+      // Otherwise a block took it meanwhile, or it was given up: nobody would close an alarm about it.
+      else if (inFlight) await noteRefusal(ctx, sql, network.id, transaction.id, outcome.objections.join('; '), nowMs);
       if (transaction.state !== 'signed') return;
       const paid = await withdrawalsOf(sql, transaction.id);
       await insertEvents(

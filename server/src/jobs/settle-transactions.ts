@@ -65,7 +65,7 @@ export async function settleTransactions(ctx: Context, network: Network): Promis
 async function lapse(sql: Sql, network: Network, finalHeight: number, nowMs: number): Promise<number> {
   const finalTimeMs = await timeAt(sql, network.id, finalHeight);
   if (finalTimeMs === null) return 0;
-  const ids = await markLapsed(sql, network.id, finalTimeMs);
+  const ids = await markLapsed(sql, network.id, finalTimeMs, nowMs);
   for (const id of ids) {
     await closeAlarms(sql, `${id} broadcast`, nowMs);
     await endUnpaid(sql, network, id, 'no block took its transaction before the deadline', nowMs);

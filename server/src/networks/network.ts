@@ -38,6 +38,8 @@ export interface BatchOutlook {
   readonly impossible: readonly { id: string; reason: string }[];
   /** Waits: the wallet lacks coins, its gas is too dear, ... */
   readonly waiting: readonly { id: string; reason: string }[];
+  /** Why the chain lets no payment through at all until people act; null otherwise. EVM only: the guard is paused. */
+  readonly paused?: string | null;
   /**
    * Fixes the content inside the deciding transaction.
    * @param payouts the payable ones that are still queued.

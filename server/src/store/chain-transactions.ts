@@ -110,13 +110,15 @@ export async function noteOffer(sql: Sql, id: string): Promise<void> {
   await sql.query('update chain_transaction set attempts = attempts + 1 where id = $1', [id]);
 }
 
-export async function markBroadcast(sql: Sql, id: string, nextAttemptAtMs: number, nowMs: number): Promise<void> {
-  await sql.query(
+/** @returns false when it is not in flight any more. */
+export async function markBroadcast(sql: Sql, id: string, nextAttemptAtMs: number, nowMs: number): Promise<boolean> {
+  const rows = await sql.query(
     `update chain_transaction set state = case state when 'signed' then 'broadcast' else state end,
             broadcast_at_ms = coalesce(broadcast_at_ms, $2), next_attempt_at_ms = $3, attempts = 0
-      where id = $1 and state in ('signed', 'broadcast')`,
+      where id = $1 and state in ('signed', 'broadcast') returning id`,
     [id, nowMs, nextAttemptAtMs],
   );
+  return rows.length > 0;
 }
 
 export async function noteProblem(sql: Sql, id: string, problem: string, nextAttemptAtMs: number): Promise<void> {
@@ -215,16 +217,17 @@ export async function markReplaced(sql: Sql, finalId: string): Promise<string[]>
 }
 
 /**
- * Ends what the chain holds to a deadline that has passed in a final block: no later block takes it.
+ * Ends what the chain holds to a deadline that has passed in a final block: no later block takes it. It has to have passed
+ * by our clock too, so that endpoints which lie about a block's time end nothing that can still be paid.
  * @param finalTimeMs of that block, UTC milliseconds.
  * @returns their ids.
  */
-export async function markLapsed(sql: Sql, network: string, finalTimeMs: bigint): Promise<string[]> {
+export async function markLapsed(sql: Sql, network: string, finalTimeMs: bigint, nowMs: number): Promise<string[]> {
   const rows = await sql.query<{ id: string }>(
     `update chain_transaction set state = 'replaced', last_problem = 'no block took it before its deadline'
       where network = $1 and state in ('built', 'signed', 'broadcast', 'abandoned')
-        and (unsigned->>'not_after_ms')::bigint < $2 returning id`,
-    [network, finalTimeMs],
+        and (unsigned->>'not_after_ms')::bigint < least($2::bigint, $3::bigint) returning id`,
+    [network, finalTimeMs, nowMs],
   );
   return rows.map((row) => row.id);
 }
@@ -268,13 +271,28 @@ export async function unincludeBlock(
   return rows.map((row) => ({ id: row.id, state: row.state, wasFinal: row.was_final }));
 }
 
-/** The next nonce of the relayer, in the transaction that stores the bytes: never one that stored bytes carry. */
+/**
+ * The next nonce of the relayer, in the transaction that stores the bytes: never one that stored bytes carry, and the
+ * lowest other one, since one that was given up and that no node remembers would keep all later ones out of every block.
+ */
 export async function nextRelayerNonce(sql: Sql, network: string, chainNonce: bigint): Promise<bigint> {
   await sql.query(`select pg_advisory_xact_lock(hashtextextended('relayer:' || $1, 0))`, [network]);
-  const [row] = await sql.query<{ next: bigint | null }>(
-    `select max(relayer_nonce) + 1 as next from chain_transaction where network = $1 and state not in ('abandoned', 'replaced')`,
-    [network],
+  const rows = await sql.query<{ relayer_nonce: bigint }>(
+    `select relayer_nonce from chain_transaction
+      where network = $1 and relayer_nonce >= $2 and state not in ('abandoned', 'replaced') order by relayer_nonce`,
+    [network, chainNonce],
   );
-  const stored = row?.next ?? 0n;
-  return stored > chainNonce ? stored : chainNonce;
+  let next = chainNonce;
+  for (const { relayer_nonce: taken } of rows) if (taken === next) next++;
+  return next;
+}
+
+/** Bytes with this nonce of the relayer that were given up; nodes may still hold them. */
+export async function givenUpBytes(sql: Sql, network: string, relayerNonce: bigint): Promise<Uint8Array[]> {
+  const rows = await sql.query<{ raw: Uint8Array }>(
+    `select raw from chain_transaction
+      where network = $1 and relayer_nonce = $2 and state in ('abandoned', 'replaced') and raw is not null`,
+    [network, relayerNonce],
+  );
+  return rows.map(({ raw }) => raw);
 }

@@ -116,7 +116,8 @@ const owes = `exists (select from account r where r.balance > 0
   and r.code >= 'receivable:cus_' || w.customer_id || ':' and r.code < 'receivable:cus_' || w.customer_id || ';')`;
 
 /**
- * Queued withdrawals of a network whose time has come, oldest first. Left out, so that they fill no places: those of
+ * Queued withdrawals of a network whose time has come, oldest first; of more than `limit` those whose time came first, so
+ * that many that only wait, each time for a few seconds more, do not keep the ones behind them out for ever. Left out, so that they fill no places: those of
  * customers who owe a receivable, until they expire, expired ones that may have been signed and can only wait, and those
  * of halted assets.
  */
@@ -127,16 +128,17 @@ export async function queuedWithdrawals(
   limit: number,
   haltedAssets: readonly string[],
 ): Promise<QueuedWithdrawal[]> {
-  return sql.query<QueuedWithdrawal>(
+  const rows = await sql.query<QueuedWithdrawal>(
     `select ${columns}, w.company_max,
             exists (select from withdrawal_attempt a where a.withdrawal_id = w.id) as attempted,
             exists (${openAttempts} and not t.refused) as may_be_signed
        from withdrawal w
       where w.network = $1 and w.state = 'queued' and w.not_before_ms <= $2 and (w.expires_at_ms <= $2 or not ${owes})
         and (w.expires_at_ms > $2 or not exists (${openAttempts} and not t.refused)) and w.asset <> all ($4::text[])
-      order by w.id limit $3`,
+      order by w.not_before_ms, w.id limit $3`,
     [network, nowMs, limit, haltedAssets],
   );
+  return rows.toSorted((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 /** Of these withdrawals, those whose customers owe a receivable by now. */
@@ -261,12 +263,20 @@ export async function queueApproved(sql: Sql, id: string, nowMs: number): Promis
   );
 }
 
-/** Leaves queued withdrawals out of the next batches until a time, so that the ones behind them get their turn. */
-export async function postpone(sql: Sql, ids: readonly string[], notBeforeMs: number): Promise<void> {
-  await sql.query(`update withdrawal set not_before_ms = $2 where id = any ($1) and state = 'queued'`, [
-    ids,
-    notBeforeMs,
-  ]);
+/**
+ * Leaves queued withdrawals out of the next batches until a time, so that the ones behind them get their turn.
+ * @param rows `reason` is what whoever asks for the withdrawal is shown; null leaves what is there.
+ */
+export async function postpone(
+  sql: Sql,
+  rows: readonly { readonly id: string; readonly reason: string | null }[],
+  notBeforeMs: number,
+): Promise<void> {
+  await sql.query(
+    `update withdrawal w set not_before_ms = $3, reason = coalesce(u.reason, w.reason)
+       from unnest($1::uuid[], $2::text[]) as u (id, reason) where w.id = u.id and w.state = 'queued'`,
+    [rows.map(({ id }) => id), rows.map(({ reason }) => reason?.slice(0, 500) ?? null), notBeforeMs],
+  );
 }
 
 /**

@@ -8,6 +8,7 @@ import { safeTransactionHash } from '@holdfast/core/chains/evm/safe-transaction.
 import { Failure } from '@holdfast/core/failure.ts';
 import { evmChainId, parseNetworkId } from '@holdfast/core/money/network.ts';
 import { guardOf } from '@holdfast/core/policy/guard-of.ts';
+import { ownContracts } from '@holdfast/core/policy/own-contracts.ts';
 import type { EvmNetworkPolicy } from '@holdfast/core/policy/policy.ts';
 import { checkIntents, type CheckedIntent } from '@holdfast/core/signing/check-intents.ts';
 import type { ReviewedTransaction } from '@holdfast/core/signing/decide-acceptance.ts';
@@ -59,7 +60,10 @@ function checkEvmIntents(request: SignEvmRequest, context: EvmReviewContext): Ch
   const own = ownContracts(network);
   const parseDestination = (text: string): { address: string; isOwn: boolean } => {
     const address = parseEvmAddress(text);
-    return { address, isOwn: own.has(address) || state.ownAddresses.has(`${network.network} ${address}`) };
+    return {
+      address,
+      isOwn: own.has(address.toLowerCase()) || state.ownAddresses.has(`${network.network} ${address}`),
+    };
   };
   return checkIntents(request.intents, { policy, network, state, verifiers, nowMs, parseDestination });
 }
@@ -148,13 +152,4 @@ export function safeNonceKey({ network, safe }: Pick<EvmNetworkPolicy, 'network'
 export function nonceOfKey(network: Pick<EvmNetworkPolicy, 'network' | 'safe'>, key: string): bigint | null {
   const prefix = safeNonceKey(network, '');
   return key.startsWith(prefix) ? BigInt(key.slice(prefix.length)) : null;
-}
-
-/** Contracts of the wallet system and the tokens, EIP-55: no customer is paid there. Cold addresses are filled by evacuation only. */
-function ownContracts(network: EvmNetworkPolicy): ReadonlySet<string> {
-  const { safe, multi_send, forwarder_factory, registry, safe_guard, safe_handler, safe_modules } = network;
-  const tokens = network.assets.flatMap((asset) => asset.contract ?? []);
-  const guards = [safe_guard, safe_handler, ...safe_modules].filter((contract) => BigInt(contract) !== 0n);
-  const contracts = [safe, multi_send, forwarder_factory, registry, ...guards, ...tokens, ...network.cold_addresses];
-  return new Set(contracts.map((contract) => parseEvmAddress(contract)));
 }

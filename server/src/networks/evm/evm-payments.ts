@@ -64,7 +64,9 @@ export function evmPayments(
   const hashOf = (tx: SafeTransaction): string =>
     bytesToHex(safeTransactionHash({ chainId: evmChainId(id), safe: config.safe, tx }));
 
-  async function affordable(payouts: readonly Payout[]): Promise<{ fits: Payout[]; waiting: Waiting[] }> {
+  async function affordable(
+    payouts: readonly Payout[],
+  ): Promise<{ fits: Payout[]; waiting: Waiting[]; paused: string | null }> {
     const assets = [...new Set(payouts.map((payout) => payout.asset))];
     const contracts = assets.map((asset) => contractOf.get(asset) ?? null);
     const hash = await node.hashAt(await node.height());
@@ -74,8 +76,8 @@ export function evmPayments(
     );
     const room = config.guard === undefined ? amounts : await node.guardRoom(config.guard, contracts, hash);
     if (room === null) {
-      const reason = `the guard ${config.guard} is paused, and only governance lets payments through again`;
-      return { fits: [], waiting: payouts.map(({ id: paused }) => ({ id: paused, reason })) };
+      const paused = `the guard ${config.guard} is paused, and only governance lets payments through again`;
+      return { fits: [], waiting: payouts.map((payout) => ({ id: payout.id, reason: paused })), paused };
     }
     const left = new Map(assets.map((asset, i) => [asset, { held: amounts[i]!, room: room[i]! }]));
     const fits: Payout[] = [];
@@ -90,7 +92,7 @@ export function evmPayments(
       left.set(payout.asset, { held: have.held - payout.amount, room: have.room - payout.amount });
       fits.push(payout);
     }
-    return { fits, waiting };
+    return { fits, waiting, paused: null };
   }
 
   /** As early as the first intent ends: what customers did not agree to any more must not be paid. */
@@ -116,7 +118,7 @@ export function evmPayments(
 
   return {
     async surveyBatch(payouts) {
-      const { fits, waiting } = await affordable(payouts);
+      const { fits, waiting, paused } = await affordable(payouts);
       // Simulated one by one, so that a reverting recipient is set aside instead of failing the batch.
       const fine = await Promise.all(fits.map((payout) => succeeds(encodeMultiSend([leg(payout)], null), 1)));
       const nonce = await node.safeNonce(config.safe);
@@ -129,6 +131,7 @@ export function evmPayments(
             reason: `destination-reverts: ${payout.destination} does not take ${payout.asset} within ${legGasMax} gas`,
           })),
         waiting,
+        paused,
         async build(_sql, _transactionId, chosen) {
           const legs = chosen.map(leg);
           const deadline = deadlineOf(chosen);

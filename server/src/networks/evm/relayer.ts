@@ -5,9 +5,10 @@ import { addr, Transaction } from 'micro-eth-signer';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import { RpcError } from '../../nodes/json-rpc.ts';
 import type { Sql } from '../../store/database.ts';
-import { nextRelayerNonce } from '../../store/chain-transactions.ts';
+import { givenUpBytes, nextRelayerNonce } from '../../store/chain-transactions.ts';
 import type { SignedBatch } from '../network.ts';
 import type { EvmNode } from './evm-node.ts';
+import { priceAbove } from './price-above.ts';
 
 /** Room above the estimate for state that changes until the transaction is mined. */
 const gasMarginPercent = 25n;
@@ -46,6 +47,8 @@ export function relayer(network: NetworkId, privateKey: Uint8Array, node: EvmNod
       return {
         async seal(sql: Sql) {
           const nonce = await nextRelayerNonce(sql, network, chainNonce);
+          const earlier = await givenUpBytes(sql, network, nonce);
+          const price = priceAbove({ feePerGas, tip }, earlier, maxFeePerGas);
           const signed = Transaction.prepare({
             type: 'eip1559',
             chainId,
@@ -54,8 +57,8 @@ export function relayer(network: NetworkId, privateKey: Uint8Array, node: EvmNod
             value: 0n,
             data,
             gasLimit,
-            maxFeePerGas: feePerGas < maxFeePerGas ? feePerGas : maxFeePerGas,
-            maxPriorityFeePerGas: tip,
+            maxFeePerGas: price.feePerGas,
+            maxPriorityFeePerGas: price.tip,
           }).signBy(privateKey);
           const txid = `0x${signed.hash.replace(/^0x/, '')}`.toLowerCase();
           return {
