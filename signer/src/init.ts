@@ -1,7 +1,7 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { utf8ToBytes } from '@noble/hashes/utils.js';
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { Failure } from '@holdfast/core/failure.ts';
 import { kdfDefaults, type KdfParameters } from '@holdfast/core/sealing/seal.ts';
 import { writeFileDurably } from './durable-file.ts';
@@ -22,12 +22,14 @@ export interface SignerCard {
   readonly fingerprint: string;
   /** EIP-55. */
   readonly owner_address: string;
+  /** The public key of that account, compressed, 66 hex digits: what a `wsh-sortedmulti` wallet of a policy names. */
+  readonly owner_key: string;
   /** Ed25519, 64 hex digits. */
   readonly statement_key: string;
   /** PEM. */
   readonly certificate: string;
 }
-/** What of its card the ceremony compares. */
+/** What of its card the ceremony compares; the owner's address stands for its key, whose hash it is. */
 export type SignerCardKeys = Pick<SignerCard, 'fingerprint' | 'owner_address' | 'statement_key'>;
 
 /** All that the passphrase opens. */
@@ -89,8 +91,8 @@ export async function initSigner(
     // The sealed key comes last: with it in place, everything is.
     store.seal(identityName, { wallet: 'identity', epoch: 1, signer }, utf8ToBytes(identity.privateKey));
   }
-  const { identity, card } = await openSecrets(dataDir, store, hsm);
-  return { signer, ...card, certificate: identity.certificate };
+  const { identity, owner, card } = await openSecrets(dataDir, store, hsm);
+  return { signer, ...card, owner_key: bytesToHex(owner.publicKey), certificate: identity.certificate };
 }
 
 /** Of the files that are there, else new ones. */

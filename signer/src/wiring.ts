@@ -110,7 +110,7 @@ export function wireSigner(parts: Parts): Wired {
   };
   const sessions = createSigningSessions(monotonicMs);
   const confirmed = (network: string) => generations.get(network)?.confirmed() ?? null;
-  const wallets = openWallets(endpointsOf, { owner: secrets.owner, confirmed, sessions }, deps);
+  const wallets = openWallets(endpointsOf, { owner: secrets.owner, owners: trust.owners, confirmed, sessions }, deps);
   const cursorsPath = join(parts.dataDir, 'pulled.json');
   const { judge } = wallets;
   const statementKeys = statementKeysOf(parts);
@@ -145,7 +145,8 @@ export function wireSigner(parts: Parts): Wired {
 function wireTrust(parts: Parts, agreedNowMs: () => number) {
   const { config, secrets, journal, peers, clock, build, bootId } = parts;
   const { signer } = config;
-  const ceremony = openCeremony(parts.dataDir, config, journal, secrets.card).digest;
+  const { digest: ceremony, transcript } = openCeremony(parts.dataDir, config, journal, secrets.card);
+  const owners = transcript.signers.map((one) => one.owner_address);
   const policies = openPolicyStore(parts.dataDir, journal, verifiers);
   const spread = createSpread(peers, parts.signal);
   const halts = createHaltDesk({ signer, journal, policies, verifiers, spread, agreedNowMs });
@@ -156,7 +157,7 @@ function wireTrust(parts: Parts, agreedNowMs: () => number) {
     const own = { signer, boot_id: bootId, build, now_ms: clock(), head: { seq, hash } };
     return { ...own, ...standing(), your_head: countersigned ?? null, halts: halts.open().length };
   };
-  return { ceremony, policies, spread, halts, guard: createRollbackGuard(journal), standing, hello };
+  return { ceremony, owners, policies, spread, halts, guard: createRollbackGuard(journal), standing, hello };
 }
 
 /** Of all signers by id, this one's too. */

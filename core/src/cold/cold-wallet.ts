@@ -1,14 +1,11 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import { bytesToHex, concatBytes, hexToBytes } from '@noble/hashes/utils.js';
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { encodeSegwit, witnessScript } from '../chains/bitcoin/address.ts';
 import type { BitcoinWallet } from '../chains/bitcoin/derive-address.ts';
+import { sortedMultisig } from '../chains/bitcoin/multisig.ts';
 import { bitcoinParams, type BitcoinParams } from '../chains/bitcoin/params.ts';
 import { invariant } from '../invariant.ts';
 import { type BitcoinSetup, type ColdSetup, coldQuorum } from './setup.ts';
-
-const opCheckMultisig = 0xae;
-/** OP_1 is 0x51. */
-const opNumber = (value: number): number => 0x50 + value;
 
 export interface ColdWallet {
   readonly setup: BitcoinSetup;
@@ -29,11 +26,7 @@ export function coldWallet({ bitcoin, custodians }: ColdSetup): ColdWallet {
   invariant(bitcoin !== null, 'the setup has Bitcoin');
   const params = bitcoinParams(bitcoin.network);
   const keys = custodians.map((one) => one.bitcoin).toSorted();
-  const script = concatBytes(
-    Uint8Array.of(opNumber(coldQuorum)),
-    ...keys.flatMap((key) => [Uint8Array.of(key.length / 2), hexToBytes(key)]),
-    Uint8Array.of(opNumber(keys.length), opCheckMultisig),
-  );
+  const script = sortedMultisig(coldQuorum, keys);
   const program = { prefix: params.bech32, version: 0, program: sha256(script) };
   return {
     setup: bitcoin,

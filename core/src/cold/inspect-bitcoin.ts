@@ -1,9 +1,9 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { coldLeafScript, deriveWalletAddress, leafMerkleRoot } from '../chains/bitcoin/derive-address.ts';
 import type { InspectedTransaction } from '../chains/bitcoin/inspect.ts';
+import { segwitSighashes, tapscriptSighashes } from '../chains/bitcoin/script-sighashes.ts';
 import { Failure } from '../failure.ts';
 import type { KeyPath } from '../keys/derive-child.ts';
-import { segwitSighashes, tapscriptSighashes } from './bitcoin-sighash.ts';
 import { recoveryVsize, refillVsize } from './bitcoin-size.ts';
 import { bitcoinAmount } from './cold-amount.ts';
 import { type ColdWallet, coldWallet } from './cold-wallet.ts';
@@ -50,7 +50,8 @@ export function inspectBitcoinRefill(payload: BitcoinPayload, setup: ColdSetup):
   });
   const unpaid = [...hot].find(([to]) => !paid.has(to));
   if (unpaid) throw new Failure('payment-missing', `nothing goes to ${unpaid[1].address}, which the request names`);
-  const amounts = coins.map(({ amountSats }) => amountSats);
+  const { witnessScript } = wallet;
+  const scriptCoins = coins.map(({ amountSats }) => ({ witnessScript, amountSats }));
   return {
     lines: [
       ['what', 'REFILL: Bitcoin from the cold wallet to the hot wallet'],
@@ -60,7 +61,7 @@ export function inspectBitcoinRefill(payload: BitcoinPayload, setup: ColdSetup):
       feeLine(tx, coins, refillVsize(tx), wallet),
     ],
     spends: coins.map((coin) => spendName(wallet, coin)),
-    hashes: segwitSighashes(tx, amounts, wallet.witnessScript).map((hash) => ({ scheme: 'ecdsa', hash })),
+    hashes: segwitSighashes(tx, scriptCoins).map((hash) => ({ scheme: 'ecdsa', hash })),
   };
 }
 

@@ -177,6 +177,12 @@ export const signerMessages = {
     /** One signature share an input, 32-byte scalars, RFC 9591 section 5.2. */
     response: Type.Object({ shares: Type.Array(hex(32)) }, strict),
   },
+  /** For a wallet whose kind is `wsh-sortedmulti`: the whole signature of this signer at once. */
+  '/v1/sign/bitcoin/multisig': {
+    request: SignBitcoinRequest,
+    /** r and s, s low, one an input: ECDSA over the BIP-143 hash with SIGHASH_ALL, by the key. */
+    response: Type.Object({ key: hex(33), signatures: Type.Array(hex(64)) }, strict),
+  },
   /** What signers must know about customers; each record is judged alone, and a known one is accepted again. */
   '/v1/records': {
     request: Type.Object({ records: Type.Array(CustomerRecord, { minItems: 1, maxItems: 100 }) }, strict),
