@@ -1,5 +1,4 @@
 import { parseBitcoinAddress } from '@holdfast/core/chains/bitcoin/address.ts';
-import { deriveWalletAddress, type BitcoinWallet } from '@holdfast/core/chains/bitcoin/derive-address.ts';
 import { parseBitcoinBlock } from '@holdfast/core/chains/bitcoin/parse-block.ts';
 import { bitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
 import { candidates, scanBitcoinBlock } from '@holdfast/core/chains/bitcoin/scan.ts';
@@ -8,47 +7,55 @@ import { Failure } from '@holdfast/core/failure.ts';
 import type { AssetCode } from '@holdfast/core/money/asset.ts';
 import { baseUnits } from '@holdfast/core/money/base-units.ts';
 import { parseNetworkId } from '@holdfast/core/money/network.ts';
+import type { MultisigWalletPolicy } from '@holdfast/core/policy/policy.ts';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import type { BitcoinNetwork } from '../../config.ts';
 import { offerToAll } from '../../nodes/agree.ts';
 import { rpcEndpoint } from '../../nodes/json-rpc.ts';
 import type { SignerPanel } from '../../signers/panel.ts';
-import { allChangeScripts, changeByScript } from '../../store/change-addresses.ts';
+import { allChangeScripts, changeByScript, keepChangeAddress } from '../../store/change-addresses.ts';
 import { coinsAt, markSpent, type NewCoin, releaseCoins, rollBackCoins, upsertCoins } from '../../store/coins.ts';
 import type { Database } from '../../store/database.ts';
 import { allWatchKeys, derivationIndexes, ownersOfKeys } from '../../store/deposit-addresses.ts';
 import { rememberWalletKey, walletKey } from '../../store/wallet-keys.ts';
 import type { LoadedBlock, Network } from '../network.ts';
 import { bitcoinNode } from './bitcoin-node.ts';
-import { bitcoinPayments, type WalletState } from './bitcoin-payments.ts';
+import { bitcoinPayments } from './bitcoin-payments.ts';
+import { frostWallet } from './frost-wallet.ts';
+import { multisigWallet } from './multisig-wallet.ts';
+import { depositBranch, type WalletKind } from './wallet-kind.ts';
 
-/** A Bitcoin network from its configuration row. */
+/** A Bitcoin network from its configuration row. @param deps `multisig`: the wallet that the policy names; null for FROST. */
 export function bitcoinNetwork(
   config: BitcoinNetwork,
-  deps: { db: Database; panel: SignerPanel; nativeAsset: AssetCode },
+  deps: { db: Database; panel: SignerPanel; nativeAsset: AssetCode; multisig: MultisigWalletPolicy | null },
 ): Network {
-  const { db, panel, nativeAsset } = deps;
+  const { db, panel, nativeAsset, multisig } = deps;
   const id = parseNetworkId(config.id);
   const params = bitcoinParams(id);
   const endpoints = config.endpoints.map((url) => rpcEndpoint(url));
   const node = bitcoinNode(endpoints);
   const coldKeys = config.cold_keys.map((key) => hexToBytes(key));
-  let known: WalletState | undefined;
+  let known: WalletKind | undefined;
 
-  /** The wallet's public key: from the database once all signers have reported the same one. */
-  async function wallet(): Promise<WalletState> {
-    if (known) return known;
-    const key = (await walletKey(db, id)) ?? (await rememberWalletKey(db, await panel.frostWallet(id)));
-    const group: BitcoinWallet = {
-      groupKey: hexToBytes(key.group_key),
-      chainCode: hexToBytes(key.chain_code),
-      coldKeys,
-    };
-    known = { key, group };
+  /** A FROST key is in the database once all signers have reported the same one. */
+  async function wallet(): Promise<WalletKind> {
+    known ??= multisig ? await watchedMultisig(multisig) : frostWallet(await frostKey(), coldKeys, params, panel);
     return known;
   }
+  const frostKey = async () => (await walletKey(db, id)) ?? (await rememberWalletKey(db, await panel.frostWallet(id)));
+
+  async function watchedMultisig(named: MultisigWalletPolicy): Promise<WalletKind> {
+    const kind = multisigWallet(named, id, panel);
+    await keepChangeAddress(db, { network: id, ...kind.changeAddress });
+    return kind;
+  }
+
+  /** A refill may come before any change does. */
+  const watchChange = async (): Promise<void> => void (multisig && (await wallet()));
 
   async function loadBlock(height: number, hash: string): Promise<LoadedBlock> {
+    await watchChange();
     const parsed = parseBitcoinBlock(await node.rawBlock(hash), hash);
     const { scripts, outpoints } = candidates(parsed);
     const [deposits, changes, coins] = await Promise.all([
@@ -125,12 +132,12 @@ export function bitcoinNetwork(
     nativeAsset,
     parseAddress: (text, pointer) => parseBitcoinAddress(text, params, pointer).address,
     async isOwnWallet(address) {
+      await watchChange();
       const { script } = parseBitcoinAddress(address, params);
       return (await changeByScript(db, id, [script])).size > 0;
     },
     watchKey: (address) => parseBitcoinAddress(address, params).script,
-    depositAddress: async (_customerId, index) =>
-      deriveWalletAddress((await wallet()).group, [0, index], params).address,
+    depositAddress: async (_customerId, index) => (await wallet()).derive([depositBranch, index]).address,
     heights: () => node.heights(),
     hashAt: (height) => node.hashAt(height),
     loadBlock,
@@ -151,6 +158,6 @@ export function bitcoinNetwork(
     broadcast: (raw) =>
       offerToAll(endpoints, (endpoint) => endpoint.call('sendrawtransaction', [Buffer.from(raw).toString('hex')])),
     abandon: releaseCoins,
-    ...bitcoinPayments(config, { node, panel, params, wallet }),
+    ...bitcoinPayments(config, { node, params, wallet }),
   };
 }

@@ -1,29 +1,21 @@
 import { parseBitcoinAddress } from '@holdfast/core/chains/bitcoin/address.ts';
-import { buildBatch, dustLimitSats, finalizeTransaction } from '@holdfast/core/chains/bitcoin/build.ts';
-import { deriveWalletAddress, type BitcoinWallet } from '@holdfast/core/chains/bitcoin/derive-address.ts';
+import { buildBatch, dustLimitSats } from '@holdfast/core/chains/bitcoin/build.ts';
 import { inspectBitcoinTransaction } from '@holdfast/core/chains/bitcoin/inspect.ts';
 import type { BitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
 import { type Coin, nameOf, selectCoins } from '@holdfast/core/chains/bitcoin/select-coins.ts';
-import { taprootSighashes } from '@holdfast/core/chains/bitcoin/sighash.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
 import { parseNetworkId } from '@holdfast/core/money/network.ts';
 import { inputsMax } from '@holdfast/core/signing/messages.ts';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import type { BitcoinNetwork } from '../../config.ts';
-import type { SignerPanel } from '../../signers/panel.ts';
 import { insertChangeAddress, nextChangeIndex } from '../../store/change-addresses.ts';
 import { lockCoinsNamed, lockFreeCoins, reserveCoins, type CoinRow } from '../../store/coins.ts';
 import type { Sql } from '../../store/database.ts';
 import { earlierOutpoints } from '../../store/withdrawals.ts';
-import type { WalletKey } from '../../store/wallet-keys.ts';
 import type { BatchPlan, Network, Payout } from '../network.ts';
 import type { BitcoinNode } from './bitcoin-node.ts';
-
-export interface WalletState {
-  readonly key: WalletKey;
-  readonly group: BitcoinWallet;
-}
+import { changeBranch, type WalletKind } from './wallet-kind.ts';
 
 interface UnsignedBitcoin {
   readonly raw_tx: string;
@@ -32,12 +24,12 @@ interface UnsignedBitcoin {
   readonly prevouts: { script: string; amount: string }[];
 }
 
-/** Payouts from the threshold wallet. */
+/** Payouts from the signers' wallet. */
 export function bitcoinPayments(
   config: BitcoinNetwork,
-  deps: { node: BitcoinNode; panel: SignerPanel; params: BitcoinParams; wallet: () => Promise<WalletState> },
+  deps: { node: BitcoinNode; params: BitcoinParams; wallet: () => Promise<WalletKind> },
 ): Pick<Network, 'surveyBatch' | 'sign'> {
-  const { node, panel, params, wallet } = deps;
+  const { node, params, wallet } = deps;
   const id = parseNetworkId(config.id);
 
   return {
@@ -52,7 +44,7 @@ export function bitcoinPayments(
           build: async () => null,
         };
       }
-      const state = await wallet();
+      const kind = await wallet();
       const tipHeight = await node.height();
       const dust = payouts.filter(
         (payout) => payout.amount < dustLimitSats(parseBitcoinAddress(payout.destination, params).script),
@@ -65,23 +57,18 @@ export function bitcoinPayments(
         })),
         waiting: [],
         build: (sql, transactionId, chosen) =>
-          buildPlan(sql, transactionId, chosen, { id, feeRate, tipHeight, params, group: state.group }),
+          buildPlan(sql, transactionId, chosen, { id, feeRate, tipHeight, params, wallet: kind }),
       };
     },
 
     async sign(unsigned, intents) {
       const { raw_tx, input_paths, change, prevouts } = unsigned as UnsignedBitcoin;
-      const state = await wallet();
-      const sighashes = taprootSighashes(
-        raw_tx,
+      const final = await (
+        await wallet()
+      ).sign(
+        { network: id, raw_tx, input_paths, change, intents: [...intents] },
         prevouts.map(({ script, amount }) => ({ script, amountSats: BigInt(amount) })),
       );
-      const addresses = input_paths.map((path) => deriveWalletAddress(state.group, path, params));
-      const signatures = await panel.signBitcoin(
-        { network: id, raw_tx, input_paths, change, intents: [...intents] },
-        { key: state.key, inputs: sighashes.map((sighash, i) => ({ sighash, tweak: addresses[i]!.tweak })) },
-      );
-      const final = finalizeTransaction(raw_tx, signatures);
       return {
         seal: async () => ({
           raw: hexToBytes(final.raw),
@@ -99,7 +86,7 @@ interface PlanInput {
   readonly feeRate: number;
   readonly tipHeight: number;
   readonly params: BitcoinParams;
-  readonly group: BitcoinWallet;
+  readonly wallet: WalletKind;
 }
 
 /** Picks and reserves coins inside the deciding transaction; payouts that do not fit wait for the next batch. */
@@ -109,7 +96,7 @@ async function buildPlan(
   payouts: readonly Payout[],
   input: PlanInput,
 ): Promise<BatchPlan | null> {
-  const { id, params, group } = input;
+  const { id, params, wallet } = input;
   const required = await lockCoinsNamed(
     sql,
     id,
@@ -120,9 +107,14 @@ async function buildPlan(
   );
   const rows = [...required, ...(await lockFreeCoins(sql, id, input.tipHeight, 2 * inputsMax))];
   const rowOf = new Map(rows.map((row) => [`${row.txid}:${row.vout}`, row]));
-  const index = await nextChangeIndex(sql, id);
-  const change = deriveWalletAddress(group, [1, index], params);
-  const coin = (row: CoinRow): Coin => ({ txid: row.txid, vout: row.vout, amountSats: row.amount });
+  const index = wallet.changeAddress ? 0 : await nextChangeIndex(sql, id);
+  const change = wallet.changeAddress ?? wallet.derive([changeBranch, index]);
+  const coin = (row: CoinRow): Coin => ({
+    txid: row.txid,
+    vout: row.vout,
+    amountSats: row.amount,
+    witnessBytes: wallet.witnessBytes(pathOf(row)),
+  });
   const outputs = payouts.map((payout) => ({
     script: parseBitcoinAddress(payout.destination, params).script,
     amountSats: payout.amount,
@@ -145,7 +137,7 @@ async function buildPlan(
     changeScript: change.script,
     feeRateSatVb: input.feeRate,
   });
-  if (built.changeOutput !== null)
+  if (built.changeOutput !== null && !wallet.changeAddress)
     await insertChangeAddress(sql, { network: id, index, address: change.address, script: change.script });
   const names = built.inputs.map(nameOf);
   await reserveCoins(sql, id, names, transactionId);
@@ -156,7 +148,7 @@ async function buildPlan(
   });
   const unsigned: UnsignedBitcoin = {
     raw_tx: built.rawTx,
-    input_paths: spent.map((row) => [row.branch, Number(row.derivation_index)]),
+    input_paths: spent.map(pathOf),
     change: built.changeOutput === null ? [] : [{ output: built.changeOutput, index }],
     prevouts: spent.map((row) => ({ script: row.script, amount: row.amount.toString() })),
   };
@@ -167,6 +159,10 @@ async function buildPlan(
     conflictKeys: names.map((name) => `coin:${name}`),
     pays: payouts.slice(from, to).map((payout) => payout.id),
   };
+}
+
+function pathOf(row: CoinRow): [number, number] {
+  return [row.branch, Number(row.derivation_index)];
 }
 
 /**
