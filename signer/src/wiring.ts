@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { familyOf } from '@holdfast/core/money/network.ts';
-import type { SignedPolicy } from '@holdfast/core/policy/policy.ts';
+import type { Policy, SignedPolicy } from '@holdfast/core/policy/policy.ts';
 import type { MeshHello, SignerStatus } from '@holdfast/core/signing/messages.ts';
 import { opensslVerifiers as verifiers } from '@holdfast/transport/openssl-verifiers.ts';
 import { createCheckpoints, type Checkpoints } from './audit/checkpoints.ts';
@@ -79,7 +79,7 @@ export function wireSigner(parts: Parts): Wired {
   const trust = wireTrust(parts, () => late.agreedNowMs());
   const { policies, halts, guard, spread, standing, hello } = trust;
   const endpointsOf = endpointsByNetwork(config);
-  const generations = keyGenerations(parts, trust.ceremony);
+  const generations = keyGenerations(parts, trust.ceremony, policies.current(journal.nowMs()));
   const watchers = new Map<string, NetworkWatcher>();
   const onHello = (peer: string, heard: MeshHello): void => late.follow(peer, heard);
   const watch = watchPeers({ peers, hello, clock, monotonicMs, onHello, signal });
@@ -172,10 +172,18 @@ function endpointsByNetwork(config: SignerConfig): ReadonlyMap<string, readonly 
   );
 }
 
-function keyGenerations({ config, secrets, journal, peers }: Parts, ceremony: string): Map<string, KeyGeneration> {
+/** A wallet of the signers' own keys needs no other: nobody could be paid at a key that nobody watches. */
+function keyGenerations(
+  { config, secrets, journal, peers }: Parts,
+  ceremony: string,
+  policy: Policy,
+): Map<string, KeyGeneration> {
   const { identifier, networks } = config;
   const quorum = config.quorum ?? quorumDefault;
-  const frost = networks.filter(({ network }) => familyOf(network) === 'bitcoin');
+  const multisig = new Set(
+    policy.networks.flatMap((one) => (one.family === 'bitcoin' && one.wallet ? [one.network] : [])),
+  );
+  const frost = networks.filter(({ network }) => familyOf(network) === 'bitcoin' && !multisig.has(network));
   return new Map(
     frost.map(({ network }) => {
       const files = openFrostKeyFiles(network, secrets.store, journal);

@@ -171,6 +171,10 @@ describe.each([
     expect(await accepted(raw)).toMatchObject({ allowed: true });
   });
 
+  test('no FROST key is made beside it', async () => {
+    for (const { client } of signers) expect((await client.call('/v1/status', {})).frost_wallets).toEqual([]);
+  });
+
   test('every signer vouches for the same deposit address, of which each customer has another', async () => {
     const ask = async (index: number) =>
       Promise.all(

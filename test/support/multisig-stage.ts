@@ -12,7 +12,6 @@ import type { SignBitcoinRequest } from '@holdfast/core/signing/messages.ts';
 import { multisigWallet } from '@holdfast/server/networks/bitcoin/multisig-wallet.ts';
 import type { WalletKind } from '@holdfast/server/networks/bitcoin/wallet-kind.ts';
 import { signerPanel } from '@holdfast/server/signers/panel.ts';
-import type { SignerCard } from '@holdfast/signer/init.ts';
 import { sourceProgram } from '@holdfast/devnet/signer-program.ts';
 import type { BitcoinDevnet } from './bitcoind.ts';
 import { bitcoinNetwork, params, stagePolicy } from './signer-stage.ts';
@@ -36,9 +35,9 @@ export interface OwnCoin {
   readonly witnessBytes: number;
 }
 
-export function multisigOf(cards: readonly Pick<SignerCard, 'owner_key'>[]): MultisigWalletPolicy {
-  const keys = cards.map((card) => card.owner_key);
-  return { kind: 'wsh-sortedmulti', threshold: 2, keys, chain_code: '5c'.repeat(32) };
+/** @param ownerKeys of the signers' cards. */
+export function multisigOf(ownerKeys: readonly string[]): MultisigWalletPolicy {
+  return { kind: 'wsh-sortedmulti', threshold: 2, keys: [...ownerKeys], chain_code: '5c'.repeat(32) };
 }
 
 export async function startMultisigStage(devnet: BitcoinDevnet, hsm: boolean): Promise<MultisigStage> {
@@ -54,7 +53,8 @@ export async function startMultisigStage(devnet: BitcoinDevnet, hsm: boolean): P
     networks: () => [{ network: bitcoinNetwork, rpc_urls: urls }],
     policy: (cards, build) => {
       const owners = cards.map((card) => card.owner_address);
-      return stagePolicy(owners, { build, policy: (policy) => (bitcoinOf(policy).wallet = multisigOf(cards)) });
+      const named = multisigOf(cards.map((card) => card.owner_key));
+      return stagePolicy(owners, { build, policy: (policy) => (bitcoinOf(policy).wallet = named) });
     },
   });
   const named = bitcoinOf(cluster.policy.policy).wallet!;
