@@ -2,6 +2,7 @@ import { bytesToHex, concatBytes, hexToBytes } from '@noble/hashes/utils.js';
 import { coldLeafScript, deriveWalletAddress } from '../chains/bitcoin/derive-address.ts';
 import { multisigWitness, type Witness, withWitnesses } from '../chains/bitcoin/witness.ts';
 import { encodeExecTransaction, packSignatures } from '../chains/evm/build.ts';
+import { invariant } from '../invariant.ts';
 import type { KeyPath } from '../keys/derive-child.ts';
 import { type ColdWallet, coldWallet } from './cold-wallet.ts';
 import { inspectPsbt } from './inspect-psbt.ts';
@@ -87,6 +88,7 @@ function leafWitness(
   verified: readonly VerifiedPartial[],
   index: number,
 ): Witness {
+  invariant(hot, 'a recovery was inspected against the leaf');
   const { tweak, internalKey } = deriveWalletAddress(hot, path, params);
   const sorted = hot.coldKeys.map((key) => bytesToHex(key)).toSorted();
   const signatures = sorted.toReversed().map((key) => {

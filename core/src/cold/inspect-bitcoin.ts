@@ -71,6 +71,9 @@ export function inspectBitcoinRefill(payload: BitcoinPayload, setup: ColdSetup):
  */
 export function inspectBitcoinRecovery(payload: BitcoinPayload, setup: ColdSetup): ChainReading {
   const wallet = coldWallet(setup);
+  const { hot } = wallet;
+  if (!hot)
+    throw new Failure('input-not-ours', 'the hot wallet is of the signers’ own keys: custodians have no leaf in it');
   const { tx, coins } = inspectPsbt(payload.psbt, () => undefined);
   refuseOtherForm(tx);
   refuseMoreOutputs(tx, payload.paths.length + 1);
@@ -78,7 +81,7 @@ export function inspectBitcoinRecovery(payload: BitcoinPayload, setup: ColdSetup
     throw new Failure('input-not-ours', `${coins.length} coins and ${payload.paths.length} paths`);
   coins.forEach((coin, index) => {
     const path = payload.paths[index] as KeyPath;
-    if (deriveWalletAddress(wallet.hot, path, wallet.params).script !== coin.script)
+    if (deriveWalletAddress(hot, path, wallet.params).script !== coin.script)
       throw new Failure('input-not-ours', `${nameOf(coin)} is not at the hot address of path ${path.join('/')}`);
   });
   const outputs = tx.outputs.map(({ script, amountSats }): Line => {
@@ -95,7 +98,7 @@ export function inspectBitcoinRecovery(payload: BitcoinPayload, setup: ColdSetup
       feeLine(tx, coins, recoveryVsize(tx), wallet),
     ],
     spends: coins.map((coin) => spendName(wallet, coin)),
-    hashes: tapscriptSighashes(tx, coins, leafMerkleRoot(coldLeafScript(wallet.hot.coldKeys))).map((hash) => ({
+    hashes: tapscriptSighashes(tx, coins, leafMerkleRoot(coldLeafScript(hot.coldKeys))).map((hash) => ({
       scheme: 'schnorr',
       hash,
     })),
@@ -126,7 +129,7 @@ function hotScripts(
         'output-unaccounted',
         `path ${path.join('/')} is a customer's deposit address, not the hot wallet's own`,
       );
-    const { address, script } = deriveWalletAddress(wallet.hot, path, wallet.params);
+    const { address, script } = wallet.hotAddress(path);
     if (scripts.has(script)) throw new Failure('cold-request-invalid', `path ${path.join('/')} stands there twice`);
     scripts.set(script, { address, path });
   }

@@ -60,13 +60,13 @@ export function deriveMultisigAddress(wallet: MultisigWallet, path: KeyPath, par
   invariant(new Set(wallet.keys).size === wallet.keys.length, 'a key is given twice');
   const keysScript = sortedMultisig(wallet.threshold, wallet.keys);
   const script = branch === depositBranch ? concatBytes(tagOf(wallet, index), keysScript) : keysScript;
+  return { ...scriptAddress(script, params), witnessBytes: witnessBytesOf(wallet.threshold, script) };
+}
+
+/** P2WSH address of a script, BIP-141. */
+export function scriptAddress(script: Uint8Array, params: BitcoinParams): Omit<MultisigAddress, 'witnessBytes'> {
   const program = { prefix: params.bech32, version: 0, program: sha256(script) };
-  return {
-    address: encodeSegwit(program),
-    script: bytesToHex(witnessScript(program)),
-    witnessScript: script,
-    witnessBytes: witnessBytesOf(wallet.threshold, script),
-  };
+  return { address: encodeSegwit(program), script: bytesToHex(witnessScript(program)), witnessScript: script };
 }
 
 function tagOf({ chainCode }: MultisigWallet, index: number): Uint8Array {
