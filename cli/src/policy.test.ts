@@ -2,7 +2,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BitcoinNetworkPolicy, type Policy, policyDigest } from '@holdfast/core/policy/policy.ts';
-import { samplePolicy, secretOf, signSamplePolicy } from '@holdfast/core/policy/sample-policy.test-support.ts';
+import {
+  guardSample,
+  samplePolicy,
+  secretOf,
+  signSamplePolicy,
+} from '@holdfast/core/policy/sample-policy.test-support.ts';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { run } from './run.ts';
 
@@ -43,7 +48,8 @@ const bitcoin = (policy: Policy) => policy.networks[1] as BitcoinNetworkPolicy;
 const first = samplePolicy();
 
 test('lint ends well without errors and with 2 when there is one', async () => {
-  expect(await holdfast('lint', write('p', first))).toMatchObject({ code: 0, out: 'nothing to complain about' });
+  const guarded = write('guarded', samplePolicy(guardSample));
+  expect(await holdfast('lint', guarded)).toMatchObject({ code: 0, out: 'nothing to complain about' });
   const weak = await holdfast(
     'lint',
     write(
@@ -61,7 +67,12 @@ test('lint ends well without errors and with 2 when there is one', async () => {
     '--json',
   );
   expect(wrong.code).toBe(2);
-  expect(JSON.parse(wrong.out)).toMatchObject({ findings: [{ level: 'error', path: 'resume.approvals' }] });
+  expect(JSON.parse(wrong.out)).toMatchObject({
+    findings: [
+      { level: 'error', path: 'resume.approvals' },
+      { level: 'warning', path: 'networks[0].safe_guard' },
+    ],
+  });
 });
 
 test('names the place of what does not fit', async () => {

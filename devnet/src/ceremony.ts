@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { ceremonyDigest, type CeremonyTranscript } from '@holdfast/core/policy/ceremony.ts';
 import type { SignedPolicy } from '@holdfast/core/policy/policy.ts';
 import { writePrivate } from './private-files.ts';
+import { signerEnv } from './signer-program.ts';
 
 const run = promisify(execFile);
 
@@ -13,7 +14,7 @@ export interface CeremonySigner {
   /** With config.json in it. */
   readonly dataDir: string;
   readonly passphraseFile: string;
-  /** What the module of its HSM needs, besides this process's own environment. */
+  /** What the module of its HSM needs. */
   readonly env?: Readonly<Record<string, string>>;
   /** The signer's program. */
   readonly main: string;
@@ -42,7 +43,7 @@ function acceptedDigest(dataDir: string): string | null {
 }
 
 async function ceremony(signer: CeremonySigner, ...more: readonly string[]): Promise<string> {
-  const env = { ...process.env, ...signer.env, HOLDFAST_PASSPHRASE_FILE: signer.passphraseFile };
+  const env = signerEnv(signer.passphraseFile, signer.env);
   try {
     const { stdout } = await run(process.execPath, [signer.main, 'ceremony', signer.dataDir, ...more], { env });
     return (JSON.parse(stdout) as { digest: string }).digest;

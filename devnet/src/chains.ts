@@ -31,17 +31,15 @@ export interface ChainOptions {
 
 /** Starts the nodes below `folder`, continuing the chains that are there. */
 export async function startChains(folder: string, options: ChainOptions): Promise<Chains> {
+  const starting = startBitcoin(folder, options);
+  // Whoever waits for it hears of what went wrong.
+  starting.catch(() => undefined);
   const anvil = await startAnvil({
     stateFile: join(folder, 'anvil', 'state.json'),
     ...(options.blockTimeS === undefined ? { noMining: true } : { blockTimeS: options.blockTimeS }),
   });
   try {
-    const nodes = await startBitcoindPair({
-      supervisor: options.supervisor,
-      dataDir: join(folder, 'bitcoin'),
-      log: options.log,
-    });
-    const miner = await openMiner(nodes[0].rpc);
+    const { nodes, miner } = await starting;
     const stop = async (): Promise<void> =>
       void (await Promise.all([anvil.stop(), ...nodes.map((node) => node.stop())]));
     return { anvil, bitcoin: { nodes, miner }, bitcoinProblem: null, stop };
@@ -54,11 +52,19 @@ export async function startChains(folder: string, options: ChainOptions): Promis
   }
 }
 
+async function startBitcoin(folder: string, { supervisor, log }: ChainOptions) {
+  const nodes = await startBitcoindPair({ supervisor, dataDir: join(folder, 'bitcoin'), log });
+  return { nodes, miner: await openMiner(nodes[0].rpc) };
+}
+
 /** Keys of the custodians. On a devnet they lie on this disk, which is why no other chain id accepts them. */
 export interface ColdKeys {
   /** secp256k1, 0x hex; owners of the cold Safe. */
   readonly evm: readonly string[];
   readonly evmOwners: readonly string[];
+  /** Owners of the governance Safe: other keys, since who may change the vault must not be whom it is emptied to. */
+  readonly governance: readonly string[];
+  readonly governanceOwners: readonly string[];
   /** x-only public keys, hex, of the 3-of-5 leaf in every Bitcoin address. */
   readonly bitcoin: readonly string[];
   /** P2WSH 3-of-5 of the same keys, regtest: where an evacuation goes. */
@@ -67,9 +73,12 @@ export interface ColdKeys {
 
 export function keepColdKeys(folder: string): ColdKeys {
   const keys = [1, 2, 3, 4, 5].map((n) => keepFile(join(folder, `custodian-${n}.key`), () => randomHex(32)));
+  const governance = keys.map((_, at) => `0x${keepFile(join(folder, `governor-${at + 1}.key`), () => randomHex(32))}`);
   return {
     evm: keys.map((key) => `0x${key}`),
     evmOwners: keys.map((key) => addressOfKey(`0x${key}`)),
+    governance,
+    governanceOwners: governance.map(addressOfKey),
     bitcoin: keys.map((key) => bytesToHex(schnorr.getPublicKey(hexToBytes(key)))),
     bitcoinAddress: coldAddress(keys.map((key) => secp256k1.getPublicKey(hexToBytes(key)))),
   };

@@ -79,6 +79,7 @@ export function serverConfig(
       endpoints: own.evmUrls,
       final_confirmations: 2,
       safe: evm.safe,
+      guard: evm.guard,
       multi_send: evm.multiSend,
       registry: evm.registry,
       forwarder_factory: evm.factory,

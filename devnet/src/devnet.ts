@@ -16,7 +16,7 @@ import { type Postgres, startPostgres } from './postgres.ts';
 import { type Ed25519Pair, keepFile, writePrivate } from './private-files.ts';
 import { rssBytes } from './process-table.ts';
 import { type Child, type ChildSpec, startSupervisor, type Supervisor } from './processes.ts';
-import { bundleSigner, type SignerProgram } from './signer-program.ts';
+import { bundleSigner, signerEnv, type SignerProgram } from './signer-program.ts';
 
 const signerIds = ['signer-1', 'signer-2', 'signer-3'] as const;
 
@@ -31,6 +31,8 @@ export interface DevnetOptions {
   readonly sweepWaitMs?: number;
   /** Quick key stretching; the sealed files say so. */
   readonly weakKdf?: boolean;
+  /** Of the server; else DATABASE_URL's, else on a PostgreSQL of its own. */
+  readonly databaseUrl?: string;
   /** What the signers run; a bundle of this checkout when left out. */
   readonly signer?: SignerProgram;
   /** Changes version 1 of the policy before its administrators sign it; of no effect on a folder that has one. */
@@ -108,16 +110,13 @@ async function assemble(
   stop: () => Promise<void>,
 ): Promise<Devnet> {
   const { folder, log } = options;
-  const postgres = process.env['DATABASE_URL'] === undefined ? await ownPostgres(folder, log, stops) : null;
-  const databaseUrl = postgres?.url ?? process.env['DATABASE_URL']!;
-  log('starting chain nodes');
-  const chains = await startChains(folder, {
-    supervisor,
-    log,
-    ...(options.blockTimeS === undefined ? {} : { blockTimeS: options.blockTimeS }),
-  });
-  stops.push(() => chains.stop());
-  const program = options.signer ?? (await bundleSigner(join(folder, 'devnet')));
+  const given = options.databaseUrl ?? process.env['DATABASE_URL'];
+  const [postgres, chains, program] = await allOf([
+    given === undefined ? ownPostgres(folder, log, stops) : null,
+    ownChains(folder, options, supervisor, stops),
+    options.signer ?? bundleSigner(join(folder, 'devnet')),
+  ]);
+  const databaseUrl = given ?? postgres!.url;
   const programs = new Map<string, SignerProgram>(signerIds.map((id) => [id, program]));
   log('making keys');
   const keys = await makeKeys(folder, chains, {
@@ -137,12 +136,12 @@ async function assemble(
   const ceremony = await prepareSigners(folder, keys, views, program);
   // Children end before the proxies that they talk through.
   stops.push(async () => {
-    for (const child of supervisor.children().filter((one) => one.name === 'server' || one.name.startsWith('signer-')))
-      await child.stop();
+    const talking = supervisor.children().filter(({ name }) => name === 'server' || name.startsWith('signer-'));
+    await Promise.all(talking.map((child) => child.stop()));
   });
 
   const children = new Map<string, Child>();
-  const spawn = async (spec: Pick<ChildSpec, 'name' | 'args' | 'env'>): Promise<Child> => {
+  const spawn = async (spec: Pick<ChildSpec, 'name' | 'args' | 'env' | 'bareEnv'>): Promise<Child> => {
     const logFile = join(folder, 'logs', `${spec.name}.log`);
     const child = await supervisor.spawnChild({
       ...spec,
@@ -159,7 +158,8 @@ async function assemble(
     return spawn({
       name: id,
       args: [programs.get(id)!.main, 'run', join(folder, id)],
-      env: { HOLDFAST_PASSPHRASE_FILE: passphraseFile(folder, id) },
+      env: signerEnv(passphraseFile(folder, id)),
+      bareEnv: true,
     });
   };
   let port = 0;
@@ -230,6 +230,24 @@ async function prepareSigners(
     signerIds.map((id) => ({ id, dataDir: join(folder, id), passphraseFile: passphraseFile(folder, id), main })),
     first,
   );
+}
+
+/** Waits for all of them, also when one fails: what comes up late is to be stopped too. */
+async function allOf<T extends readonly unknown[]>(started: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(started);
+  return Promise.all(started);
+}
+
+async function ownChains(
+  folder: string,
+  { log, blockTimeS }: DevnetOptions,
+  supervisor: Supervisor,
+  stops: (() => Promise<void>)[],
+): Promise<Chains> {
+  log('starting chain nodes');
+  const chains = await startChains(folder, { supervisor, log, ...(blockTimeS === undefined ? {} : { blockTimeS }) });
+  stops.push(() => chains.stop());
+  return chains;
 }
 
 async function ownPostgres(

@@ -8,14 +8,14 @@ import type { Policy, SignedPolicy } from '@holdfast/core/policy/policy.ts';
 import { type Chains, keepColdKeys } from './chains.ts';
 import type { ConfigInput, SignerAddress } from './configure.ts';
 import { devnetKeys } from './evm/accounts.ts';
-import { deployVault, type EvmDeployment } from './evm/deploy-vault.ts';
+import { deployVault, type DeployVaultInput, type EvmDeployment } from './evm/deploy-vault.ts';
 import { rpcCall } from './evm/json-rpc.ts';
 import { mine, sendEth } from './evm/payments.ts';
 import { freePort } from './free-port.ts';
-import { devnetPolicy, signPolicy } from './policy.ts';
+import { devnetPolicy, guardLimits, signPolicy } from './policy.ts';
 import { keepParties, type PolicyParties } from './policy-parties.ts';
 import { type Ed25519Pair, keepEd25519, keepFile, randomHex, writePrivate } from './private-files.ts';
-import type { SignerProgram } from './signer-program.ts';
+import { signerEnv, type SignerProgram } from './signer-program.ts';
 
 const run = promisify(execFile);
 export const mainOf = (workspace: string): string =>
@@ -57,11 +57,19 @@ export async function makeKeys(
   const cold = keepColdKeys(join(folder, 'devnet', 'cold'));
   const owners = cards.map((card) => card.owner_address);
   const file = join(folder, 'devnet', 'evm.json');
-  const evm = await keepDeployment(file, chains, owners, cold.evmOwners, server.relayer_address);
+  const emergencyKeys = cards.map((card) => card.emergency_address);
   const parties = keepParties(folder);
+  const evm = await keepDeployment(file, chains, server.relayer_address, {
+    owners,
+    emergencyKeys,
+    limits: guardLimits(),
+    coldOwners: cold.evmOwners,
+    coldThreshold: 3,
+    governanceOwners: cold.governanceOwners,
+  });
   const bitcoin = chains.bitcoin ? { coldKeys: cold.bitcoin, coldAddress: cold.bitcoinAddress } : null;
   const first = keepPolicy(join(folder, 'devnet', 'policy-1.json'), () => {
-    const policy = devnetPolicy({ evm, owners, bitcoin, parties, build: options.signer.build });
+    const policy = devnetPolicy({ evm, owners, emergencyKeys, bitcoin, parties, build: options.signer.build });
     options.change?.(
       policy,
       cards.map((card) => card.owner_key),
@@ -90,6 +98,7 @@ interface Card {
   readonly fingerprint: string;
   readonly owner_address: string;
   readonly owner_key: string;
+  readonly emergency_address: string;
   readonly statement_key: string;
   readonly certificate: string;
 }
@@ -107,7 +116,7 @@ async function initSigner(
   if (!existsSync(card)) {
     const strength = weakKdf ? ['--kdf-memory-kib', '64', '--kdf-passes', '1'] : [];
     const { stdout } = await run(process.execPath, [signer.main, 'init', dataDir, ...strength], {
-      env: { ...process.env, HOLDFAST_PASSPHRASE_FILE: passphrase },
+      env: signerEnv(passphrase),
     });
     writePrivate(card, stdout);
   }
@@ -122,14 +131,13 @@ export function passphraseFile(folder: string, signer: string): string {
 async function keepDeployment(
   file: string,
   chains: Chains,
-  owners: readonly string[],
-  coldOwners: readonly string[],
   relayer: string,
+  parties: Omit<DeployVaultInput, 'rpcUrl' | 'deployerKey'>,
 ): Promise<EvmDeployment> {
   const rpcUrl = chains.anvil.url;
   if (existsSync(file)) {
     const known = JSON.parse(readFileSync(file, 'utf8')) as Partial<EvmDeployment>;
-    if (known.safeSingleton === undefined)
+    if (known.guard === undefined)
       throw new Failure('config-invalid', `${file} is of an earlier version`, { fix: 'Run "npm run reset".' });
     const kept = known as EvmDeployment;
     if ((await rpcCall<string>(rpcUrl, 'eth_getCode', [kept.safe, 'latest'])) !== '0x') return kept;
@@ -137,13 +145,7 @@ async function keepDeployment(
       `The EVM chain was lost (anvil writes it every ten seconds and was killed before), but ${file} is there. Run "npm run reset" and start again.`,
     );
   }
-  const deployed = await deployVault({
-    rpcUrl,
-    deployerKey: devnetKeys.deployer,
-    owners,
-    coldOwners: coldOwners.slice(0, 5),
-    coldThreshold: 3,
-  });
+  const deployed = await deployVault({ rpcUrl, deployerKey: devnetKeys.deployer, ...parties });
   await sendEth({ rpcUrl, to: relayer, amountWei: relayerFloatWei });
   await mine({ rpcUrl, blocks: 1 });
   writePrivate(file, JSON.stringify(deployed, null, 2));

@@ -4,13 +4,15 @@ import type { BitcoinNetworkPolicy, EvmNetworkPolicy, Policy, SignedPolicy } fro
 import { statementDigest } from '@holdfast/core/signing/statement.ts';
 import { type AssetCode, assetRules, baseUnitsOf } from './asset-rules.ts';
 import { bitcoinNetworkId, caip19, contractOf, evmNetworkId } from './configure.ts';
-import type { EvmDeployment } from './evm/deploy-vault.ts';
+import type { EvmDeployment, TokenLimit } from './evm/deploy-vault.ts';
 import { type NamedKey, type NamedPasskey, type PolicyParties, relyingParties } from './policy-parties.ts';
 
 export interface PolicyInput {
   readonly evm: EvmDeployment;
   /** Signers' owner addresses of the vault. */
   readonly owners: readonly string[];
+  /** Theirs at the emergency desk. */
+  readonly emergencyKeys: readonly string[];
   /** Null on a machine without bitcoind. */
   readonly bitcoin: { readonly coldKeys: readonly string[]; readonly coldAddress: string } | null;
   readonly parties: PolicyParties;
@@ -18,13 +20,12 @@ export interface PolicyInput {
   readonly build: string;
 }
 
-const noAddress = `0x${'00'.repeat(20)}`;
 const day = 86_400;
 /** A devnet may stand still between two starts, and tests mine on demand. */
 const blockAgeSMax = 30 * day;
 
 /** Version 1 of a devnet's policy: short delays, no lying node provided for, everything else as in earnest. */
-export function devnetPolicy({ evm, owners, bitcoin, parties, build }: PolicyInput): Policy {
+export function devnetPolicy({ evm, owners, emergencyKeys, bitcoin, parties, build }: PolicyInput): Policy {
   const pinned = ({ keyId, publicKey }: NamedKey) => ({ key_id: keyId, public_key: publicKey });
   const credential = ({ id, passkey }: NamedPasskey) => ({
     id,
@@ -50,7 +51,7 @@ export function devnetPolicy({ evm, owners, bitcoin, parties, build }: PolicyInp
     credentials: { delay_s: 2, changes_per_day_max: 10_000 },
     positions: { approvals: 2 },
     builds: { permitted: [build], soak_s: 0 },
-    networks: [evmPolicy(evm, owners), ...(bitcoin ? [bitcoinPolicy(evm, bitcoin)] : [])],
+    networks: [evmPolicy(evm, owners, emergencyKeys), ...(bitcoin ? [bitcoinPolicy(evm, bitcoin)] : [])],
   };
 }
 
@@ -64,7 +65,7 @@ export function signPolicy(policy: Policy, administrators: readonly NamedKey[]):
   return { policy, signatures };
 }
 
-function evmPolicy(evm: EvmDeployment, owners: readonly string[]): EvmNetworkPolicy {
+function evmPolicy(evm: EvmDeployment, owners: readonly string[], keys: readonly string[]): EvmNetworkPolicy {
   const codes = ['ETH', 'USDT', 'USDC'] as const;
   return {
     network: evmNetworkId,
@@ -78,9 +79,10 @@ function evmPolicy(evm: EvmDeployment, owners: readonly string[]): EvmNetworkPol
     safe_singleton: evm.safeSingleton,
     safe_owners: [...owners],
     safe_threshold: 2,
-    safe_guard: noAddress,
-    safe_handler: noAddress,
-    safe_modules: [],
+    safe_guard: evm.guard,
+    safe_handler: evm.handler,
+    safe_modules: [evm.desk, evm.timelock],
+    emergency: { desk: evm.desk, timelock: evm.timelock, keys: [...keys] },
     multi_send: evm.multiSend,
     forwarder_factory: evm.factory,
     forwarder_init_code_hash: evm.forwarderInitCodeHash.replace(/^0x/, ''),
@@ -114,6 +116,14 @@ function bitcoinPolicy(evm: EvmDeployment, cold: NonNullable<PolicyInput['bitcoi
     // Regtest's: every hash will do.
     easiest_bits: '207fffff',
   };
+}
+
+/** On chain the quorum may pay, at once, what the signers' own limits let it pay in a day, and that again each day. */
+export function guardLimits(): TokenLimit[] {
+  return (['ETH', 'USDT', 'USDC'] as const).map((asset) => {
+    const capacity = BigInt(baseUnitsOf(asset, assetRules[asset].dayMax));
+    return { asset, capacity, refillPerSecond: capacity / BigInt(day) };
+  });
 }
 
 /** Payments without the customer's own passkey get a tenth, and so does a day with a signer away. */

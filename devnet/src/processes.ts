@@ -25,6 +25,8 @@ export interface ChildSpec {
   readonly args: readonly string[];
   /** Added to the supervisor's own environment; undefined takes a variable away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** `env` is all that the child gets, besides the supervisor's mark. */
+  readonly bareEnv?: boolean;
   readonly cwd?: string;
   /** Receives standard output and error, appended. Written by the child itself, so it is whole even after a kill -9 of the supervisor. */
   readonly logFile: string;
@@ -198,7 +200,7 @@ function spawnGroup(spec: ChildSpec, runDir: string, runId: string): { handle: C
     detached: true,
     stdio: ['ignore', log, log],
     ...(spec.cwd === undefined ? {} : { cwd: spec.cwd }),
-    env: { ...process.env, ...spec.env, [supervisedBy]: `${runDir}#${runId}` },
+    env: { ...(spec.bareEnv ? {} : process.env), ...spec.env, [supervisedBy]: `${runDir}#${runId}` },
   });
   const pid = process_.pid;
   const exited = exitOf(process_);

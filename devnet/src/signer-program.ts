@@ -15,6 +15,17 @@ export interface SignerProgram {
   readonly build: string;
 }
 
+/**
+ * All that a signer is started with, of whatever program: a bundle refuses what the environment of whoever starts it may have.
+ * @param more what the module of its HSM needs, or what a test loads before the sources.
+ */
+export function signerEnv(
+  passphraseFile: string,
+  more: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  return { ...more, HOLDFAST_PASSPHRASE_FILE: passphraseFile };
+}
+
 /** Without a bundle: for what must be loaded before the signer's own code. A policy has to list it. */
 export const sourceProgram: SignerProgram = { main: join(root, 'signer/src/main.ts'), build: 'source' };
 
@@ -27,7 +38,7 @@ export async function bundleSigner(folder: string): Promise<SignerProgram> {
   return { main, build };
 }
 
-/** Native packages are not in a bundle; Node looks for them beside it. */
+/** Native code is not in a bundle; Node looks for its package beside it. */
 export function linkPackages(folder: string): void {
   mkdirSync(folder, { recursive: true });
   const link = join(folder, 'node_modules');

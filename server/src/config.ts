@@ -57,6 +57,8 @@ const EvmNetwork = Type.Object(
     ...common,
     family: Type.Literal('evm'),
     safe: EvmAddress,
+    /** VaultGuard of the Safe; left out for a Safe without one. */
+    guard: Type.Optional(EvmAddress),
     multi_send: EvmAddress,
     registry: EvmAddress,
     forwarder_factory: EvmAddress,

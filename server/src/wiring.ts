@@ -47,7 +47,13 @@ export interface Adapters {
   close(): void;
 }
 
-export function wireAdapters(config: ServerConfig, policy: Policy, keys: ServerKeys, db: Context['db']): Adapters {
+export function wireAdapters(
+  config: ServerConfig,
+  policy: Policy,
+  keys: ServerKeys,
+  db: Context['db'],
+  now: Context['now'],
+): Adapters {
   const clients = config.signers.map((signer) =>
     createSignerClient({ ...signer, certificate: keys.identity.certificate, key: keys.identity.privateKey }),
   );
@@ -56,7 +62,7 @@ export function wireAdapters(config: ServerConfig, policy: Policy, keys: ServerK
   const networks = config.networks.map((row): Network => {
     const nativeAsset = nativeRule(row).asset;
     return row.family === 'evm'
-      ? evmNetwork(row, { db, panel, relayerKey: keys.relayerKey, nativeAsset })
+      ? evmNetwork(row, { db, panel, relayerKey: keys.relayerKey, nativeAsset, now })
       : bitcoinNetwork(row, { db, panel, nativeAsset, multisig: multisigOf(policy, row.id, config.quorum) });
   });
   return {

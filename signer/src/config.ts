@@ -65,6 +65,8 @@ export const SignerConfig = Type.Object(
           /** Informative: the address is its hash. */
           owner_key: Type.Optional(Type.String({ pattern: '^0[23][0-9a-f]{64}$' })),
           statement_key: hex(32),
+          /** Of its card; informative: the policy lists the emergency keys that count. */
+          emergency_address: Type.Optional(EvmAddress),
         },
         strict,
       ),

@@ -24,32 +24,37 @@ export interface SignerCard {
   readonly owner_address: string;
   /** The public key of that account, compressed, 66 hex digits: what a `wsh-sortedmulti` wallet of a policy names. */
   readonly owner_key: string;
+  /** Of this signer's key at the vaults' emergency desks, EIP-55. */
+  readonly emergency_address: string;
   /** Ed25519, 64 hex digits. */
   readonly statement_key: string;
   /** PEM. */
   readonly certificate: string;
 }
 /** What of its card the ceremony compares; the owner's address stands for its key, whose hash it is. */
-export type SignerCardKeys = Pick<SignerCard, 'fingerprint' | 'owner_address' | 'statement_key'>;
+export type SignerCardKeys = Pick<SignerCard, 'fingerprint' | 'owner_address' | 'emergency_address' | 'statement_key'>;
 
 /** All that the passphrase opens. */
 export interface UnlockedSigner {
   readonly store: KeyStore;
   readonly identity: Identity;
   readonly owner: DigestSigner;
+  /** In software also beside an HSM: it pauses and evacuates when the HSM does not answer. */
+  readonly emergency: DigestSigner;
   readonly statement: StatementKey;
   readonly card: SignerCardKeys;
   /** The HSM's, loaded into this process; `sha256` is 64 hex digits. Null without one. */
-  readonly module: { readonly path: string; readonly sha256: string } | null;
+  readonly module: { readonly path: string; readonly sha256: string; readonly binding: string } | null;
 }
 
 /** Below the data folder. */
 export const journalName = 'journal.jsonl';
 const identityName = 'identity/1.sealed';
 const ownerName = 'owner/1.sealed';
+const emergencyName = 'emergency/1.sealed';
 const statementName = 'statement/1.sealed';
 const monotonicMs = (): number => performance.now();
-const everyName = [identityName, ownerName, statementName];
+const everyName = [identityName, ownerName, emergencyName, statementName];
 
 /**
  * Makes the signer's keys, sealed, and its certificate. What exists already is kept, so running it again prints the same
@@ -80,6 +85,7 @@ export async function initSigner(
   // First what an HSM may refuse: then nothing is left of it.
   if (!store.open(ownerName)) await (hsm ? makeOwnerInside(hsm, store) : makeOwner(store));
   createJournalFile(journal, signer, Date.now());
+  if (!store.open(emergencyName)) makeEmergency(store);
   if (!store.open(statementName)) {
     const secret = createStatementSecret();
     store.seal(statementName, { wallet: 'statement', epoch: 1, statement_key: statementKey(secret).publicKey }, secret);
@@ -124,6 +130,12 @@ function makeOwner(store: KeyStore): void {
   secret.fill(0);
 }
 
+function makeEmergency(store: KeyStore): void {
+  const secret = createOwnerSecret();
+  store.seal(emergencyName, { wallet: 'emergency', epoch: 1, emergency_address: ownerKey(secret).address }, secret);
+  secret.fill(0);
+}
+
 /** What is sealed is the public key, so that another key on the token is found out. Nothing is left there when it fails. */
 async function makeOwnerInside(hsm: SignerHsm, store: KeyStore): Promise<void> {
   // All that is wrapped needs the key that is made here.
@@ -162,7 +174,7 @@ export async function unlockSigner(
   if (headers.size < everyName.length) throw incomplete(dataDir);
   const hsm = await loadSignerHsm(dataDir, config?.signer ?? '', config?.pkcs11 ?? null, headers, monotonicMs);
   const store = openKeyStore(dataDir, lock, hsm?.wrap);
-  const module = hsm && { path: hsm.module, sha256: hsm.sha256 };
+  const module = hsm && { path: hsm.module, sha256: hsm.sha256, binding: hsm.binding };
   return { store, module, ...(await openSecrets(dataDir, store, hsm)) };
 }
 
@@ -177,19 +189,23 @@ async function openSecrets(
 ): Promise<Omit<UnlockedSigner, 'store' | 'module'>> {
   const privateKey = store.open(identityName);
   const ownerSecret = store.open(ownerName);
+  const emergencySecret = store.open(emergencyName);
   const statementSecret = store.open(statementName);
-  if (!privateKey || !ownerSecret || !statementSecret) throw incomplete(dataDir);
+  if (!privateKey || !ownerSecret || !emergencySecret || !statementSecret) throw incomplete(dataDir);
   const certificate = readFileSync(join(dataDir, 'certificate.pem'), 'utf8');
   const owner = await (hsm ? hsm.owner(ownerSecret.plaintext) : ownerKey(ownerSecret.plaintext));
+  const emergency = ownerKey(emergencySecret.plaintext);
   const statement = statementKey(statementSecret.plaintext);
   statementSecret.plaintext.fill(0);
   return {
     identity: { certificate, privateKey: Buffer.from(privateKey.plaintext).toString('utf8') },
     owner,
+    emergency,
     statement,
     card: {
       fingerprint: fingerprintOf(new X509Certificate(certificate)),
       owner_address: owner.address,
+      emergency_address: emergency.address,
       statement_key: statement.publicKey,
     },
   };

@@ -14,7 +14,7 @@ import { openFrostKeyFiles } from './keys/frost-key-files.ts';
 import { createKeyGeneration, type KeyGeneration } from './keys/key-generation.ts';
 import { createSigningSessions } from './keys/signing-sessions.ts';
 import { cosignOrHalt } from './mesh/cosign-or-halt.ts';
-import { greetedFirst } from './mesh/greeted-first.ts';
+import { greetedFirst, peersBuildJudge } from './mesh/greeted-first.ts';
 import { judgeBuild } from './mesh/judge-build.ts';
 import type { Standing } from './mesh/judge-peer.ts';
 import { openMesh } from './mesh/open-mesh.ts';
@@ -79,13 +79,17 @@ export function wireSigner(parts: Parts): Wired {
   const trust = wireTrust(parts, () => late.agreedNowMs());
   const { policies, halts, guard, spread, standing, hello } = trust;
   const endpointsOf = endpointsByNetwork(config);
-  const generations = keyGenerations(parts, trust.ceremony, policies.current(journal.nowMs()));
   const watchers = new Map<string, NetworkWatcher>();
   const onHello = (peer: string, heard: MeshHello): void => late.follow(peer, heard);
   const watch = watchPeers({ peers, hello, clock, monotonicMs, onHello, signal });
   const { agreedNowMs } = watch;
   late.agreedNowMs = agreedNowMs;
   const permitBuild = (build: string): void => judgeBuild(build, policies, journal.state, agreedNowMs());
+  const judgePeersBuild = peersBuildJudge(watch, permitBuild);
+  const generations = keyGenerations(parts, trust.ceremony, policies.current(journal.nowMs()), async () => {
+    permitBuild(parts.build);
+    await Promise.all(peers.map(async ({ signer: peer }) => judgePeersBuild(peer)));
+  });
   const reservePeers = peers.map((peer) => ({ ...peer, call: peer.callReserve }));
   const reserving = reserveOnPeers({ signer, peers: reservePeers, journal, verifiers, monotonicMs });
   const deps: WalletDeps = {
@@ -104,7 +108,7 @@ export function wireSigner(parts: Parts): Wired {
       permitBuild(parts.build);
     },
     assertBuild: () => permitBuild(parts.build),
-    reserve: greetedFirst(peers, watch, permitBuild, reserving),
+    reserve: greetedFirst(judgePeersBuild, reserving),
     notifySigned: (signed) => spread('/v1/mesh/signed', signed),
     watchedHeight: (network) => watchers.get(network)?.height() ?? 0,
   };
@@ -177,6 +181,7 @@ function keyGenerations(
   { config, secrets, journal, peers }: Parts,
   ceremony: string,
   policy: Policy,
+  judgeBuilds: () => Promise<void>,
 ): Map<string, KeyGeneration> {
   const { identifier, networks } = config;
   const quorum = config.quorum ?? quorumDefault;
@@ -187,7 +192,7 @@ function keyGenerations(
   return new Map(
     frost.map(({ network }) => {
       const files = openFrostKeyFiles(network, secrets.store, journal);
-      return [network, createKeyGeneration({ network, identifier, quorum, ceremony, peers, files })];
+      return [network, createKeyGeneration({ network, identifier, quorum, ceremony, peers, files, judgeBuilds })];
     }),
   );
 }

@@ -126,7 +126,7 @@ const admitted: Attack = {
     for (const id of signerNames.slice(0, 2)) {
       // Before a new build runs for the first time, the one in use is asked: docs/how-to/release.md.
       const args = [system.program.main, 'admit', releasesOf(stage).made.main, join(system.folder, id)];
-      const said = await promisify(execFile)(process.execPath, args).then(
+      const said = await promisify(execFile)(process.execPath, args, { env: {} }).then(
         ({ stdout }) => stdout,
         ({ stdout }: { stdout: string }) => stdout,
       );

@@ -8,6 +8,7 @@ import {
   encodeExecTransaction,
   type OwnerSignature,
   packSignatures,
+  type WithdrawalLeg,
 } from '@holdfast/core/chains/evm/build.ts';
 import { safeTransactionHash } from '@holdfast/core/chains/evm/safe-transaction.ts';
 import { Failure } from '@holdfast/core/failure.ts';
@@ -43,16 +44,29 @@ export async function safeEther({ chains, evm }: System): Promise<bigint> {
 
 /** A payment of the hot Safe's ether to one address. */
 export function payOut(system: System, to: string, amount: bigint, nonce: bigint): SafeTransaction {
-  return buildWithdrawalBatch({
-    legs: [{ kind: 'native', to, amount: parseBaseUnits(amount.toString()) }],
-    nonce,
-    multiSend: system.evm.multiSend,
-  });
+  return batchOf(system, [{ kind: 'native', to, amount: parseBaseUnits(amount.toString()) }], nonce);
+}
+
+/** An hour ahead, or as long as what is paid for was agreed to. */
+export function deadlineS(intents: readonly AuthorizedIntent[]): bigint {
+  const endsMs = intents.map(({ intent }) => Date.parse(intent.expires_at));
+  return BigInt(Math.floor(Math.min(Date.now() + 3_600_000, ...endsMs) / 1_000));
+}
+
+/** A batch as the guard lets it through. @param intents that it pays; their end is its deadline. */
+export function batchOf(
+  { evm }: System,
+  legs: readonly WithdrawalLeg[],
+  nonce: bigint,
+  intents: readonly AuthorizedIntent[] = [],
+): SafeTransaction {
+  const deadline = { guard: evm.guard, notAfterS: deadlineS(intents) };
+  return buildWithdrawalBatch({ legs, nonce, multiSend: evm.multiSend, deadline });
 }
 
 /** The Safe transaction that pays exactly these intents, at a nonce. */
 export function evmRequest(system: System, intents: readonly AuthorizedIntent[], nonce: bigint): SignEvmRequest {
-  const tx = buildWithdrawalBatch({ legs: evmLegs(system, intents), nonce, multiSend: system.evm.multiSend });
+  const tx = batchOf(system, evmLegs(system, intents), nonce, intents);
   return { network: evmNetworkId, safe_transaction: tx, intents: [...intents] };
 }
 

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import {
-  buildWithdrawalBatch,
   encodeExecTransaction,
   type OwnerSignature,
   packSignatures,
@@ -19,6 +18,7 @@ import { rpcCall } from '@holdfast/devnet/evm/json-rpc.ts';
 import { sendTransaction } from '@holdfast/devnet/evm/send-transaction.ts';
 import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
 import { mineUntilAll } from '../support/payouts.ts';
+import { batchOf } from './attack-tools-chains.ts';
 import type { DrillStage } from './drill-stage.ts';
 
 /** What root on the API host does with the server's TLS key, its database and the integrator's key that lies beside it. */
@@ -63,11 +63,8 @@ export async function payDirectly(stage: DrillStage, intents: readonly Authorize
   const nonce = BigInt(
     await rpcCall<string>(rpcUrl, 'eth_call', [{ to: system.evm.safe, data: '0xaffed0e0' }, 'latest']),
   );
-  const tx = buildWithdrawalBatch({
-    legs: intents.map(({ intent }) => legOf(intent)),
-    nonce,
-    multiSend: system.evm.multiSend,
-  });
+  const legs = intents.map(({ intent }) => legOf(intent));
+  const tx = batchOf(system, legs, nonce, intents);
   const signatures: OwnerSignature[] = [];
   const codes: string[] = [];
   for (const signer of asServer) {

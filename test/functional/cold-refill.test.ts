@@ -11,15 +11,15 @@ import type { ColdSetup } from '@holdfast/core/cold/setup.ts';
 import type { KeyPath } from '@holdfast/core/keys/derive-child.ts';
 import { type Miner, openMiner } from '@holdfast/devnet/bitcoin/miner.ts';
 import { type BitcoinNode, startBitcoind } from '@holdfast/devnet/bitcoin/start.ts';
-import { addressOfKey, devnetKeys } from '@holdfast/devnet/evm/accounts.ts';
-import { deployVault, type EvmDeployment } from '@holdfast/devnet/evm/deploy-vault.ts';
+import { devnetKeys } from '@holdfast/devnet/evm/accounts.ts';
+import type { EvmDeployment } from '@holdfast/devnet/evm/deploy-vault.ts';
 import { waitForReceipt } from '@holdfast/devnet/evm/json-rpc.ts';
 import { mintAndSendUsdt, sendEth } from '@holdfast/devnet/evm/payments.ts';
 import { sendAndWait } from '@holdfast/devnet/evm/send-transaction.ts';
 import { type AnvilNode, startAnvil } from '@holdfast/devnet/evm/start-anvil.ts';
 import { startSupervisor, type Supervisor } from '@holdfast/devnet/processes.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { balanceWei, ownerKeys, safeNonce, tokenBalance } from '../support/anvil.ts';
+import { balanceWei, deployTestVault, safeNonce, tokenBalance } from '../support/anvil.ts';
 import { codeOf, type Custodians, isolation, startCustodians } from '../support/custodians.ts';
 import { generateKeys } from '../support/frost.ts';
 
@@ -45,14 +45,9 @@ beforeAll(async () => {
     startAnvil(),
   ]);
   const { cards } = custodians;
+  const coldOwners = cards.map(({ evm }) => evm);
   miner = await openMiner(bitcoind.rpc);
-  vault = await deployVault({
-    rpcUrl: anvil.url,
-    deployerKey: devnetKeys.deployer,
-    owners: ownerKeys.map(addressOfKey),
-    coldOwners: cards.map(({ evm }) => evm),
-    coldThreshold: 3,
-  });
+  vault = await deployTestVault(anvil.url, { coldOwners, coldThreshold: 3, governanceOwners: coldOwners });
   hot = {
     groupKey: generateKeys().frostPublic.commitments[0] as Uint8Array,
     chainCode: randomBytes(32),

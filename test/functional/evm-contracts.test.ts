@@ -1,21 +1,18 @@
 import { createContract } from 'micro-eth-signer/abi.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { encodeFlush } from '@holdfast/core/chains/evm/build.ts';
-import { type SafeTransaction } from '@holdfast/core/signing/messages.ts';
 import { devnetAbi, toHex } from '@holdfast/devnet/evm/abi.ts';
 import { devnetKeys } from '@holdfast/devnet/evm/accounts.ts';
 import { rpcCall, type Receipt } from '@holdfast/devnet/evm/json-rpc.ts';
 import { mintAndSendUsdc, mintAndSendUsdt, sendEth } from '@holdfast/devnet/evm/payments.ts';
 import { sendAndWait } from '@holdfast/devnet/evm/send-transaction.ts';
-import { signedSafeCall } from '@holdfast/devnet/evm/sign-safe-call.ts';
 import {
   balanceWei,
-  coldOwnerKeys,
+  governanceKeys,
   mined,
   newAddress,
   newForwarder,
   relayerKey,
-  safeNonce,
   scanBlock,
   startVaultDevnet,
   tokenBalance,
@@ -23,6 +20,7 @@ import {
   watchOf,
   type VaultDevnet,
 } from '../support/anvil.ts';
+import { asGovernance, executeScheduled, schedule } from '../support/governance.ts';
 
 let devnet: VaultDevnet;
 beforeAll(async () => {
@@ -145,33 +143,27 @@ test('a flush with too little gas for an item fails as a whole instead of skippi
   expect(await tokenBalance(devnet.url, usdt, address)).toBe(0n);
 });
 
-test('only the cold Safe changes where forwarders send, and nobody renounces it', async () => {
-  const { registry, coldSafe, chainId, safe } = devnet.deployment;
+test('only governance, after its delay, changes where forwarders send, and nobody renounces it', async () => {
+  const { registry, safe: hot } = devnet.deployment;
   const { salt, address } = newForwarder(devnet);
   const nextVault = newAddress();
-  const asCold = async (data: string) => {
-    const tx: SafeTransaction = {
-      to: registry,
-      value: '0',
-      data,
-      operation: 0,
-      nonce: String(await safeNonce(devnet.url, coldSafe)),
-    };
-    return sendAndWait({
-      rpcUrl: devnet.url,
-      key: relayerKey,
-      to: coldSafe,
-      data: signedSafeCall({ safe: coldSafe, chainId, tx, keys: coldOwnerKeys.slice(1) }),
-    });
-  };
-  const setVault = (vault: string) => toHex(registryAbi.setVault.encodeInput(vault));
-  await expect(
-    sendAndWait({ rpcUrl: devnet.url, key: relayerKey, to: registry, data: setVault(nextVault) }),
-  ).rejects.toThrow('revert');
-  await expect(asCold(toHex(registryAbi.renounceOwnership.encodeInput()))).rejects.toThrow('revert');
-  await asCold(setVault(nextVault));
+  const by = { rpcUrl: devnet.url, vault: devnet.deployment, keys: governanceKeys.slice(1) };
+  const setVault = (vault: string) => ({ target: registry, data: registryAbi.setVault.encodeInput(vault) });
+  const later = () => rpcCall(devnet.url, 'evm_increaseTime', [6]);
+  const alone = { rpcUrl: devnet.url, key: relayerKey, to: registry, data: toHex(setVault(nextVault).data) };
+  await expect(sendAndWait(alone)).rejects.toThrow('revert');
+  await expect(asGovernance(by, registry, setVault(nextVault).data)).rejects.toThrow('revert');
+  const renounce = { target: registry, data: registryAbi.renounceOwnership.encodeInput() };
+  await schedule(by, setVault(nextVault));
+  await schedule(by, renounce);
+  await expect(executeScheduled(by, setVault(nextVault))).rejects.toThrow('revert');
+  await later();
+  await expect(executeScheduled(by, renounce)).rejects.toThrow('revert');
+  await executeScheduled(by, setVault(nextVault));
   await mined(devnet, sendEth({ rpcUrl: devnet.url, to: address, amountWei: 11n }));
   await flush([{ salt, token: null }]);
   expect(await balanceWei(devnet.url, nextVault)).toBe(11n);
-  await asCold(setVault(safe));
+  await schedule(by, setVault(hot));
+  await later();
+  await executeScheduled(by, setVault(hot));
 });

@@ -105,7 +105,7 @@ test('the hash that owners sign is the one of the deployed vault', async () => {
 });
 
 test('two of three owners pay a batch of 50, which inspection reads back and the scan finds', async () => {
-  const { safe, multiSend, usdt, usdc, chainId } = devnet.deployment;
+  const { safe, multiSend, guard, usdt, usdc, chainId } = devnet.deployment;
   const legs = Array.from({ length: 50 }, (_, at): WithdrawalLeg => {
     const to = newAddress();
     const amount = baseUnits(BigInt(1_000 + at));
@@ -113,7 +113,7 @@ test('two of three owners pay a batch of 50, which inspection reads back and the
     return at % 3 === 0 ? { kind: 'native', to, amount } : { kind: 'erc20', contract, to, amount };
   });
   const { tx, receipt } = await payBatch(devnet, legs);
-  const { payments } = inspectSafeTransaction(tx, { safe, multiSend, guard: null, tokens: [usdt, usdc] });
+  const { payments } = inspectSafeTransaction(tx, { safe, multiSend, guard, tokens: [usdt, usdc] });
   expect(payments).toEqual(
     legs.map((leg) => ({ contract: leg.kind === 'native' ? null : leg.contract, to: leg.to, amount: leg.amount })),
   );

@@ -4,6 +4,7 @@ import { appendFileSync, cpSync, readFileSync, rmSync, statSync, writeFileSync }
 import { join } from 'node:path';
 import { canonicalJson } from '@holdfast/core/signing/intent.ts';
 import type { JournalRecord } from '@holdfast/core/signing/journal-record.ts';
+import { signerEnv } from '@holdfast/devnet/signer-program.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { signEvm } from '../support/signer-rounds.ts';
 import { evmRequest, startStage, withdrawal, type SignerStage } from '../support/signer-stage.ts';
@@ -277,7 +278,7 @@ test.each(['journal.jsonl', 'transcripts.jsonl'])(
 );
 
 const main = (): string => stage.cluster.program.main;
-const env = () => ({ ...process.env, HOLDFAST_PASSPHRASE_FILE: join(stage.folder, 'passphrase') });
+const env = () => signerEnv(join(stage.folder, 'passphrase'));
 
 /** Makes the file the larger one of the two, so that a limit hits it first. */
 async function roomIn(name: string): Promise<{ size: number }> {

@@ -7,12 +7,21 @@ import type { ErrorCode } from '@holdfast/core/contract/error-codes.ts';
 import { policyDigest } from '@holdfast/core/policy/policy.ts';
 import { signSamplePolicy } from '@holdfast/core/policy/sample-policy.test-support.ts';
 import type { JournalRecord } from '@holdfast/core/signing/journal-record.ts';
-import { sourceProgram, type SignerProgram } from '@holdfast/devnet/signer-program.ts';
+import { signerEnv, sourceProgram, type SignerProgram } from '@holdfast/devnet/signer-program.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { alterProgram, letsItselfIn } from '../support/altered-program.ts';
 import { signEvm } from '../support/signer-rounds.ts';
-import { customer, evmNetwork, evmRequest, startStage, withdrawal, type SignerStage } from '../support/signer-stage.ts';
-import { waitFor, type SignerProcess } from '../support/signers.ts';
+import {
+  bitcoinNetwork,
+  customer,
+  evmNetwork,
+  evmRequest,
+  stagePolicy,
+  startStage,
+  withdrawal,
+  type SignerStage,
+} from '../support/signer-stage.ts';
+import { startSigners, waitFor, waitForKeys, type SignerProcess } from '../support/signers.ts';
 
 /** What a signer says that it runs, and what builds that the policy does not list get. */
 let stage: SignerStage;
@@ -69,12 +78,15 @@ async function run(program: SignerProgram, ...signers: readonly SignerProcess[])
 }
 
 /** What a process says that is no server: its exit code and its last line. */
-async function say(program: SignerProgram, args: readonly string[], nodeOptions = '') {
-  const passphrase = { HOLDFAST_PASSPHRASE_FILE: join(stage.folder, 'passphrase') };
-  const env = { ...process.env, ...passphrase, NODE_OPTIONS: nodeOptions };
+async function say(
+  program: SignerProgram,
+  args: readonly string[],
+  node: { readonly options?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
+) {
+  const env = signerEnv(join(stage.folder, 'passphrase'), node.env);
   // One that serves all the same does not outlive the test.
   const stuck = { env, timeout: 20_000, killSignal: 'SIGKILL' } as const;
-  const ran = promisify(execFile)(process.execPath, [program.main, ...args], stuck).then(
+  const ran = promisify(execFile)(process.execPath, [...(node.options ?? []), program.main, ...args], stuck).then(
     ({ stdout }) => ({ code: 0, stdout }),
     (error: { code: number; stdout: string }) => error,
   );
@@ -130,6 +142,41 @@ test('code that lets itself in is refused by its peers, and its own word is wort
   await signs(one);
 });
 
+test('no key is made with a signer whose build the policy does not list', async () => {
+  const folder = join(stage.folder, 'others');
+  const others = await startSigners({
+    folder,
+    networks: () => [evmNetwork, bitcoinNetwork].map((network) => ({ network, rpc_urls: [...stage.node.urls] })),
+    program: next,
+    policy: (cards) =>
+      stagePolicy(
+        cards.map((card) => card.owner_address),
+        { build: listed.build },
+      ),
+  });
+  try {
+    const [first, second, third] = others.signers as [SignerProcess, SignerProcess, SignerProcess];
+    const waits = async (signer: SignerProcess, since: number): Promise<void> =>
+      waitFor('a refusal to make a key', 10_000, () =>
+        signer.log.slice(since).some(({ event, code }) => event === 'key-generation-waits' && code === refusal),
+      );
+    const refusal = 'build-not-permitted' satisfies ErrorCode;
+    // It paces the others, and may not itself.
+    await waits(first, 0);
+    await Promise.all([first, second].map((signer) => signer.stop()));
+    const since = first.log.length;
+    await Promise.all([first, second].map((signer) => signer.start(listed)));
+    // Two that may, with one that may not.
+    await waits(first, since);
+    for (const { client } of others.signers) expect((await client.call('/v1/status', {})).frost_wallets).toEqual([]);
+    await third.stop();
+    await third.start(listed);
+    await waitForKeys(others.signers, bitcoinNetwork);
+  } finally {
+    await others.stop();
+  }
+});
+
 test('a build that the policy lists signs at no signer inside its soak time, and then at all', async () => {
   const admit = async (program: SignerProgram) => say(listed, ['admit', program.main, one.dataDir]);
   expect(await admit(next)).toMatchObject({ exit: 5, last: { code: 'build-not-permitted' } });
@@ -175,7 +222,10 @@ test('a bundle does not run with other code loaded before it, nor sources on a c
   writeFileSync(preload, '');
   const refused = { exit: 5, last: { event: 'fatal', code: 'build-not-permitted' } };
   await one.stop();
-  expect(await say(listed, ['run', one.dataDir], `--import=file://${preload}`)).toMatchObject(refused);
+  const option = `--import=file://${preload}`;
+  const run = ['run', one.dataDir];
+  expect(await say(listed, run, { options: [option] })).toMatchObject(refused);
+  expect(await say(listed, run, { env: { NODE_OPTIONS: option } })).toMatchObject(refused);
   const path = join(one.dataDir, 'config.json');
   const config = readFileSync(path, 'utf8');
   writeFileSync(path, config.replace('eip155:31337', 'eip155:1'));

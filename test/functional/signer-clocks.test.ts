@@ -24,13 +24,9 @@ let one: SignerProcess;
 let two: SignerProcess;
 
 beforeAll(async () => {
-  const nodeOptions = process.env['NODE_OPTIONS'];
   const clock = new URL('../support/shift-clock.ts', import.meta.url);
-  process.env['NODE_OPTIONS'] = `${nodeOptions ?? ''} --import=${clock.href}`;
   // A bundle refuses what is loaded before it.
-  stage = await startStage({ program: sourceProgram });
-  if (nodeOptions === undefined) delete process.env['NODE_OPTIONS'];
-  else process.env['NODE_OPTIONS'] = nodeOptions;
+  stage = await startStage({ program: sourceProgram, env: { NODE_OPTIONS: `--import=${clock.href}` } });
   [one, two] = stage.cluster.signers as [SignerProcess, SignerProcess];
 });
 afterAll(() => stage?.stop());

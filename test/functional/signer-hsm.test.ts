@@ -1,11 +1,14 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { openSealed, seal, type SealedFile } from '@holdfast/core/sealing/seal.ts';
 import type { JournalRecord } from '@holdfast/core/signing/journal-record.ts';
+import { signerEnv } from '@holdfast/devnet/signer-program.ts';
 import { stretch } from '@holdfast/signer/keys/key-store.ts';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { hexToBytes } from '@noble/hashes/utils.js';
@@ -41,7 +44,7 @@ describe('one signer', () => {
     return runInit(args, own);
   };
   const runInit = async (args: string[], own: SoftToken): Promise<Ended> => {
-    const env = { ...process.env, ...own.env, HOLDFAST_PASSPHRASE_FILE: join(folder, 'passphrase') };
+    const env = signerEnv(join(folder, 'passphrase'), own.env);
     const weak = ['--kdf-memory-kib', '64', '--kdf-passes', '1'];
     const ended = await run(process.execPath, [...args, ...weak], { env }).then(
       ({ stdout }) => ({ code: 0, stdout }),
@@ -273,6 +276,17 @@ describe('running signers', () => {
       ({ kind, body }) => kind === 'signed' && 'statement' in body && body.statement.signer === one.id,
     ).length;
   };
+
+  test('the log says which code of the host’s own each signer loads, and they run the bundle where the host lets them', () => {
+    const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
+    const binding = createRequire(import.meta.url).resolve('pkcs11js/build/Release/pkcs11.node');
+    const { module, token } = (one.hsm as SoftToken).pkcs11;
+    expect(token).toBe(one.id);
+    const said = one.log.find(({ event }) => event === 'hsm-module');
+    expect(said).toMatchObject({ path: module, sha256: sha256(module), binding: sha256(binding) });
+    const searching = 'LD_LIBRARY_PATH' in (one.hsm as SoftToken).env;
+    expect(one.log.find(({ event }) => event === 'build')?.['build'] === 'source').toBe(searching);
+  });
 
   test('whoever has the disk and the passphrase has no share and no key', async () => {
     const keys = join(one.dataDir, 'keys');

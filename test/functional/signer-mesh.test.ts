@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createSignerClient } from '@holdfast/server/signers/client.ts';
 import { createIdentity } from '@holdfast/transport/certificate.ts';
 import { createPeerClient } from '@holdfast/signer/transport/peer-client.ts';
+import { signerEnv } from '@holdfast/devnet/signer-program.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bitcoinNetwork, startStage, type SignerStage } from '../support/signer-stage.ts';
 import { waitFor, type SignerProcess } from '../support/signers.ts';
@@ -95,7 +96,7 @@ test('a signer whose passphrase is wrong does not start and says why', async () 
   const { writeFileSync } = await import('node:fs');
   writeFileSync(join(folder, 'passphrase'), 'not the passphrase');
   const { main } = stage.cluster.program;
-  const env = { ...process.env, HOLDFAST_PASSPHRASE_FILE: join(folder, 'passphrase') };
+  const env = signerEnv(join(folder, 'passphrase'));
   const result = spawnSync(process.execPath, [main, 'run', first.dataDir], { env, encoding: 'utf8', timeout: 20_000 });
   rmSync(folder, { recursive: true });
   expect(result.status).toBe(3);
@@ -109,7 +110,7 @@ test('init takes the strength of the key stretching as a whole or not at all', a
   const { existsSync, writeFileSync } = await import('node:fs');
   writeFileSync(join(folder, 'passphrase'), 'passphrase');
   const { main } = stage.cluster.program;
-  const env = { ...process.env, HOLDFAST_PASSPHRASE_FILE: join(folder, 'passphrase') };
+  const env = signerEnv(join(folder, 'passphrase'));
   for (const option of ['--kdf-memory-kib', '--kdf-passes']) {
     const args = [main, 'init', join(folder, 'signer'), option, '64'];
     const result = spawnSync(process.execPath, args, { env, encoding: 'utf8', timeout: 20_000 });

@@ -4,8 +4,9 @@ import type { SafeTransaction } from '@holdfast/core/signing/messages.ts';
 import { bitcoinNetworkId, evmNetworkId } from '@holdfast/devnet/configure.ts';
 import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
 import { toHex } from '@holdfast/devnet/evm/abi.ts';
-import { bytesToHex } from '@noble/hashes/utils.js';
-import { createContract } from 'micro-eth-signer/abi.js';
+import { rpcCall } from '@holdfast/devnet/evm/json-rpc.ts';
+import { keccak_256 } from '@noble/hashes/sha3.js';
+import { bytesToHex, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { askedFor } from '../drills/attack-tools-11-chain.ts';
 import {
@@ -39,16 +40,8 @@ afterAll(async () => {
 });
 beforeEach(() => stage.calm());
 
-const address = (name: string) => ({ name, type: 'address' }) as const;
-const abi = createContract([
-  { type: 'function', name: 'enableModule', inputs: [address('module')], outputs: [] },
-  { type: 'function', name: 'disableModule', inputs: [address('prevModule'), address('module')], outputs: [] },
-  { type: 'function', name: 'changeThreshold', inputs: [{ name: 'threshold', type: 'uint256' }], outputs: [] },
-  { type: 'function', name: 'setFallbackHandler', inputs: [address('handler')], outputs: [] },
-] as const);
-const someone = `0x${'1f'.repeat(20)}`;
-/** Head of the Safe's list of modules. */
-const sentinel = `0x${'1'.padStart(40, '0')}`;
+const someone = 0x1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1fn;
+const word = (value: bigint): string => `0x${value.toString(16).padStart(64, '0')}`;
 
 async function executeUnseen(tx: SafeTransaction): Promise<void> {
   const hash = safeHash(stage.system, tx);
@@ -58,11 +51,13 @@ async function executeUnseen(tx: SafeTransaction): Promise<void> {
   expect(await execute(stage.system, tx, owners)).toBe('executed');
 }
 
-/** What only the Safe itself may do to itself. */
-async function changeSafe(data: Uint8Array): Promise<void> {
-  const { system } = stage;
-  const nonce = (await safeNonce(system)).toString();
-  await executeUnseen({ to: system.evm.safe, value: '0', data: toHex(data), operation: 0, nonce });
+/** What no owner could do past the guard. @param slots of the Safe with their values, as numbers. */
+async function changeSafe(slots: readonly (readonly [bigint, bigint])[]): Promise<void> {
+  const { chains, evm } = stage.system;
+  for (const [slot, value] of slots) {
+    await rpcCall(chains.anvil.url, 'anvil_setStorageAt', [evm.safe, word(slot), word(value)]);
+  }
+  await stage.system.mineEvm();
 }
 
 /** Every signer halts of its own accord, not on the word of a peer: whoever comes later would halt the next test. */
@@ -83,7 +78,7 @@ async function reasons(): Promise<string[]> {
 
 describe('what leaves', () => {
   it('an execution that no signer signed halts every signer', async () => {
-    const tx = payOut(stage.system, someone, 10n ** 16n, await safeNonce(stage.system));
+    const tx = payOut(stage.system, `0x${someone.toString(16)}`, 10n ** 16n, await safeNonce(stage.system));
     await executeUnseen(tx);
     await allHaltedFor(`unsigned outflow ${bytesToHex(safeHash(stage.system, tx))} on ${evmNetworkId}`);
   });
@@ -109,24 +104,35 @@ describe('what leaves', () => {
 });
 
 describe('a Safe that is not the one of the policy halts every signer', () => {
-  it.each([
+  const desk = (): bigint => BigInt(stage.system.evm.desk);
+  // SafeStorage.sol: modules are the mapping in slot 1, a list with 1 as its head; the threshold is slot 4.
+  const moduleSlot = (module: bigint) =>
+    BigInt(toHex(keccak_256(hexToBytes(word(module).slice(2) + word(1n).slice(2)))));
+  const handlerSlot = BigInt(toHex(keccak_256(utf8ToBytes('fallback_manager.handler.address'))));
+  it.each<[string, () => [bigint, bigint][], () => [bigint, bigint][]]>([
     [
       'with a module',
-      abi.enableModule.encodeInput(someone),
-      abi.disableModule.encodeInput({ prevModule: sentinel, module: someone }),
+      () => [
+        [moduleSlot(1n), someone],
+        [moduleSlot(someone), desk()],
+      ],
+      () => [
+        [moduleSlot(1n), desk()],
+        [moduleSlot(someone), 0n],
+      ],
     ],
-    ['with a lower threshold', abi.changeThreshold.encodeInput(1n), abi.changeThreshold.encodeInput(2n)],
+    ['with a lower threshold', () => [[4n, 1n]], () => [[4n, 2n]]],
     [
-      'with a fallback handler',
-      abi.setFallbackHandler.encodeInput(someone),
-      abi.setFallbackHandler.encodeInput(`0x${'0'.repeat(40)}`),
+      'with another fallback handler',
+      () => [[handlerSlot, someone]],
+      () => [[handlerSlot, BigInt(stage.system.evm.handler)]],
     ],
   ])('%s', async (_, change, undo) => {
-    await changeSafe(change);
+    await changeSafe(change());
     try {
       await allHaltedFor(`chain-mismatch on ${evmNetworkId}`);
     } finally {
-      await changeSafe(undo);
+      await changeSafe(undo());
       // Every signer sees it, and reports what changed it, before the next test lifts the halts.
       await sleep(2_500);
     }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from '@holdfast/core/failure.ts';
 import { listBuild } from '@holdfast/devnet/list-build.ts';
+import type { Child } from '@holdfast/devnet/processes.ts';
 import type { SignerProgram } from '@holdfast/devnet/signer-program.ts';
 import { type AssetName, type Customer, outsideAddress } from '@holdfast/devnet/story/actors.ts';
 import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
@@ -12,7 +13,7 @@ import { relaxPolicy, type System, startSystem } from '../support/system.ts';
 
 /**
  * Every process is replaced while customers withdraw: the signers one by one and the server last, from the build in use to
- * the next one, and back in the other order (docs/how-to/release.md).
+ * the next one, and back in the other order (docs/how-to/release.md). One signer and the server are killed instead of stopped.
  */
 const assets = ['ETH', 'USDC', 'BTC'] as const;
 const coins: Readonly<Record<(typeof assets)[number], string>> = { ETH: '0.01', USDC: '7', BTC: '0.001' };
@@ -95,9 +96,18 @@ function load(): { readonly asked: Asked[]; stop(): Promise<void> } {
   };
 }
 
+/** Asked to end, or dead in the middle of what it does. */
+type End = 'stopped' | 'killed';
+
+async function end(child: Child, how: End): Promise<void> {
+  if (how === 'stopped') return child.stop();
+  child.kill('SIGKILL');
+  await child.exited;
+}
+
 /** One signer runs another build, is seen by both others, and would sign. */
-async function replaceSigner(id: string, program: SignerProgram): Promise<void> {
-  await system.signer(id).stop();
+async function replaceSigner(id: string, program: SignerProgram, how: End = 'stopped'): Promise<void> {
+  await end(system.signer(id), how);
   await system.startSigner(id, program);
   await awaitCondition(
     `three signers, ${id} with another build`,
@@ -111,8 +121,8 @@ async function replaceSigner(id: string, program: SignerProgram): Promise<void> 
   );
 }
 
-async function replaceServer(): Promise<void> {
-  await system.server().stop();
+async function replaceServer(how: End = 'stopped'): Promise<void> {
+  await end(system.server(), how);
   await system.startServer();
 }
 
@@ -131,7 +141,7 @@ async function paysOn({ asked }: { readonly asked: readonly Asked[] }): Promise<
   );
 }
 
-it('loses and doubles nothing when all are upgraded and rolled back under load', async () => {
+it('loses and doubles nothing when all are upgraded and rolled back under load, some of them killed in the middle', async () => {
   const before = system.program;
   const after = alterProgram(before, system.folder, 'next', [
     ['\nexport {  };', '\n// The next version.\nexport {  };'],
@@ -143,8 +153,12 @@ it('loses and doubles nothing when all are upgraded and rolled back under load',
   try {
     await paysOn(running);
     await soaked;
-    for (const id of signerIds) await replaceSigner(id, after);
-    await replaceServer();
+    await replaceSigner('signer-1', after);
+    // What the next build finds on its disk is what the last one had written when it died.
+    await replaceSigner('signer-2', after, 'killed');
+    await paysOn(running);
+    await replaceSigner('signer-3', after);
+    await replaceServer('killed');
     await paysOn(running);
     // Back again in the other order, half-way stopped at once: two builds sign together.
     await replaceServer();

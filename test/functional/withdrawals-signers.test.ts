@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evmNetworkId } from '@holdfast/devnet/configure.ts';
 import { rpcCall } from '@holdfast/devnet/evm/json-rpc.ts';
@@ -37,6 +38,8 @@ beforeAll(async () => {
   books = openBooks(system);
   customer = await system.newCustomer('signers');
   await fund(system, customer, { BTC: '5', ETH: '20', USDC: '2000' });
+  await system.server().stop();
+  await system.startServer({ nodeOptions: [`--import=${new URL('../support/shift-clock.ts', import.meta.url).href}`] });
 });
 afterAll(async () => {
   await books?.close();
@@ -50,6 +53,12 @@ async function ask(
   changes: { expires_at?: string } = {},
 ): Promise<string> {
   return (await system.client.createWithdrawal(withdrawalBody(system, customer, asset, coins, to, changes))).id;
+}
+
+/** The server's clock, from the start of the first test on (test/support/shift-clock.ts). */
+async function shiftServer(ms: number): Promise<void> {
+  writeFileSync(join(system.folder, 'server', 'clock-shift'), String(ms));
+  await sleep(100);
 }
 
 /** Settled, the recipients have exactly the amount, and the books balance. */
@@ -97,7 +106,9 @@ describe('signers that are away', () => {
       await outsideAddress(system, 'BTC'),
       await outsideAddress(system, 'USDT'),
     ];
-    const soon = new Date(Date.now() + 40_000).toISOString();
+    // The server takes no intent that expires within 30 seconds by its clock: it goes slow meanwhile.
+    await shiftServer(-25_000);
+    const soon = new Date(Date.now() + 15_000).toISOString();
     const lasting = await ask('ETH', '0.5', ether);
     const expiring = await ask('BTC', '0.02', bitcoin, { expires_at: soon });
     await allIn(system, [lasting, expiring], 'signing');
@@ -116,7 +127,8 @@ describe('signers that are away', () => {
     expect(heldBefore).toEqual({ BTC: units('BTC', '0.02002').toString(), USDT: units('USDT', '21').toString() });
     const [before] = await books.attemptsOf(lasting);
     expect(before).toMatchObject({ state: 'built', txid: null });
-    await awaitCondition('expiry of the intents', async () => Date.now() > Date.parse(soon), 50_000);
+    await shiftServer(0);
+    await awaitCondition('expiry of the intents', async () => Date.now() > Date.parse(soon), 20_000, 20);
     expect((await withdrawalsIn(system, [lasting, expiring, queued])).map((one) => one.state)).toEqual([
       'signing',
       'signing',
@@ -124,6 +136,8 @@ describe('signers that are away', () => {
     ]);
 
     await startSigners('signer-1');
+    // By a clock that may be behind the signers', what was tried is released ten seconds after its expiry.
+    await shiftServer(10_000);
     await paidOnce([{ id: lasting, asset: 'ETH', coins: '0.5', to: ether }]);
     expect(await books.attemptsOf(lasting)).toHaveLength(1);
     // Nobody could accept the Bitcoin transaction, for no peer was there to reserve it: two that never will are enough.
@@ -135,12 +149,38 @@ describe('signers that are away', () => {
       '0',
     ]);
     await awaitNoAlarm(system, 'signers-unavailable');
+    await shiftServer(0);
     // What was given back stays unpaid, and the next one is paid as ever.
     const to = await outsideAddress(system, 'BTC');
     await paidOnce([{ id: await ask('BTC', '0.03', to), asset: 'BTC', coins: '0.03', to }]);
     expect([await received(system, 'BTC', bitcoin), await received(system, 'USDT', tether)]).toEqual([0n, 0n]);
     expect((await books.attemptsOf(expiring)).map((one) => one.txid)).toEqual([null]);
     expect((await withdrawalsIn(system, [expiring, queued])).map((one) => one.state)).toEqual(['released', 'released']);
+  });
+});
+
+describe('a batch that no block takes before its deadline', () => {
+  it('is never paid after it: what customers still want is paid by another, what expired is given back', async () => {
+    const [wanted, expired] = [await outsideAddress(system, 'ETH'), await outsideAddress(system, 'ETH')];
+    await shiftServer(-25_000);
+    const soon = new Date(Date.now() + 12_000).toISOString();
+    const [lasting, expiring] = await Promise.all([
+      ask('ETH', '0.2', wanted),
+      ask('ETH', '0.1', expired, { expires_at: soon }),
+    ]);
+    // Signed and in the mempool, with nobody who mines.
+    await allIn(system, [expiring], 'broadcast');
+    await awaitCondition('the deadline', async () => Date.now() > Date.parse(soon) + 1_000, 20_000, 20);
+    // Ten seconds after its expiry, by a clock that may be behind the signers'.
+    await shiftServer(10_000);
+    await paidOnce([{ id: lasting, asset: 'ETH', coins: '0.2', to: wanted }]);
+    const [released] = await mineUntilAll(system, [expiring], 'released');
+    expect(released!.reason).toBe('intent-expired');
+    expect(await received(system, 'ETH', expired)).toBe(0n);
+    const attempts = await books.attemptsOf(expiring);
+    expect(attempts.map(({ state }) => state)).toEqual(['replaced']);
+    expect(attempts[0]!.txid).not.toBeNull();
+    await shiftServer(0);
   });
 });
 

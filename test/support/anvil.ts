@@ -6,16 +6,20 @@ import type { ScannedBlock } from '@holdfast/core/chains/chain.ts';
 import type { SafeTransaction } from '@holdfast/core/signing/messages.ts';
 import { devnetAbi, toHex } from '@holdfast/devnet/evm/abi.ts';
 import { addressOfKey, devnetKeys } from '@holdfast/devnet/evm/accounts.ts';
-import { deployVault, type EvmDeployment } from '@holdfast/devnet/evm/deploy-vault.ts';
+import { deployVault, type DeployVaultInput, type EvmDeployment } from '@holdfast/devnet/evm/deploy-vault.ts';
 import { rpcCall, waitForReceipt, type Receipt } from '@holdfast/devnet/evm/json-rpc.ts';
+import { guardLimits } from '@holdfast/devnet/policy.ts';
 import { sendAndWait } from '@holdfast/devnet/evm/send-transaction.ts';
 import { signedSafeCall } from '@holdfast/devnet/evm/sign-safe-call.ts';
 import { startAnvil, type AnvilOptions } from '@holdfast/devnet/evm/start-anvil.ts';
 
 const keysOf = (digit: string) => [1, 2, 3].map((at) => `0x${String(at).padStart(2, '0')}${digit.repeat(62)}`);
-/** Owner keys of the vault and of the cold Safe, both 2-of-3. */
+/** Owner keys of the vault, of the cold Safe and of the governance Safe, all 2-of-3. */
 export const ownerKeys: readonly string[] = keysOf('a');
 export const coldOwnerKeys: readonly string[] = keysOf('c');
+export const governanceKeys: readonly string[] = keysOf('d');
+/** At the emergency desk. */
+export const emergencyKeys: readonly string[] = keysOf('e');
 /** Pays the gas of the vault's transactions. */
 export const relayerKey = devnetKeys.spare;
 
@@ -25,17 +29,26 @@ export interface VaultDevnet {
   stop(): Promise<void>;
 }
 
+/** @param change of the owners of cold and governance Safe, and of their threshold. */
+export function deployTestVault(rpcUrl: string, change: Partial<DeployVaultInput> = {}): Promise<EvmDeployment> {
+  return deployVault({
+    rpcUrl,
+    deployerKey: devnetKeys.deployer,
+    owners: ownerKeys.map(addressOfKey),
+    emergencyKeys: emergencyKeys.map(addressOfKey),
+    limits: guardLimits(),
+    coldOwners: coldOwnerKeys.map(addressOfKey),
+    coldThreshold: 2,
+    governanceOwners: governanceKeys.map(addressOfKey),
+    ...change,
+  });
+}
+
 /** An anvil with the whole deployment; 2-of-3 by ownerKeys, cold 2-of-3 by coldOwnerKeys. */
 export async function startVaultDevnet(options: AnvilOptions = {}): Promise<VaultDevnet> {
   const node = await startAnvil(options);
   try {
-    const deployment = await deployVault({
-      rpcUrl: node.url,
-      deployerKey: devnetKeys.deployer,
-      owners: ownerKeys.map(addressOfKey),
-      coldOwners: coldOwnerKeys.map(addressOfKey),
-      coldThreshold: 2,
-    });
+    const deployment = await deployTestVault(node.url);
     return { url: node.url, deployment, stop: () => node.stop() };
   } catch (error) {
     await node.stop();
@@ -48,8 +61,10 @@ export async function payBatch(
   devnet: VaultDevnet,
   legs: readonly WithdrawalLeg[],
 ): Promise<{ tx: SafeTransaction; receipt: Receipt }> {
-  const { safe, multiSend, chainId } = devnet.deployment;
-  const tx = buildWithdrawalBatch({ legs, nonce: await safeNonce(devnet.url, safe), multiSend });
+  const { safe, multiSend, chainId, guard } = devnet.deployment;
+  const { timestamp } = await rpcCall<{ timestamp: string }>(devnet.url, 'eth_getBlockByNumber', ['latest', false]);
+  const deadline = { guard, notAfterS: BigInt(timestamp) + 3_600n };
+  const tx = buildWithdrawalBatch({ legs, nonce: await safeNonce(devnet.url, safe), multiSend, deadline });
   const data = signedSafeCall({ safe, chainId, tx, keys: ownerKeys.slice(0, 2) });
   return { tx, receipt: await sendAndWait({ rpcUrl: devnet.url, key: relayerKey, to: safe, data }) };
 }

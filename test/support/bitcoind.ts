@@ -13,7 +13,7 @@ export interface BitcoinDevnet {
   stop(): Promise<void>;
 }
 
-/** Two peered regtest nodes in a folder of their own, 101 blocks mined; they end with the test process, however it ends. */
+/** Two peered regtest nodes in a folder of their own, the first with coins; they end with the test process, however it ends. */
 export async function startBitcoinDevnet(): Promise<BitcoinDevnet> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-bitcoin-'));
   const supervisor = await startSupervisor({ runDir: join(folder, 'run') });

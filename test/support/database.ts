@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { startPostgres } from '@holdfast/devnet/postgres.ts';
 import { type Database, openDatabase } from '@holdfast/server/store/database.ts';
 import { migrate } from '@holdfast/server/store/migrate.ts';
+import { createDatabase, lendDatabase } from './lent-database.ts';
 
 export interface TestDatabase {
   readonly url: string;
@@ -20,20 +20,20 @@ export interface TestDatabaseOptions {
 }
 
 /**
- * A fresh database with every migration applied: a PostgreSQL of its own in a temporary folder, or a new database on
- * the server that DATABASE_URL names. Call it in beforeAll and close it in afterAll. The server ends with the test
+ * A fresh database with every migration applied: on the server that DATABASE_URL names, else on the tier's, else on a
+ * PostgreSQL of its own in a temporary folder. Call it in beforeAll and close it in afterAll. The server ends with the test
  * process, however that ends.
  */
 export async function testDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
-  const server =
-    process.env['DATABASE_URL'] === undefined ? await ownServer() : await borrowedServer(process.env['DATABASE_URL']);
+  const migrated = options.migrated !== false;
+  const server = await findServer(process.env['DATABASE_URL'], migrated);
   const db = openDatabase(server.url);
   const close = async (): Promise<void> => {
     await db.close();
     await server.remove();
   };
   try {
-    if (options.migrated !== false) await migrate(db);
+    if (migrated) await migrate(db);
   } catch (error) {
     await close();
     throw error;
@@ -44,6 +44,12 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
 interface Server {
   readonly url: string;
   remove(): Promise<void>;
+}
+
+async function findServer(named: string | undefined, migrated: boolean): Promise<Server> {
+  if (named !== undefined) return borrowedServer(named);
+  const lent = await lendDatabase(migrated);
+  return lent === undefined ? ownServer() : { url: lent, remove: async () => undefined };
 }
 
 async function ownServer(): Promise<Server> {
@@ -58,16 +64,13 @@ async function ownServer(): Promise<Server> {
   };
 }
 
-async function borrowedServer(url: string): Promise<Server> {
-  const name = `holdfast_test_${randomBytes(8).toString('hex')}`;
-  const admin = openDatabase(url, { connectionsMax: 1 });
-  await admin.query(`create database ${name}`);
-  const fresh = new URL(url);
-  fresh.pathname = `/${name}`;
+async function borrowedServer(server: string): Promise<Server> {
+  const url = await createDatabase(server, 'template1');
   return {
-    url: fresh.href,
+    url,
     remove: async () => {
-      await admin.query(`drop database ${name} with (force)`);
+      const admin = openDatabase(server, { connectionsMax: 1 });
+      await admin.query(`drop database ${new URL(url).pathname.slice(1)} with (force)`);
       await admin.close();
     },
   };

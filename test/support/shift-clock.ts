@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * Preloaded into signers (`node --import`): the clock is off by as many milliseconds as the file `clock-shift` in the data
+ * Preloaded into signers and servers (`node --import`): the clock is off by as many milliseconds as the file `clock-shift` in the data
  * folder says, from the moment on that it is there.
  */
 const file = join(process.argv.at(-1) ?? '', 'clock-shift');

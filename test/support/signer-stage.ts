@@ -73,6 +73,8 @@ export interface StageOptions {
   /** Every signer with an HSM of its own. */
   readonly hsm?: boolean;
   readonly program?: SignerProgram;
+  /** Given to every signer besides; a bundle refuses most. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export async function startStage(options: StageOptions = {}): Promise<SignerStage> {
@@ -83,6 +85,7 @@ export async function startStage(options: StageOptions = {}): Promise<SignerStag
     hsm: options.hsm ?? false,
     networks: () => [evmNetwork, bitcoinNetwork].map((network) => ({ network, rpc_urls: [...node.urls] })),
     program: options.program,
+    env: options.env,
     policy: (cards, build) => {
       node.owners = cards.map((card) => card.owner_address);
       return stagePolicy(node.owners, { ...options, build });

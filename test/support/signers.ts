@@ -10,7 +10,7 @@ import type { Policy, SignedPolicy } from '@holdfast/core/policy/policy.ts';
 import { signSamplePolicy } from '@holdfast/core/policy/sample-policy.test-support.ts';
 import { holdCeremony } from '@holdfast/devnet/ceremony.ts';
 import { freePort } from '@holdfast/devnet/free-port.ts';
-import { bundleSigner, type SignerProgram } from '@holdfast/devnet/signer-program.ts';
+import { bundleSigner, signerEnv, sourceProgram, type SignerProgram } from '@holdfast/devnet/signer-program.ts';
 import type { SignerConfig } from '@holdfast/signer/config.ts';
 import type { SignerCard } from '@holdfast/signer/init.ts';
 import { createIdentity, fingerprintOf, type Identity } from '@holdfast/transport/certificate.ts';
@@ -65,6 +65,8 @@ export async function startSigners(input: {
   readonly fullStrengthKdf?: boolean;
   /** Owner and wrapping keys in an HSM each. */
   readonly hsm?: boolean;
+  /** Given to every signer besides; a bundle refuses most. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
   /** What they run; a bundle of this checkout when left out. */
   readonly program?: SignerProgram | undefined;
 }): Promise<SignerCluster> {
@@ -75,10 +77,13 @@ export async function startSigners(input: {
   const serverIdentity = await createIdentity('server', Date.now());
   const serverFingerprint = fingerprintOf(new X509Certificate(serverIdentity.certificate));
   const ports = await Promise.all(ids.map(() => freePort()));
-  const env = { ...process.env, HOLDFAST_PASSPHRASE_FILE: passphraseFile };
+  const env = signerEnv(passphraseFile, input.env);
   const strength = input.fullStrengthKdf ? [] : fastKdf;
   const tokens = input.hsm ? await Promise.all(ids.map(async (id) => makeSoftToken(input.folder, id))) : [];
-  const program = input.program ?? preparedProgram() ?? (await bundleSigner(input.folder));
+  // A bundle refuses a search path of libraries, which an unpacked SoftHSM may need.
+  const searching = tokens.some((token) => 'LD_LIBRARY_PATH' in token.env);
+  const prepared = searching ? sourceProgram : preparedProgram();
+  const program = input.program ?? prepared ?? (await bundleSigner(input.folder));
   const init = async (id: string, at: number) =>
     initSigner(program, join(input.folder, id), id, strength, tokens[at] ?? null, env);
   const cards = await Promise.all(ids.map(init));
@@ -106,7 +111,7 @@ export async function startSigners(input: {
         dataDir,
         passphraseFile,
         main: program.main,
-        ...(hsm && { env: hsm.env }),
+        env: { ...input.env, ...hsm?.env },
       })),
       policy,
     );
@@ -168,7 +173,7 @@ async function initSigner(
   id: string,
   strength: readonly string[],
   hsm: SoftToken | null,
-  env: NodeJS.ProcessEnv,
+  env: Readonly<Record<string, string>>,
 ): Promise<SignerCard> {
   const more = [...strength, ...(hsm ? pkcs11Arguments(hsm.pkcs11) : [])];
   const child = spawn(process.execPath, [main, 'init', dataDir, '--signer', id, ...more], {
@@ -190,7 +195,7 @@ function signerProcess(input: {
   card: SignerCard;
   identity: Identity;
   hsm: SoftToken | null;
-  env: NodeJS.ProcessEnv;
+  env: Readonly<Record<string, string>>;
   program: SignerProgram;
 }): SignerProcess {
   const { id, identifier, dataDir, url, card, identity, hsm, env } = input;

@@ -11,6 +11,7 @@ import { rpcCall } from '@holdfast/devnet/evm/json-rpc.ts';
 import { mine } from '@holdfast/devnet/evm/payments.ts';
 import { type AssetName, type Customer, decimalsOf, joinCustomer } from '@holdfast/devnet/story/actors.ts';
 import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
+import { lendDatabase } from './lent-database.ts';
 import { preparedProgram } from './signer-program.ts';
 
 /** The whole system for one test file: no block comes unless a test mines it, so that every step can be looked at. */
@@ -35,6 +36,7 @@ let customers = 0;
 export async function startSystem(options: Partial<DevnetOptions> = {}): Promise<System> {
   const root = mkdtempSync(join(tmpdir(), 'holdfast test-'));
   const prepared = preparedProgram();
+  const databaseUrl = await lendDatabase();
   const devnet = await startDevnet({
     folder: join(root, 'data'),
     log: () => undefined,
@@ -43,6 +45,7 @@ export async function startSystem(options: Partial<DevnetOptions> = {}): Promise
     weakKdf: true,
     policy: relaxPolicy,
     ...(prepared ? { signer: prepared } : {}),
+    ...(databaseUrl === undefined ? {} : { databaseUrl }),
     ...options,
   });
   if (!devnet.chains.bitcoin) {

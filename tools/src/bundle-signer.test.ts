@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -45,6 +45,23 @@ test('two checkouts in different places, environments and time zones give the sa
   // As sha256sum prints it: an auditor compares this line.
   expect(printed).toBe(`${build}  ${join(out, 'signer.mjs')}\n`);
   expect(there.build).toBe(build);
+}, 60_000);
+
+test('code from outside the checkout is in no bundle', async () => {
+  const root = join(dirname(folder), 'linked');
+  mkdirSync(join(root, 'signer/src'), { recursive: true });
+  const outside = join(dirname(folder), 'outside.js');
+  writeFileSync(outside, 'console.log(1);\n');
+  writeFileSync(join(root, 'signer/src/main.ts'), "import './linked.js';\n");
+  symlinkSync(outside, join(root, 'signer/src/linked.js'));
+  await expect(bundleSigner(root)).rejects.toThrow(/outside\.js lies outside/);
+}, 60_000);
+
+test('the JavaScript around native code is in it, and the native code is found in its package', async () => {
+  const { code, files } = await bundleSigner(repoRoot);
+  expect(files).toContain('node_modules/pkcs11js/index.js');
+  const required = [...code.matchAll(/\b__require\("([^"]+)"\)/g)].map(([, name = '']) => name);
+  expect(required.filter((name) => !name.startsWith('node:'))).toEqual(['pkcs11js/build/Release/pkcs11.node']);
 }, 60_000);
 
 test('nothing of the machine is in it', async () => {

@@ -39,9 +39,10 @@ const env = { ...process.env, PATH: `${join(repoRoot, 'node_modules/.bin')}${del
 const forgeTimeoutMs = 600_000;
 
 /** Without input, so that nothing waits for an answer; what it prints goes to the terminal as it comes. */
-function execute(command: string, args: readonly string[]): number | null {
+function execute(command: string, args: readonly string[], more: Readonly<Record<string, string>> = {}): number | null {
   console.log(`\n> ${command.endsWith('/node') ? 'node' : command} ${args.join(' ')}`);
-  return spawnSync(command, args, { cwd: repoRoot, env, stdio: ['ignore', 'inherit', 'inherit'] }).status;
+  return spawnSync(command, args, { cwd: repoRoot, env: { ...env, ...more }, stdio: ['ignore', 'inherit', 'inherit'] })
+    .status;
 }
 
 function runCheck(command: string, ...args: string[]): Counts {
@@ -61,10 +62,12 @@ function runVitestFile(project: string, file: string): Counts {
 function runVitestWith(args: readonly string[]): Counts {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-tests-'));
   try {
-    const report = join(folder, 'report.json');
-    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-    const status = execute('vitest', ['run', ...args, ...reporters]);
-    return countTests(readOrUndefined(report), status);
+    const status = execute('vitest', ['run', ...args], { HOLDFAST_TEST_REPORT: folder });
+    return countTests(
+      readOrUndefined(join(folder, 'report.json')),
+      status,
+      readOrUndefined(join(folder, 'errors.txt')),
+    );
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

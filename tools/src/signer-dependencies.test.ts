@@ -71,7 +71,7 @@ describe('the bundle', () => {
   test('holds the signer, core, transport and listed packages, nothing else', () => {
     const names = listed.map(({ name }) => name);
     const foreign = bundle.files.filter((path) => {
-      const [, name] = /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path) ?? [];
+      const name = packageOf(path);
       return name === undefined ? !/^(core|signer|transport)\/src\/[\w./-]+\.ts$/.test(path) : !names.includes(name);
     });
     expect(foreign).toEqual([]);
@@ -79,17 +79,25 @@ describe('the bundle', () => {
     expect(bundle.files.filter((path) => /\.test(-support)?\.ts$/.test(path))).toEqual([]);
   });
 
-  test('loads Node’s own modules at run time, and native code that is compiled by hand', () => {
+  test('loads nothing but Node’s own modules by an import statement', () => {
     const builtin = new Set(builtinModules.map((name) => `node:${name}`));
     const others = bundle.imports.filter((name) => !builtin.has(name));
-    expect(others.filter((name) => !compiledByHand.includes(name))).toEqual([]);
+    expect(others).toEqual([]);
     // By the text as well: every import statement, whoever lists them.
     const statements = [...bundle.code.matchAll(/^(?:import|export) [^;]*? from "([^"]+)";$|^import "([^"]+)";$/gm)];
     const named = new Set(statements.map(([, from, bare]) => from ?? bare ?? ''));
     const known = new Set(builtinModules.flatMap((name) => [name, `node:${name}`]));
-    expect([...named].filter((name) => !known.has(name) && !compiledByHand.includes(name))).toEqual([]);
+    expect([...named].filter((name) => !known.has(name))).toEqual([]);
     expect(named.size).toBeGreaterThan(5);
   });
+});
+
+test('a file belongs to the innermost package around it', () => {
+  expect(packageOf('node_modules/a/index.js')).toBe('a');
+  expect(packageOf('node_modules/@b/c/index.js')).toBe('@b/c');
+  expect(packageOf('node_modules/a/node_modules/evil/index.js')).toBe('evil');
+  expect(packageOf('signer/node_modules/@b/c/deep/index.js')).toBe('@b/c');
+  expect(packageOf('core/src/node_modules.ts')).toBeUndefined();
 });
 
 describe('the closure', () => {
@@ -126,6 +134,11 @@ describe('the closure', () => {
     );
   });
 });
+
+/** Of a file in a package; undefined for our own. */
+function packageOf(path: string): string | undefined {
+  return /^(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1];
+}
 
 /** The rows below the heading. */
 function listedPackages(text: string): { name: string; version: string; why: string }[] {

@@ -26,8 +26,8 @@ test('names what failed', () => {
     'a.test.ts: test 1',
     'a.test.ts: the file',
   ]);
-  expect(countTests(report(file('passed', 'passed')), 1).failures).toEqual([
-    'vitest ended with 1 after 1 passing tests: see its errors above',
+  expect(countTests(report(file('passed', 'passed')), 1, 'Error: ECONNRESET\n').failures).toEqual([
+    'vitest ended with 1 after 1 passing tests: Error: ECONNRESET',
   ]);
 });
 

@@ -19,8 +19,9 @@ interface VitestReport {
  * badly for another reason: no report, an unhandled error, no test at all.
  * @param report text of the JSON report, undefined when there is none.
  * @param exitCode of the Vitest process, null after a signal.
+ * @param errors what failed outside a test.
  */
-export function countTests(report: string | undefined, exitCode: number | null): Counts {
+export function countTests(report: string | undefined, exitCode: number | null, errors = ''): Counts {
   let passed = 0;
   const failures: string[] = [];
   for (const { name, status: fileStatus, assertionResults } of parse(report).testResults) {
@@ -30,7 +31,7 @@ export function countTests(report: string | undefined, exitCode: number | null):
     if (failedHere.length === 0 && fileStatus === 'failed') failures.push(`${name}: the file`);
   }
   if (failures.length === 0 && (exitCode !== 0 || passed === 0))
-    failures.push(`vitest ended with ${exitCode ?? 'a signal'} after ${passed} passing tests: see its errors above`);
+    failures.push(`vitest ended with ${exitCode ?? 'a signal'} after ${passed} passing tests: ${errors.trim()}`);
   return { passed, failed: failures.length, failures };
 }
 

@@ -295,6 +295,18 @@ function countOf(policy: Policy, people: typeof credentials): { approvals: numbe
   };
 }
 
+test('a new build with a shorter soak time is looser in both', () => {
+  const before = samplePolicy();
+  const after = samplePolicy(({ builds }) => {
+    builds.soak_s = 0;
+    builds.permitted.push('b2'.repeat(32));
+  });
+  expect(comparePolicies(before, after).map(({ path, effect }) => `${effect} ${path}`)).toEqual([
+    `looser builds.permitted[${'b2'.repeat(32)}]`,
+    'looser builds.soak_s',
+  ]);
+});
+
 test('never calls a change tighter that lets anything happen which was refused', () => {
   let tighter = 0;
   const few = fc.uniqueArray(fc.constantFrom(...fields), {

@@ -116,9 +116,7 @@ function lintEvm(network: EvmNetworkPolicy, path: string, report: Report): void 
   network.safe_owners.forEach((owner, index) => {
     if (owner === zeroAddress) report('error', `${path}.safe_owners[${index}]`, 'is the zero address');
   });
-  if (network.safe_modules.length > 0) {
-    report('warning', `${path}.safe_modules`, 'a module moves funds without the owners');
-  }
+  lintVault(network, path, report);
   network.assets.forEach(({ asset, contract }, index) => {
     const named =
       contract === null ? /\/slip44:[0-9]+$/.test(asset) : lower(asset).endsWith(`/erc20:${lower(contract)}`);
@@ -130,6 +128,37 @@ function lintEvm(network: EvmNetworkPolicy, path: string, report: Report): void 
     if (what !== undefined) report('error', `${path}.cold_addresses[${index}]`, `is ${what}`);
   });
   lintCalls(network, contracts, path, report);
+}
+
+/** The vault's own contracts are all there or none is; another module would move funds past them. */
+function lintVault(network: EvmNetworkPolicy, path: string, report: Report): void {
+  const { emergency } = network;
+  const expected = emergency === undefined ? [] : [emergency.desk, emergency.timelock].map(lower);
+  const modules = network.safe_modules.map(lower);
+  network.safe_modules.forEach((module, index) => {
+    if (expected.includes(lower(module))) return;
+    report('warning', `${path}.safe_modules[${index}]`, 'is another module, which moves funds without the owners');
+  });
+  if (network.safe_guard === zeroAddress) {
+    const without = 'no guard: on chain nothing bounds what the whole quorum signs';
+    report(emergency === undefined ? 'warning' : 'error', `${path}.safe_guard`, without);
+  }
+  if (network.safe_guard !== zeroAddress && network.allowed_calls.length > 0) {
+    report('warning', `${path}.allowed_calls`, 'the guard lets no listed call through; governance makes such calls');
+  }
+  if (emergency === undefined) {
+    if (network.safe_guard !== zeroAddress)
+      report('warning', path, 'a guard, and no emergency keys that could pause it');
+    return;
+  }
+  if (!expected.every((module) => modules.includes(module))) {
+    report('error', `${path}.emergency`, 'names a desk and a time lock that are not both among safe_modules');
+  }
+  duplicates(emergency.keys, lower, `${path}.emergency.keys`, report);
+  const owners = new Set(network.safe_owners.map(lower));
+  emergency.keys.forEach((key, index) => {
+    if (owners.has(lower(key))) report('error', `${path}.emergency.keys[${index}]`, 'is an owner of the Safe too');
+  });
 }
 
 function lintCalls(network: EvmNetworkPolicy, contracts: Map<string, string>, path: string, report: Report): void {

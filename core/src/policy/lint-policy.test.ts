@@ -3,7 +3,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { expect, test } from 'vitest';
 import { lintPolicy } from './lint-policy.ts';
 import type { BitcoinNetworkPolicy, EvmNetworkPolicy, MultisigWalletPolicy, Policy } from './policy.ts';
-import { sampleCredential, sampleKey, samplePolicy } from './sample-policy.test-support.ts';
+import { guardSample, sampleCredential, sampleKey, samplePolicy } from './sample-policy.test-support.ts';
 
 const found = (change: (policy: Policy) => void): string[] =>
   lintPolicy(samplePolicy(change)).map(({ level, path }) => `${level} ${path}`);
@@ -19,8 +19,37 @@ function wallet(policy: Policy, change: Partial<MultisigWalletPolicy>): void {
 const pointOf = (scalar: number): string =>
   bytesToHex(secp256k1.Point.BASE.multiplyUnsafe(BigInt(scalar)).toBytes(true));
 
-test('finds nothing in the sample', () => {
-  expect(lintPolicy(samplePolicy())).toEqual([]);
+test('finds nothing in the sample but that its Safe has no guard', () => {
+  expect(found(() => undefined)).toEqual(['warning networks[0].safe_guard']);
+  expect(found(guardSample)).toEqual([]);
+});
+
+test.each<[string, (network: EvmNetworkPolicy) => void, string]>([
+  ['a desk without a guard', (n) => (n.safe_guard = `0x${'00'.repeat(20)}`), 'error networks[0].safe_guard'],
+  ['a desk that is no module', (n) => n.safe_modules.shift(), 'error networks[0].emergency'],
+  ['a module more', (n) => n.safe_modules.push(n.registry), 'warning networks[0].safe_modules[2]'],
+  ['a guard that nobody pauses', (n) => delete n.emergency, 'warning networks[0]'],
+  [
+    'an emergency key twice',
+    (n) => n.emergency!.keys.push(`0x${'B1'.repeat(20)}`),
+    'error networks[0].emergency.keys[3]',
+  ],
+  [
+    'an owner’s emergency key',
+    (n) => (n.emergency!.keys[0] = n.safe_owners[0]!),
+    'error networks[0].emergency.keys[0]',
+  ],
+  [
+    'a listed call beside a guard',
+    (n) => n.allowed_calls.push({ contract: n.registry, selector: '0x01681a62' }),
+    'warning networks[0].allowed_calls',
+  ],
+])('finds, in a guarded vault, %s', (_name, change, finding) => {
+  const findings = found((policy) => {
+    guardSample(policy);
+    change(evm(policy));
+  });
+  expect(findings).toContain(finding);
 });
 
 const cases: readonly (readonly [string, (policy: Policy) => void, string])[] = [
@@ -114,7 +143,7 @@ const cases: readonly (readonly [string, (policy: Policy) => void, string])[] = 
       p.builds.permitted.push('source');
       evm(p).network = 'eip155:1';
     },
-    'warning builds.permitted[1]',
+    'error builds.permitted[1]',
   ],
   ['intents for a month', (p) => (p.intent_s_max = 30 * 86_400), 'warning intent_s_max'],
   ['a network twice', (p) => p.networks.push(p.networks[1]!), 'error networks[2]'],
@@ -183,7 +212,7 @@ const cases: readonly (readonly [string, (policy: Policy) => void, string])[] = 
     (p) => (evm(p).safe_owners[1] = evm(p).safe_owners[0]!.replace('0x', '').toUpperCase().padStart(42, '0x')),
     'error networks[0].safe_owners[1]',
   ],
-  ['a Safe with a module', (p) => evm(p).safe_modules.push(evm(p).registry), 'warning networks[0].safe_modules'],
+  ['a Safe with a module', (p) => evm(p).safe_modules.push(evm(p).registry), 'warning networks[0].safe_modules[0]'],
   ['no Safe', (p) => (evm(p).safe = `0x${'00'.repeat(20)}`), 'error networks[0].safe'],
   ['an evacuation to the Safe', (p) => evm(p).cold_addresses.push(evm(p).safe), 'error networks[0].cold_addresses[1]'],
   [
@@ -265,6 +294,7 @@ test.each(cases)('finds %s', (_name, change, finding) => {
 test('finds work that costs nothing anywhere but on a regression test chain', () => {
   const mainNetwork = (bits: string) =>
     found((policy) => {
+      guardSample(policy);
       bitcoin(policy).network = 'bip122:000000000019d6689c085ae165831e93';
       bitcoin(policy).asset = 'bip122:000000000019d6689c085ae165831e93/slip44:0';
       bitcoin(policy).easiest_bits = bits;
@@ -276,6 +306,7 @@ test('finds work that costs nothing anywhere but on a regression test chain', ()
 test('takes a Safe whose quorums meet, an operator who approves, the development origin and the oldest plausible blocks', () => {
   expect(
     found((policy) => {
+      guardSample(policy);
       policy.operators.push({ ...sampleCredential('approver-1'), id: 'boss' });
       policy.webauthn.customers = { rp_id: 'localhost', origins: ['http://localhost:8080'] };
       evm(policy).safe_threshold = 3;
@@ -286,5 +317,5 @@ test('takes a Safe whose quorums meet, an operator who approves, the development
 });
 
 test('a wallet of the signers’ own keys has no findings of its own', () => {
-  expect(found((policy) => wallet(policy, {}))).toEqual([]);
+  expect(found((policy) => wallet(policy, {}))).toEqual(found(() => undefined));
 });

@@ -30,8 +30,12 @@ function lintBuilds({ builds, networks }: Policy, report: Report): void {
   duplicates(builds.permitted, (build) => build, 'builds.permitted', report);
   const development = networks.every(({ network }) => isDevelopmentNetwork(network));
   builds.permitted.forEach((build, index) => {
-    if (/^[0-9a-f]{64}$/.test(build) || (build === 'source' && development)) return;
-    report('warning', `builds.permitted[${index}]`, 'is no SHA-256 of a bundle: no signer runs it');
+    const path = `builds.permitted[${index}]`;
+    if (build !== 'source') {
+      if (!/^[0-9a-f]{64}$/.test(build)) report('warning', path, 'is no SHA-256 of a bundle: no signer runs it');
+    } else if (!development) {
+      report('error', path, 'is whatever code lies on a host: it is for development chains only');
+    }
   });
 }
 

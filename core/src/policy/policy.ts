@@ -78,6 +78,13 @@ export const EvmNetworkPolicy = Type.Object(
     safe_guard: EvmAddress,
     safe_handler: EvmAddress,
     safe_modules: Type.Array(EvmAddress, { maxItems: 9 }),
+    /** EmergencyDesk and VaultTimelock of the vault, both modules of the Safe, and the signers' keys at the desk. */
+    emergency: Type.Optional(
+      Type.Object(
+        { desk: EvmAddress, timelock: EvmAddress, keys: Type.Array(EvmAddress, { minItems: 1, maxItems: 9 }) },
+        strict,
+      ),
+    ),
     multi_send: EvmAddress,
     forwarder_factory: EvmAddress,
     forwarder_init_code_hash: hex(32),

@@ -123,6 +123,17 @@ const rules = (unit: bigint) => ({
 
 const common = { node_faults: 2, burial_endpoints_min: 3, deposit_confirmations: 6 } as const;
 
+/** Gives the sample's Safe the vault's contracts. */
+export function guardSample(policy: Policy): void {
+  const network = policy.networks[0];
+  if (network?.family !== 'evm') throw new Error('the sample has an EVM network first');
+  const [desk, timelock] = [address('desk'), address('timelock')];
+  network.safe_guard = address('guard');
+  network.safe_modules = [desk, timelock];
+  network.emergency = { desk, timelock, keys: ['key-1', 'key-2', 'key-3'].map(address) };
+  network.allowed_calls = [];
+}
+
 function sampleEvmNetwork(): EvmNetworkPolicy {
   const network = 'eip155:31337';
   const usdt = address('usdt');

@@ -59,17 +59,24 @@ export async function startBitcoind(options: StartBitcoindOptions): Promise<Bitc
   return { ...endpoint, p2pPort, child, rpc, stop: () => child.stop() };
 }
 
-/** Two nodes, `bitcoin-1` and `bitcoin-2`, the second connected to the first, each in its own folder below `dataDir`. */
+/**
+ * Two nodes, `bitcoin-1` and `bitcoin-2`, the second connected to the first, each in its own folder below `dataDir`. They
+ * start at the same time.
+ */
 export async function startBitcoindPair(options: {
   readonly supervisor: Supervisor;
   readonly dataDir: string;
   readonly log?: (line: string) => void;
 }): Promise<[BitcoinNode, BitcoinNode]> {
   const common = { supervisor: options.supervisor, ...(options.log === undefined ? {} : { log: options.log }) };
-  const start = (name: string, connectTo: readonly number[]): Promise<BitcoinNode> =>
-    startBitcoind({ ...common, name, dataDir: join(options.dataDir, name), connectTo });
-  const first = await start('bitcoin-1', []);
-  return [first, await start('bitcoin-2', [first.p2pPort])];
+  const p2pPort = await freePort();
+  const [first, second] = await Promise.all([
+    startBitcoind({ ...common, name: 'bitcoin-1', dataDir: join(options.dataDir, 'bitcoin-1'), p2pPort }),
+    startBitcoind({ ...common, name: 'bitcoin-2', dataDir: join(options.dataDir, 'bitcoin-2'), connectTo: [p2pPort] }),
+  ]);
+  // By itself it tries a node that was not up at first again after a minute.
+  await second.rpc('addnode', [`127.0.0.1:${p2pPort}`, 'onetry']);
+  return [first, second];
 }
 
 function nodeArguments(node: {
@@ -98,6 +105,8 @@ function nodeArguments(node: {
     '-txindex=1',
     '-fallbackfee=0.00001',
     '-dbcache=16',
+    // A wallet of a test makes few addresses; a thousand keys of each kind cost seconds.
+    '-keypool=10',
     '-printtoconsole=1',
     '-nodebuglogfile',
   ];

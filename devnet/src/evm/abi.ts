@@ -26,6 +26,23 @@ export const devnetAbi = createContract([
     inputs: [input('singleton', 'address'), input('initializer', 'bytes'), input('saltNonce', 'uint256')],
     outputs: [],
   },
+  // Safe, called by itself.
+  { type: 'function', name: 'enableModule', inputs: [input('module', 'address')], outputs: [] },
+  { type: 'function', name: 'setFallbackHandler', inputs: [input('handler', 'address')], outputs: [] },
+  { type: 'function', name: 'setGuard', inputs: [input('guard', 'address')], outputs: [] },
+  {
+    type: 'function',
+    name: 'swapOwner',
+    inputs: [input('prevOwner', 'address'), input('oldOwner', 'address'), input('newOwner', 'address')],
+    outputs: [],
+  },
+  {
+    type: 'function',
+    name: 'addOwnerWithThreshold',
+    inputs: [input('owner', 'address'), input('threshold', 'uint256')],
+    outputs: [],
+  },
+  { type: 'function', name: 'multiSend', inputs: [input('transactions', 'bytes')], outputs: [] },
   { type: 'function', name: 'mint', inputs: [input('to', 'address'), input('amount', 'uint256')], outputs: [] },
   { type: 'function', name: 'transfer', inputs: [input('to', 'address'), input('amount', 'uint256')], outputs: [] },
   { type: 'function', name: 'split', inputs: [input('recipients', 'address[]')], outputs: [] },

@@ -6,18 +6,31 @@ import { addr } from 'micro-eth-signer';
 import { loadArtifact, type ContractName } from '@holdfast/contracts/artifact.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
 import { devnetAbi, toHex } from './abi.ts';
+import { addressOfKey } from './accounts.ts';
 import { rpcCall, waitForReceipt, type Receipt } from './json-rpc.ts';
+import { callAll } from './multi-send.ts';
 import { sendTransaction } from './send-transaction.ts';
+import { signedSafeCall } from './sign-safe-call.ts';
 
 /** Addresses (EIP-55) of what the devnet deployed; JSON-safe. */
 export interface EvmDeployment {
   readonly chainId: number;
-  /** The hot vault: Safe 1.5.0, threshold 2, no module, guard or fallback handler. */
+  /** The hot vault: Safe 1.5.0, threshold 2, with guard, handler, and the modules desk and timelock. */
   readonly safe: string;
-  /** The code behind both Safes. */
+  /** The code behind all Safes. */
   readonly safeSingleton: string;
-  /** Owner of the registry. */
+  /** Where an evacuation goes. */
   readonly coldSafe: string;
+  /** Proposes to the time lock; of other custodians' keys than coldSafe where those are given. */
+  readonly governanceSafe: string;
+  /** VaultTimelock: owner of the registry, governor of the guard. */
+  readonly timelock: string;
+  /** EmergencyDesk. */
+  readonly desk: string;
+  /** VaultGuard. */
+  readonly guard: string;
+  /** ReservesHandler. */
+  readonly handler: string;
   readonly multiSend: string;
   readonly registry: string;
   readonly factory: string;
@@ -32,6 +45,13 @@ export interface EvmDeployment {
   readonly firstBlock: number;
 }
 
+/** The guard's limit for a token: base units at once, and a second from then on. */
+export interface TokenLimit {
+  readonly asset: 'ETH' | 'USDT' | 'USDC';
+  readonly capacity: bigint;
+  readonly refillPerSecond: bigint;
+}
+
 export interface DeployVaultInput {
   readonly rpcUrl: string;
   /** 0x hex; pays and owns the test tokens. */
@@ -40,46 +60,134 @@ export interface DeployVaultInput {
   readonly owners: readonly string[];
   /** How many of `owners` must sign; 2 when left out. */
   readonly threshold?: number;
+  /** A key a signer, at the desk. */
+  readonly emergencyKeys: readonly string[];
+  readonly limits: readonly TokenLimit[];
   readonly coldOwners: readonly string[];
   readonly coldThreshold: number;
+  /** Owners of the governance Safe, with the same threshold. */
+  readonly governanceOwners: readonly string[];
+  /** Of the time lock; 5 when left out. */
+  readonly governanceDelayS?: number;
+}
+
+/** What every step of a deployment needs. */
+interface Deployer {
+  readonly rpcUrl: string;
+  readonly key: string;
 }
 
 /**
- * Deploys the canonical Safe contracts, the hot and the cold Safe, the registry, the forwarder factory and the test
+ * Deploys the canonical Safe contracts, the hot, the cold and the governance Safe, the vault's contracts and the test
  * tokens. Works with a node that mines by itself or on demand.
  */
 export async function deployVault(input: DeployVaultInput): Promise<EvmDeployment> {
   const { rpcUrl } = input;
+  const by: Deployer = { rpcUrl, key: input.deployerKey };
   const firstBlock = Number(await rpcCall<string>(rpcUrl, 'eth_blockNumber')) + 1;
-  const run = (to: string | undefined, data: string) => sendMined(rpcUrl, input.deployerKey, to, data);
-  const create = async (initCode: string) => addressOfReceipt(await run(undefined, initCode));
-  const ours = (name: ContractName, ...args: string[]) =>
-    create(loadArtifact(name).bytecode + args.map((arg) => arg.slice(2).toLowerCase().padStart(64, '0')).join(''));
-
-  const singleton = await create(safeBytecode('Safe.sol/Safe.json'));
-  const proxyFactory = await create(safeBytecode('proxies/SafeProxyFactory.sol/SafeProxyFactory.json'));
-  const multiSend = await create(safeBytecode('libraries/MultiSendCallOnly.sol/MultiSendCallOnly.json'));
-  const createSafe = async (owners: readonly string[], threshold: number, saltNonce: bigint) =>
-    proxyOfReceipt(await run(proxyFactory, proxyCall(singleton, owners, threshold, saltNonce)), proxyFactory);
+  const chainId = Number(await rpcCall<string>(rpcUrl, 'eth_chainId'));
+  const canonical = (artifact: string) => create(by, safeBytecode(artifact));
+  const safeSingleton = await canonical('Safe.sol/Safe.json');
+  const proxyFactory = await canonical('proxies/SafeProxyFactory.sol/SafeProxyFactory.json');
+  const multiSend = await canonical('libraries/MultiSendCallOnly.sol/MultiSendCallOnly.json');
+  const createSafe = async (owners: readonly string[], threshold: number, saltNonce: bigint) => {
+    const call = proxyCall(safeSingleton, owners, threshold, saltNonce);
+    return proxyOfReceipt(await sendMined(by, proxyFactory, call), proxyFactory);
+  };
   const coldSafe = await createSafe(input.coldOwners, input.coldThreshold, 0n);
-  const safe = await createSafe(input.owners, input.threshold ?? 2, 1n);
-  const registry = await ours('VaultRegistry', coldSafe, safe);
+  // The deployer's until everything that only the Safe itself may change is in place.
+  const safe = await createSafe([addressOfKey(by.key)], 1, 1n);
+  const governanceSafe = await createSafe(input.governanceOwners, input.coldThreshold, 2n);
+  const usdt = await deploy(by, 'TestUSDT');
+  const usdc = await deploy(by, 'TestUSDC');
+  const parties = { safe, governanceSafe, coldSafe, multiSend, tokens: { ETH: zeroAddress, USDT: usdt, USDC: usdc } };
+  const vault = await deployGuards(by, input, parties);
+  await handOver(by, { ...vault, chainId, safe, multiSend }, input);
+  const registry = await deploy(by, 'VaultRegistry', word(vault.timelock), word(safe));
   return {
-    chainId: Number(await rpcCall<string>(rpcUrl, 'eth_chainId')),
+    chainId,
     safe,
-    safeSingleton: singleton,
+    safeSingleton,
     coldSafe,
+    governanceSafe,
+    ...vault,
     multiSend,
     registry,
-    factory: await ours('ForwarderFactory', registry),
+    factory: await deploy(by, 'ForwarderFactory', word(registry)),
     forwarderInitCodeHash: forwarderInitCodeHash(),
-    usdt: await ours('TestUSDT'),
-    usdc: await ours('TestUSDC'),
-    splitter: await ours('Splitter'),
-    revertingRecipient: await ours('RevertingRecipient'),
-    gasBurner: await ours('GasBurner'),
+    usdt,
+    usdc,
+    splitter: await deploy(by, 'Splitter'),
+    revertingRecipient: await deploy(by, 'RevertingRecipient'),
+    gasBurner: await deploy(by, 'GasBurner'),
     firstBlock,
   };
+}
+
+type Guards = Pick<EvmDeployment, 'timelock' | 'desk' | 'guard' | 'handler'>;
+
+async function deployGuards(
+  by: Deployer,
+  { emergencyKeys, limits, governanceDelayS = 5 }: DeployVaultInput,
+  at: { safe: string; governanceSafe: string; coldSafe: string; multiSend: string; tokens: Record<string, string> },
+): Promise<Guards> {
+  const delay = BigInt(governanceDelayS).toString(16).padStart(64, '0');
+  // ABI: the heads, with the offset of the list as the last one, then the list.
+  const keys = [number(emergencyKeys.length), ...emergencyKeys.map(word)];
+  const heads = [delay, word(at.governanceSafe), word(at.safe), word(at.coldSafe), number(5 * 32)];
+  const timelock = await deploy(by, 'VaultTimelock', ...heads, ...keys);
+  const desk = await rpcCall<string>(by.rpcUrl, 'eth_call', [{ to: timelock, data: '0xc12b293c' }, 'latest']);
+  const listed = limits.flatMap((limit) => [
+    word(at.tokens[limit.asset]!),
+    number(limit.capacity),
+    number(limit.refillPerSecond),
+  ]);
+  const guardArguments = [word(timelock), word(at.multiSend), number(3 * 32), number(limits.length), ...listed];
+  return {
+    timelock,
+    desk: addr.addChecksum(`0x${desk.slice(-40)}`),
+    guard: await deploy(by, 'VaultGuard', ...guardArguments),
+    handler: await deploy(by, 'ReservesHandler', word(at.safe)),
+  };
+}
+
+/** The last transaction of the Safe that no guard judges: it brings modules, handler, the signers as owners, and the guard. */
+async function handOver(
+  by: Deployer,
+  vault: Guards & { chainId: number; safe: string; multiSend: string },
+  { owners, threshold = 2 }: DeployVaultInput,
+): Promise<void> {
+  const { safe, multiSend, chainId } = vault;
+  const [first, ...others] = owners;
+  invariant(first !== undefined, 'a vault has owners');
+  const enforced = (count: number): bigint => BigInt(Math.min(threshold, count));
+  const calls = [
+    devnetAbi.enableModule.encodeInput(vault.timelock),
+    devnetAbi.enableModule.encodeInput(vault.desk),
+    devnetAbi.setFallbackHandler.encodeInput(vault.handler),
+    devnetAbi.swapOwner.encodeInput({ prevOwner: sentinel, oldOwner: addressOfKey(by.key), newOwner: first }),
+    ...others.map((owner, at) => devnetAbi.addOwnerWithThreshold.encodeInput({ owner, threshold: enforced(at + 2) })),
+    devnetAbi.setGuard.encodeInput(vault.guard),
+  ].map((data) => ({ to: safe, data }));
+  const tx = callAll(calls, multiSend, 0n);
+  const receipt = await sendMined(by, safe, signedSafeCall({ chainId, safe, tx, keys: [by.key] }));
+  invariant(receipt.logs.length > calls.length, 'the Safe was handed over');
+}
+
+const zeroAddress = `0x${'0'.repeat(40)}`;
+/** Head of the Safe's list of owners. */
+const sentinel = `0x${'1'.padStart(40, '0')}`;
+/** An address or a number as an ABI word, 64 hex digits. */
+const word = (address: string): string => address.slice(2).toLowerCase().padStart(64, '0');
+const number = (value: number | bigint): string => value.toString(16).padStart(64, '0');
+
+/** @param words of the constructor's arguments, ABI encoded. */
+function deploy(by: Deployer, name: ContractName, ...words: string[]): Promise<string> {
+  return create(by, loadArtifact(name).bytecode + words.join(''));
+}
+
+async function create(by: Deployer, initCode: string): Promise<string> {
+  return addressOfReceipt(await sendMined(by, undefined, initCode));
 }
 
 /** keccak256 of the committed forwarder's init code, 0x hex. */
@@ -87,7 +195,7 @@ export function forwarderInitCodeHash(): string {
   return toHex(keccak_256(hexToBytes(loadArtifact('Forwarder').bytecode.slice(2))));
 }
 
-async function sendMined(rpcUrl: string, key: string, to: string | undefined, data: string): Promise<Receipt> {
+async function sendMined({ rpcUrl, key }: Deployer, to: string | undefined, data: string): Promise<Receipt> {
   const txid = await sendTransaction({ rpcUrl, key, data, ...(to === undefined ? {} : { to }) });
   await rpcCall(rpcUrl, 'anvil_mine', ['0x1']);
   const receipt = await waitForReceipt(rpcUrl, txid);
@@ -104,7 +212,7 @@ function safeBytecode(artifact: string): string {
 
 /** SafeProxyFactory.createProxyWithNonce with Safe.setup: owners and threshold, everything else off. */
 function proxyCall(singleton: string, owners: readonly string[], threshold: number, saltNonce: bigint): string {
-  const none = `0x${'0'.repeat(40)}`;
+  const none = zeroAddress;
   const initializer = devnetAbi.setup.encodeInput({
     owners: [...owners],
     threshold: BigInt(threshold),

@@ -51,7 +51,13 @@ export async function ensureSoftHsm(log: (line: string) => void = () => {}): Pro
       throw new Failure('hsm-unavailable', `no SoftHSM2 on this machine, and unpacking it failed: ${why}`, installFix);
     }
   }
-  return unpackedIn(target);
+  const unpacked = unpackedIn(target);
+  const alone = await run(unpacked.util, ['--version'], target).then(
+    () => true,
+    () => false,
+  );
+  // A signer's bundle refuses a search path of libraries: there is none where the system has what the module stands on.
+  return alone ? { ...unpacked, env: {} } : unpacked;
 }
 
 function unpackedIn(folder: string): SoftHsm {

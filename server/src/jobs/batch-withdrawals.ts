@@ -76,7 +76,13 @@ async function batchGroup(
   nowMs: number,
 ): Promise<string | null> {
   const outlook = await network.surveyBatch(
-    rows.map((row) => ({ id: row.id, asset: row.asset, amount: baseUnits(row.amount), destination: row.destination })),
+    rows.map(({ id, asset, amount, destination, expires_at_ms }) => ({
+      id,
+      asset,
+      amount: baseUnits(amount),
+      destination,
+      expiresAtMs: Number(expires_at_ms),
+    })),
   );
   for (const { id, reason } of outlook.impossible) await release(ctx, id, { reason, expired: false });
   for (const { id, reason } of outlook.waiting) ctx.log('withdrawal-waits', { id, reason });

@@ -5,8 +5,9 @@ import { baseUnits } from '@holdfast/core/money/base-units.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
 import { closeAlarms } from '../store/alarms.ts';
-import { tipBlock } from '../store/blocks.ts';
-import { lockFinal, markReplaced, setTransactionState } from '../store/chain-transactions.ts';
+import { timeAt, tipBlock } from '../store/blocks.ts';
+import { lockFinal, markLapsed, markReplaced, setTransactionState } from '../store/chain-transactions.ts';
+import type { Sql } from '../store/database.ts';
 import { insertEvents, type NewEvent } from '../store/events.ts';
 import { mustPost } from '../store/ledger/post-batch.ts';
 import { moveWithdrawals, requeue, withdrawalsOf } from '../store/withdrawals.ts';
@@ -17,7 +18,8 @@ export async function settleTransactions(ctx: Context, network: Network): Promis
   const count = await ctx.db.transaction(async (sql) => {
     const tip = await tipBlock(sql, network.id);
     if (!tip) return 0;
-    const final = await lockFinal(sql, network.id, tip.height - network.config.final_confirmations + 1);
+    const finalHeight = tip.height - network.config.final_confirmations + 1;
+    const final = await lockFinal(sql, network.id, finalHeight);
     const postings: Posting[] = [];
     const events: NewEvent[] = [];
     for (const transaction of final) {
@@ -46,22 +48,32 @@ export async function settleTransactions(ctx: Context, network: Network): Promis
         events.push({ id: ctx.newId(), type: 'withdrawal.settled', resource: 'withdrawal', resourceId: row.id });
       }
       await moveWithdrawals(sql, transaction.id, 'settled', nowMs);
-      for (const id of await markReplaced(sql, transaction.id)) {
-        await network.abandon(sql, id);
-        await requeue(
-          sql,
-          id,
-          'its transaction was excluded by a final one',
-          { pauseMs: () => 0, split: false },
-          nowMs,
-        );
-      }
+      const why = 'its transaction was excluded by a final one';
+      for (const id of await markReplaced(sql, transaction.id)) await endUnpaid(sql, network, id, why, nowMs);
     }
+    const lapsed = await lapse(sql, network, finalHeight, nowMs);
     await insertEvents(sql, events, nowMs);
     await mustPost(sql, postings, nowMs);
     if (final.length > 0) ctx.step('settle-before-commit');
-    return final.length;
+    return final.length + lapsed;
   });
   if (count > 0) ctx.step('settle-after-commit');
   return count;
+}
+
+/** Withdrawals whose transaction missed its deadline are paid by another, or given back when they have expired too. */
+async function lapse(sql: Sql, network: Network, finalHeight: number, nowMs: number): Promise<number> {
+  const finalTimeMs = await timeAt(sql, network.id, finalHeight);
+  if (finalTimeMs === null) return 0;
+  const ids = await markLapsed(sql, network.id, finalTimeMs);
+  for (const id of ids) {
+    await closeAlarms(sql, `${id} broadcast`, nowMs);
+    await endUnpaid(sql, network, id, 'no block took its transaction before the deadline', nowMs);
+  }
+  return ids.length;
+}
+
+async function endUnpaid(sql: Sql, network: Network, id: string, reason: string, nowMs: number): Promise<void> {
+  await network.abandon(sql, id);
+  await requeue(sql, id, reason, { pauseMs: () => 0, split: false }, nowMs);
 }

@@ -25,6 +25,8 @@ export interface Payout {
   readonly amount: BaseUnits;
   /** Canonical address. */
   readonly destination: string;
+  /** When its intent ends, UTC milliseconds. */
+  readonly expiresAtMs: number;
 }
 
 /** What was read from the chain before a batch is decided. */
@@ -44,7 +46,10 @@ export interface BatchOutlook {
 }
 
 export interface BatchPlan {
-  /** The content as JSON, all that signing needs beside the intents. */
+  /**
+   * The content as JSON, all that signing needs beside the intents. Where the chain holds it to a deadline, `not_after_ms`
+   * is that (UTC milliseconds, in decimal).
+   */
   readonly unsigned: object;
   readonly conflictKeys: readonly string[];
   /** Names by which a block will show it, whoever sends it. */

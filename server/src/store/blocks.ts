@@ -25,6 +25,15 @@ export async function tipBlock(sql: Sql, network: string): Promise<AppliedBlock 
   return applied(row);
 }
 
+/** When the block at a height of the applied chain was made, UTC milliseconds; null when none is applied there. */
+export async function timeAt(sql: Sql, network: string, height: number): Promise<bigint | null> {
+  const [row] = await sql.query<{ time_ms: bigint }>(
+    `select time_ms from block where network = $1 and state = 'applied' and height = $2`,
+    [network, height],
+  );
+  return row?.time_ms ?? null;
+}
+
 /**
  * Lets one transaction a network at a time move the tip, until it ends.
  * @returns false when the tip is another one by now: a second server on this database follows too.

@@ -189,6 +189,21 @@ export async function markReplaced(sql: Sql, finalId: string): Promise<string[]>
 }
 
 /**
+ * Ends what the chain holds to a deadline that has passed in a final block: no later block takes it.
+ * @param finalTimeMs of that block, UTC milliseconds.
+ * @returns their ids.
+ */
+export async function markLapsed(sql: Sql, network: string, finalTimeMs: bigint): Promise<string[]> {
+  const rows = await sql.query<{ id: string }>(
+    `update chain_transaction set state = 'replaced', last_problem = 'no block took it before its deadline'
+      where network = $1 and state in ('built', 'signed', 'broadcast', 'abandoned')
+        and (unsigned->>'not_after_ms')::bigint < $2 returning id`,
+    [network, finalTimeMs],
+  );
+  return rows.map((row) => row.id);
+}
+
+/**
  * Gives up a transaction that was mined and did nothing. Its Safe nonce is unused, so its withdrawals are rebuilt at the
  * same one and whatever is signed excludes it.
  * @returns false when it was not in flight: a block holds its content already, in another envelope.

@@ -20,6 +20,7 @@ import { prepareCeremony } from './prepare-ceremony.ts';
 const cards: SignerCardKeys[] = ['1', '2', '3'].map((digit) => ({
   fingerprint: `${digit}f`.repeat(32),
   owner_address: `0x${`${digit}0`.repeat(20)}`,
+  emergency_address: `0x${`${digit}9`.repeat(20)}`,
   statement_key: `${digit}e`.repeat(32),
 }));
 const cardOf = (at: number): SignerCardKeys => cards[at] as SignerCardKeys;

@@ -51,6 +51,8 @@ function memoryFiles(disk: { held: Map<string, FrostKey>; confirmed: FrostKey | 
 /** Three parties that talk directly. */
 function threeParties(): {
   parties: Party[];
+  /** What each finds when it looks at all builds. */
+  builds: (() => void)[];
   peersOf: (at: number) => KeyPeer[];
   reboot: (at: number, ownCeremony?: string) => void;
   run: (steps: readonly ('start' | 'collect' | 'verify' | 'hold')[], session?: string) => Promise<unknown>;
@@ -84,6 +86,7 @@ function threeParties(): {
           return party.answer(path, asked, at + 1, () => answerOf(other, path, asked, at + 1)) as MeshResponse<P>;
         },
       }));
+  const builds = [0, 1, 2].map(() => (): void => undefined);
   const reboot = (at: number, ownCeremony = ceremony): void => {
     const files = memoryFiles(disks[at] as (typeof disks)[number]);
     const generation = createKeyGeneration({
@@ -93,6 +96,7 @@ function threeParties(): {
       ceremony: ownCeremony,
       peers: peersOf(at),
       files,
+      judgeBuilds: async () => builds[at]!(),
     });
     parties[at] = { generation, files, answer: (_path, _body, _from, honest) => honest(), told: ownCeremony };
   };
@@ -100,7 +104,7 @@ function threeParties(): {
   const run: ReturnType<typeof threeParties>['run'] = async (steps, session = id) => {
     for (const step of steps) await Promise.all(parties.map(({ generation }) => generation.step(session, step)));
   };
-  return { parties, peersOf, reboot, run };
+  return { parties, builds, peersOf, reboot, run };
 }
 
 const pace = async (
@@ -124,6 +128,19 @@ test('three honest signers hold shares of one key, and each confirms it', async 
   expect(names.size).toBe(1);
   expect(new Set(keys.map((key) => bytesToHex(key.secret.signingShare))).size).toBe(3);
   for (const key of keys) secp256k1_FROST.validateSecret(key.secret, key.public);
+});
+
+test('a signer that finds a build which may not sign draws no secret, and starts when it finds none', async () => {
+  const { parties, builds, run } = threeParties();
+  builds[1] = () => {
+    throw new Failure('build-not-permitted', 'signer-3 runs another');
+  };
+  await expect(run(['start'])).rejects.toMatchObject({ code: 'build-not-permitted' });
+  const [, second] = parties as [Party, Party, Party];
+  expect(() => second.generation.showPackage(id)).toThrow(expect.objectContaining({ code: 'session-unknown' }));
+  builds[1] = () => undefined;
+  await run(all);
+  for (const { generation } of parties) await generation.step(id, 'confirm');
 });
 
 describe('a signer of another ceremony', () => {

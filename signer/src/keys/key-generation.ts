@@ -63,8 +63,14 @@ export function createKeyGeneration(input: {
   readonly ceremony: string;
   readonly peers: readonly KeyPeer[];
   readonly files: FrostKeyFiles;
+  /**
+   * Asks all what they run: a key that poisoned code helped to make, or has a share of, is not to be had. Version 1 of the
+   * policy, which the ceremony has fixed before, lists the builds for the first key.
+   * @throws Failure build-not-permitted, signers-unavailable.
+   */
+  readonly judgeBuilds: () => Promise<void>;
 }): KeyGeneration {
-  const { network, quorum, ceremony, peers, files } = input;
+  const { network, quorum, ceremony, peers, files, judgeBuilds } = input;
   const ownIdentifier = Identifier.fromNumber(input.identifier);
   let session: Session | null = null;
   /** The session that is being confirmed: no other may be, nor may a new one start. */
@@ -77,7 +83,8 @@ export function createKeyGeneration(input: {
   const askPeers = async <T>(ask: (peer: KeyPeer) => Promise<T>): Promise<T[]> => Promise.all(peers.map(ask));
   const request = (id: string): MeshRequest<'/v1/mesh/dkg/key'> => ({ network, session: id });
 
-  const start = (id: string): void => {
+  const start = async (id: string): Promise<void> => {
+    await judgeBuilds();
     if (chosen !== null) throw failed(`${network} has a key already; it is never replaced`);
     if (session?.id === id) return;
     const made = DKG.round1(ownIdentifier, { min: quorum, max: peers.length + 1 });

@@ -2,7 +2,7 @@ import { Failure } from '@holdfast/core/failure.ts';
 import type { SealedHeader } from '@holdfast/core/sealing/seal.ts';
 import { readPin, type Pkcs11Config } from '../config.ts';
 import { wrongLock } from './key-store.ts';
-import { loadCryptoki } from './pkcs11/load-cryptoki.ts';
+import { bindingHash, loadCryptoki } from './pkcs11/load-cryptoki.ts';
 import { inspectModule } from './pkcs11/module-file.ts';
 import { openHsm, type Hsm } from './pkcs11/open-hsm.ts';
 
@@ -12,6 +12,8 @@ export interface SignerHsm extends Hsm {
   readonly module: string;
   /** SHA-256 of the module, 64 hex digits. */
   readonly sha256: string;
+  /** SHA-256 of the compiled code between Node and the module. */
+  readonly binding: string;
 }
 
 /**
@@ -42,6 +44,7 @@ export async function loadSignerHsm(
   if (!pkcs11) return null;
   const { module } = pkcs11;
   const sha256 = inspectModule(module, dataDir);
-  const hsm = openHsm(await loadCryptoki(module), signer, pkcs11, () => readPin(pkcs11), monotonicMs);
-  return { ...hsm, module, sha256 };
+  const cryptoki = await loadCryptoki(module);
+  const hsm = openHsm(cryptoki, signer, pkcs11, () => readPin(pkcs11), monotonicMs);
+  return { ...hsm, module, sha256, binding: bindingHash() };
 }

@@ -1,11 +1,10 @@
 import { Failure } from '@holdfast/core/failure.ts';
 import type { MeshHello, SigningRequest } from '@holdfast/core/signing/messages.ts';
 import { expect, test } from 'vitest';
-import { greetedFirst } from './greeted-first.ts';
+import { greetedFirst, peersBuildJudge } from './greeted-first.ts';
 import { createRollbackGuard } from './rollback-guard.ts';
 
 const request = {} as SigningRequest;
-const peers = [{ signer: 'signer-2' }, { signer: 'signer-3' }];
 const said = { build: 'permitted' } as MeshHello;
 const permitted = (build: string): void => {
   if (build !== 'permitted') throw new Failure('build-not-permitted', build);
@@ -19,7 +18,7 @@ test('a journal that was set back is found out before the first signature after 
     guard.check('signer-2', { seq: 5, hash: 'lost' });
     hello = said;
   };
-  const reserve = greetedFirst(peers, { helloOf: () => hello, ask }, permitted, async () => ({
+  const reserve = greetedFirst(peersBuildJudge({ helloOf: () => hello, ask }, permitted), async () => ({
     reserved: ['signer-2'],
     unreachable: ['signer-3'],
   }));
@@ -36,7 +35,7 @@ test('a peer that reserves and says no hello counts as away; one that has said i
     heard.set(signer, said);
   };
   const helloOf = (signer: string) => heard.get(signer) ?? null;
-  const reserve = greetedFirst(peers, { helloOf, ask }, permitted, async () => ({
+  const reserve = greetedFirst(peersBuildJudge({ helloOf, ask }, permitted), async () => ({
     reserved: ['signer-2', 'signer-3'],
     unreachable: [],
   }));
@@ -48,10 +47,13 @@ test('a peer that reserves and says no hello counts as away; one that has said i
 
 test('nobody waits for the hello of a peer that does not reserve', async () => {
   const never = new Promise<void>(() => undefined);
-  const reserve = greetedFirst(peers, { helloOf: () => null, ask: async () => never }, permitted, async () => ({
-    reserved: [],
-    unreachable: ['signer-2', 'signer-3'],
-  }));
+  const reserve = greetedFirst(
+    peersBuildJudge({ helloOf: () => null, ask: async () => never }, permitted),
+    async () => ({
+      reserved: [],
+      unreachable: ['signer-2', 'signer-3'],
+    }),
+  );
   expect((await reserve(request, 'aa')).unreachable).toHaveLength(2);
 });
 
@@ -61,7 +63,7 @@ test('a peer that runs a build which may not sign counts as away, also when it b
     ['signer-3', said],
   ]);
   const watch = { helloOf: (signer: string) => heard.get(signer) ?? null, ask: async () => undefined };
-  const reserve = greetedFirst(peers, watch, permitted, async () => ({
+  const reserve = greetedFirst(peersBuildJudge(watch, permitted), async () => ({
     reserved: ['signer-2', 'signer-3'],
     unreachable: [],
   }));

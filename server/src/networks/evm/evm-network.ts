@@ -18,7 +18,7 @@ import { relayer } from './relayer.ts';
 /** An EVM network from its configuration row. @param relayerKey 32 bytes: pays gas, moves no customer funds. */
 export function evmNetwork(
   config: EvmNetwork,
-  deps: { db: Database; panel: SignerPanel; relayerKey: Uint8Array; nativeAsset: AssetCode },
+  deps: { db: Database; panel: SignerPanel; relayerKey: Uint8Array; nativeAsset: AssetCode; now: () => number },
 ): Network {
   const id = parseNetworkId(config.id);
   const endpoints = config.endpoints.map((url) => rpcEndpoint(url));
@@ -32,9 +32,15 @@ export function evmNetwork(
     ),
   );
   const own = new Set(
-    [config.safe, config.multi_send, config.registry, config.forwarder_factory, gas.address, ...tokens.keys()].map(
-      (address) => address.toLowerCase(),
-    ),
+    [
+      config.safe,
+      ...(config.guard === undefined ? [] : [config.guard]),
+      config.multi_send,
+      config.registry,
+      config.forwarder_factory,
+      gas.address,
+      ...tokens.keys(),
+    ].map((address) => address.toLowerCase()),
   );
   const depositAddress = (customerId: string, index: number): string =>
     forwarderAddress({
@@ -77,7 +83,7 @@ export function evmNetwork(
         endpoint.call('eth_sendRawTransaction', [`0x${Buffer.from(raw).toString('hex')}`]),
       ),
     abandon: async () => undefined,
-    ...evmPayments(config, { node, gas, panel: deps.panel, nativeAsset: deps.nativeAsset }),
+    ...evmPayments(config, { node, gas, panel: deps.panel, now: deps.now }),
   };
 }
 

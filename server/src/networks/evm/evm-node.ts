@@ -8,6 +8,7 @@ import { type RpcEndpoint, RpcError } from '../../nodes/json-rpc.ts';
 
 /** Addresses asked for in one request. */
 const holdingsPerRequest = 500;
+const zeroAddress = `0x${'0'.repeat(40)}`;
 const larger = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 
 export const hexNumber = (value: number | bigint): string => `0x${value.toString(16)}`;
@@ -21,6 +22,14 @@ const reads = createContract([
     outputs: [{ name: 'balance', type: 'uint256' }],
   },
   { type: 'function', name: 'getOwners', inputs: [], outputs: [{ name: 'owners', type: 'address[]' }] },
+  // VaultGuard.
+  { type: 'function', name: 'paused', inputs: [], outputs: [{ name: 'paused', type: 'bool' }] },
+  {
+    type: 'function',
+    name: 'available',
+    inputs: [{ name: 'token', type: 'address' }],
+    outputs: [{ name: 'amount', type: 'uint256' }],
+  },
   { type: 'function', name: 'nonce', inputs: [], outputs: [{ name: 'nonce', type: 'uint256' }] },
 ] as const);
 
@@ -135,6 +144,25 @@ export function evmNode(endpoints: readonly RpcEndpoint[]) {
         found.push(...values);
       }
       return found;
+    },
+
+    /**
+     * What the vault's guard lets through at a block, base units in the order asked.
+     * @param tokens null for the native coin.
+     * @returns null while it is paused.
+     */
+    async guardRoom(guard: string, tokens: readonly (string | null)[], blockHash: string): Promise<bigint[] | null> {
+      const call = (data: Uint8Array) => ({
+        method: 'eth_call',
+        params: [{ to: guard, data: hex(data) }, { blockHash }],
+      });
+      const [paused, ...room] = await agree(endpoints, `limits of the guard ${guard}`, (endpoint) =>
+        endpoint.batch<string[]>([
+          call(reads.paused.encodeInput()),
+          ...tokens.map((token) => call(reads.available.encodeInput(token ?? zeroAddress))),
+        ]),
+      );
+      return BigInt(paused ?? '0x1') === 0n ? room.map(BigInt) : null;
     },
 
     async safeNonce(safe: string): Promise<bigint> {

@@ -6,19 +6,19 @@ import {
   encodeMultiSend,
   encodeSimulation,
   packSignatures,
+  type BatchDeadline,
   type WithdrawalLeg,
 } from '@holdfast/core/chains/evm/build.ts';
 import { forwarderSalt } from '@holdfast/core/chains/evm/forwarder.ts';
 import { safeTransactionHash } from '@holdfast/core/chains/evm/safe-transaction.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
-import type { AssetCode } from '@holdfast/core/money/asset.ts';
 import { evmChainId, parseNetworkId } from '@holdfast/core/money/network.ts';
 import type { SafeTransaction } from '@holdfast/core/signing/messages.ts';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { EvmNetwork } from '../../config.ts';
 import type { SignerPanel } from '../../signers/panel.ts';
-import type { Network, Payout } from '../network.ts';
+import type { BatchOutlook, Network, Payout } from '../network.ts';
 import type { EvmNode } from './evm-node.ts';
 import type { Relayer } from './relayer.ts';
 
@@ -29,8 +29,17 @@ const sweepItemGasMax = 600_000n;
 /** What the Safe itself takes: signatures, nonce, the loop over the legs. */
 const batchGasMax = 200_000n;
 
+/** A signed batch that no block takes must not hold its withdrawals for long; no block takes it after this. */
+const deadlineAheadMs = 6 * 3_600_000;
+/** What is signed this close to its deadline would hardly be mined in time. */
+const leadMs = 5_000;
+
+type Waiting = BatchOutlook['waiting'][number];
+
 interface UnsignedEvm {
   readonly safe_transaction: SafeTransaction;
+  /** The guard's deadline, UTC milliseconds; null for a Safe without a guard. */
+  readonly not_after_ms: string | null;
   /** What it pays as MultiSendCallOnly calldata, for the simulation; one payout too. */
   readonly simulation: string;
   readonly legs: number;
@@ -39,9 +48,9 @@ interface UnsignedEvm {
 /** Payouts through the Safe and sweeps of forwarders. */
 export function evmPayments(
   config: EvmNetwork,
-  deps: { node: EvmNode; gas: Relayer; panel: SignerPanel; nativeAsset: AssetCode },
+  deps: { node: EvmNode; gas: Relayer; panel: SignerPanel; now: () => number },
 ): Pick<Network, 'surveyBatch' | 'sign' | 'sweep'> {
-  const { node, gas, panel } = deps;
+  const { node, gas, panel, now } = deps;
   const id = parseNetworkId(config.id);
   const contractOf = new Map(config.assets.map((rule) => [rule.asset, rule.contract]));
   const leg = ({ asset, amount, destination }: Payout): WithdrawalLeg => {
@@ -55,26 +64,40 @@ export function evmPayments(
   const hashOf = (tx: SafeTransaction): string =>
     bytesToHex(safeTransactionHash({ chainId: evmChainId(id), safe: config.safe, tx }));
 
-  async function affordable(payouts: readonly Payout[]): Promise<{ fits: Payout[]; short: Payout[] }> {
+  async function affordable(payouts: readonly Payout[]): Promise<{ fits: Payout[]; waiting: Waiting[] }> {
     const assets = [...new Set(payouts.map((payout) => payout.asset))];
+    const contracts = assets.map((asset) => contractOf.get(asset) ?? null);
     const hash = await node.hashAt(await node.height());
     const amounts = await node.balances(
-      assets.map((asset) => ({ contract: contractOf.get(asset) ?? null, address: config.safe })),
+      contracts.map((contract) => ({ contract, address: config.safe })),
       hash,
     );
-    const left = new Map(assets.map((asset, i) => [asset, amounts[i]!]));
+    const room = config.guard === undefined ? amounts : await node.guardRoom(config.guard, contracts, hash);
+    if (room === null) {
+      const reason = `the guard ${config.guard} is paused, and only governance lets payments through again`;
+      return { fits: [], waiting: payouts.map(({ id: paused }) => ({ id: paused, reason })) };
+    }
+    const left = new Map(assets.map((asset, i) => [asset, { held: amounts[i]!, room: room[i]! }]));
     const fits: Payout[] = [];
-    const short: Payout[] = [];
+    const waiting: Waiting[] = [];
     for (const payout of payouts) {
-      const have = left.get(payout.asset) ?? 0n;
-      if (have < payout.amount) {
-        short.push(payout);
+      const have = left.get(payout.asset)!;
+      if (have.held < payout.amount || have.room < payout.amount) {
+        const why = have.held < payout.amount ? 'the hot wallet holds less than' : 'the guard lets now pass less than';
+        waiting.push({ id: payout.id, reason: `${why} ${payout.amount} of ${payout.asset}` });
         continue;
       }
-      left.set(payout.asset, have - payout.amount);
+      left.set(payout.asset, { held: have.held - payout.amount, room: have.room - payout.amount });
       fits.push(payout);
     }
-    return { fits, short };
+    return { fits, waiting };
+  }
+
+  /** As early as the first intent ends: what customers did not agree to any more must not be paid. */
+  function deadlineOf(payouts: readonly Payout[]): BatchDeadline | null {
+    if (config.guard === undefined) return null;
+    const atMs = Math.min(now() + deadlineAheadMs, ...payouts.map((payout) => payout.expiresAtMs));
+    return { guard: config.guard, notAfterS: BigInt(Math.floor(atMs / 1_000)) };
   }
 
   /** Tries payouts as the chain will run them: sent by the relayer, paid by the Safe. */
@@ -93,7 +116,7 @@ export function evmPayments(
 
   return {
     async surveyBatch(payouts) {
-      const { fits, short } = await affordable(payouts);
+      const { fits, waiting } = await affordable(payouts);
       // Simulated one by one, so that a reverting recipient is set aside instead of failing the batch.
       const fine = await Promise.all(fits.map((payout) => succeeds(encodeMultiSend([leg(payout)], null), 1)));
       const nonce = await node.safeNonce(config.safe);
@@ -105,14 +128,13 @@ export function evmPayments(
             id: payout.id,
             reason: `destination-reverts: ${payout.destination} does not take ${payout.asset} within ${legGasMax} gas`,
           })),
-        waiting: short.map((payout) => ({
-          id: payout.id,
-          reason: `the hot wallet holds less than ${payout.amount} of ${payout.asset}`,
-        })),
+        waiting,
         async build(_sql, _transactionId, chosen) {
           const legs = chosen.map(leg);
+          const deadline = deadlineOf(chosen);
           const unsigned: UnsignedEvm = {
-            safe_transaction: buildWithdrawalBatch({ legs, nonce, multiSend: config.multi_send }),
+            safe_transaction: buildWithdrawalBatch({ legs, nonce, multiSend: config.multi_send, deadline }),
+            not_after_ms: deadline && (deadline.notAfterS * 1_000n).toString(),
             simulation: encodeMultiSend(legs, null),
             legs: legs.length,
           };
@@ -127,8 +149,10 @@ export function evmPayments(
     },
 
     async sign(unsigned, intents) {
-      const { safe_transaction, simulation, legs } = unsigned as UnsignedEvm;
+      const { safe_transaction, simulation, legs, not_after_ms: notAfterMs } = unsigned as UnsignedEvm;
       const hash = hashOf(safe_transaction);
+      if (notAfterMs !== null && Number(notAfterMs) < now() + leadMs)
+        throw new Failure('would-revert', `the deadline of the batch, ${notAfterMs} ms, has come`);
       const nonce = await node.safeNonce(config.safe);
       // A used nonce, or one that a reorg has put out of reach: either way it is rebuilt at the next one.
       if (nonce !== BigInt(safe_transaction.nonce)) {

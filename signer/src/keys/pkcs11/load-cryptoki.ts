@@ -1,3 +1,6 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { Failure } from '@holdfast/core/failure.ts';
 import { asFailure, ck, ckrOf, type Cryptoki } from './cryptoki.ts';
 import { notLoadable } from './module-file.ts';
@@ -22,6 +25,15 @@ export async function loadCryptoki(module: string): Promise<Cryptoki> {
     if (ckrOf(error) !== 'CKR_CRYPTOKI_ALREADY_INITIALIZED') throw asFailure(`start ${module}`, error);
   }
   return cryptoki;
+}
+
+/**
+ * SHA-256 of pkcs11js' compiled code, 64 hex digits, for the log: it is built on each host, so no bundle and no policy has
+ * it. Its JavaScript is in the bundle.
+ */
+export function bindingHash(): string {
+  const path = createRequire(import.meta.url).resolve('pkcs11js/build/Release/pkcs11.node');
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
 }
 
 /** Only here, and only when an HSM is asked for: a software signer loads no native code. */
