@@ -77,6 +77,20 @@ test.each<[string, Options, number, RegExp]>([
   expect(existsSync(token)).toBe(false);
 });
 
+test('asks for a pause only when told to, and never with an asset', async () => {
+  await make();
+  expect(written().statement).not.toHaveProperty('pause');
+  token += '.pause';
+  expect(await make({ rest: ['--pause'] })).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('pauses the vaults'),
+  });
+  expect(written().statement.pause).toBe(true);
+  expect(decideHalt(emptyState(), written(), { policy, verifiers: nobleVerifiers })).not.toBeNull();
+  const ofAsset = ['--pause', '--network', network, '--asset', usdt];
+  expect(await make({ rest: ofAsset })).toMatchObject({ code: 2, err: expect.stringContaining('pauses no vault') });
+});
+
 test('makes none without a policy, and writes over no file', async () => {
   const silent = { out: () => undefined, err: () => undefined };
   expect(await run(['halt-token', token, '--key', join(folder, 'watcher-1'), '--key-id', 'watcher-1'], silent)).toBe(2);

@@ -13,7 +13,7 @@ import { readPolicyFile } from './policy-file.ts';
 import { publicKeyHex } from './public-key-hex.ts';
 import { fitJson } from './read-json-file.ts';
 
-const usage = 'FILE --policy FILE --key KEY --key-id ID [--network CAIP-2 [--asset CAIP-19]] [--reason TEXT]';
+const usage = 'FILE --policy FILE --key KEY --key-id ID [--network CAIP-2 [--asset CAIP-19]] [--pause] [--reason TEXT]';
 
 /**
  * `holdfast halt-token FILE`: makes a token offline, to keep where it can be reached on the worst day. Makes none that the
@@ -29,6 +29,7 @@ export const haltToken: FileCommand = {
     network: { type: 'string' },
     asset: { type: 'string' },
     reason: { type: 'string' },
+    pause: { type: 'boolean' },
   },
   async run([file, ...more], values) {
     const { key, 'key-id': keyId, policy: policyFile, reason } = given(values, 'key', 'key-id', 'policy', 'reason');
@@ -47,12 +48,15 @@ export const haltToken: FileCommand = {
       scope: scopeOf(policy, values),
       reason: reason ?? `token of ${keyId}`,
       nonce: randomBytes(16).toString('hex'),
+      ...(values['pause'] === true && { pause: true }),
     };
+    if (statement.pause && statement.scope.asset !== null)
+      throw new Failure('invalid-request', 'a halt of one asset pauses no vault; leave --asset or --pause out');
     const token = fitJson(signHalt(statement, { keyId, privateKey }), SignedHalt, 'the token');
     writeNew(file, token);
     return {
       json: { file, digest: statementDigestHex('halt', statement), policy: policy.version, statement },
-      text: `${file} halts ${scopeText(statement.scope)}, once, by version ${policy.version} of the policy. Whoever has it can do so: holdfast halt ${file}`,
+      text: `${file} halts ${scopeText(statement.scope)}, once${statement.pause ? ', and pauses the vaults until cold governance unpauses them' : ''}, by version ${policy.version} of the policy. Whoever has it can do so: holdfast halt ${file}`,
     };
   },
 };

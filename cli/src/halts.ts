@@ -82,10 +82,13 @@ export const resume: FileCommand = {
     if (file === undefined || more.length > 0) throw new Failure('invalid-request', 'usage: holdfast resume FILE');
     const signed = readJsonFile(file, SignedResume);
     const { answers } = await openServer().client.resume(signed);
-    const lines = [`resume ${signed.statement.halts.join(' ')}`, ...answerLines(answers)];
+    const lines = [`resume ${signed.statement.halts.join(' ')}`, ...answerLines(answers), staysPaused];
     return { json: { answers }, text: lines.map(printable).join('\n') };
   },
 };
+
+/** Approvers lift what signers remember; what a guard on a chain remembers is not theirs. */
+const staysPaused = 'A vault that was paused on chain stays paused: only cold governance unpauses it.';
 
 /** What a halt stops, in words. */
 export function scopeText({ network, asset }: HaltScope): string {

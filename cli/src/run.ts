@@ -4,6 +4,7 @@ import type { Command, FileCommand } from './command.ts';
 import { openServer } from './config.ts';
 import { createRun } from './create-run.ts';
 import { deposits } from './deposits.ts';
+import { emergency } from './emergency.ts';
 import { haltToken } from './halt-token.ts';
 import { halt, halts, resume } from './halts.ts';
 import { intent } from './intent.ts';
@@ -21,6 +22,7 @@ const fileCommands: Readonly<Record<string, FileCommand>> = {
   halt,
   resume,
   'halt-token': haltToken,
+  emergency,
   cold,
 };
 

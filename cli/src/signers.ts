@@ -27,7 +27,13 @@ export const signers: Command = {
       ]),
     );
     const reachable = list.data.filter((signer) => signer.reachable).length;
-    const text = [table, '', `${reachable}/${list.data.length} reachable`, ...buildLines(list.data)].join('\n');
+    const text = [
+      table,
+      '',
+      `${reachable}/${list.data.length} reachable`,
+      ...buildLines(list.data),
+      ...governanceLines(list.data),
+    ].join('\n');
     return { json: list, text };
   },
 };
@@ -35,6 +41,21 @@ export const signers: Command = {
 /** Enough of a SHA-256 to see that two differ; they are compared in full below the table. */
 function shortBuild(build: string | null): string {
   return build === null ? '-' : build.slice(0, 12);
+}
+
+/** What cold governance has scheduled, once each, with the signers that see it. */
+function governanceLines(signers: readonly SignerResource[]): string[] {
+  const seen = signers.flatMap(({ id, governance = [] }) => governance.map((one) => ({ id, ...one })));
+  const groups = [...Map.groupBy(seen, ({ network, operation }) => `${operation} on ${network}`)];
+  if (groups.length === 0) return [];
+  return [
+    '',
+    'SCHEDULED BY GOVERNANCE; what nobody expected, any one signer vetoes: signer emergency <dataDir> veto',
+    ...groups.flatMap(([name, [first, ...more]]) => [
+      printable(`operation ${name}, ready ${first!.ready_at}  ${[first!, ...more].map(({ id }) => id).join(', ')}`),
+      ...first!.calls.map((call) => printable(`  ${call}`)),
+    ]),
+  ];
 }
 
 /** Every build in full, with the signers that say that they run it. */

@@ -53,7 +53,8 @@ export interface Evidence {
     reason: string,
   ): { record: AdjustmentRecord; approvals: Assertion[] };
   /** By the key that signs halt tokens in advance. */
-  haltToken(scope: HaltScope, reason: string): SignedHalt;
+  /** @param pause the vaults on chain too. */
+  haltToken(scope: HaltScope, reason: string, pause?: true): SignedHalt;
   /** By an operator's passkey. */
   operatorHalt(scope: HaltScope, reason: string): SignedHalt;
   /** By the first `count` approvers; two when left out. */
@@ -122,8 +123,15 @@ export function createEvidence(folder: string, parties: PolicyParties): Evidence
       };
       return { record, approvals: byApprovers(statementDigest('adjustment', record), 2) };
     },
-    haltToken: (scope, reason) => {
-      const statement = { version: 1, kind: 'halt', scope, reason, nonce: newNonce() } as const;
+    haltToken: (scope, reason, pause) => {
+      const statement = {
+        version: 1,
+        kind: 'halt',
+        scope,
+        reason,
+        nonce: newNonce(),
+        ...(pause && { pause }),
+      } as const;
       return signHalt(statement, signerOf(haltKeys.at(-1)!));
     },
     operatorHalt: (scope, reason) => {

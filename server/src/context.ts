@@ -51,5 +51,5 @@ export const steps = [
 ] as const;
 
 /** The same of a rotation of keys. */
-export const rotationSteps = ['rotate-before-commit', 'old-keys-after-quorum', 'old-keys-after-sign'] as const;
+export const rotationSteps = ['rotate-before-commit', 'old-keys-after-quorum'] as const;
 export type Step = (typeof steps)[number] | (typeof rotationSteps)[number];

@@ -143,6 +143,7 @@ export async function startJobs(ctx: Context, adapters: Adapters, keys: ServerKe
       tell: () => deliverToAll(ctx, panel, lanes),
       isHalted: halts.isHalted,
       panel,
+      pauses: halts.pauses,
     }),
     startLoop(ctx, 'halts', 'signers', haltsEveryMs, () => watchHalts(ctx, halts)),
     ...ctx.config.signers.flatMap(({ id }) =>

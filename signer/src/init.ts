@@ -39,7 +39,7 @@ export interface UnlockedSigner {
   readonly store: KeyStore;
   readonly identity: Identity;
   readonly owner: DigestSigner;
-  /** In software also beside an HSM: it pauses and evacuates when the HSM does not answer. */
+  /** In software also beside an HSM: a signer that runs pauses while the HSM does not answer. */
   readonly emergency: DigestSigner;
   readonly statement: StatementKey;
   readonly card: SignerCardKeys;

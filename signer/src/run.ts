@@ -74,7 +74,10 @@ export async function runSigner(
   const pacing = (paces ? [...wired.keyrings] : []).map(async ([network, keyring]) =>
     paceKeyring(keyring, { network, peers, hello, signal }),
   );
-  const looking = [...wired.watchers.values()].map(async (watcher) => keepLooking(watcher, signal));
+  const looking = [...wired.watchers.values(), ...wired.governance].map(async (watcher) =>
+    keepLooking(watcher, signal),
+  );
+  const pausing = keepLooking(wired.pauses, signal);
   const checkpointing = wired.checkpoints.pace(signal);
   return async () => {
     stopping.abort();
@@ -82,7 +85,7 @@ export async function runSigner(
     server.closeAllConnections();
     close();
     const late = new Promise((resolve) => setTimeout(resolve, stopMsMax).unref());
-    await Promise.race([Promise.allSettled([...pacing, ...looking, checkpointing]), late]);
+    await Promise.race([Promise.allSettled([...pacing, ...looking, pausing, checkpointing]), late]);
     await transcripts.close();
     await journal.close();
   };

@@ -1,12 +1,15 @@
 import { Failure } from '@holdfast/core/failure.ts';
+import { governanceMax } from '@holdfast/core/signing/emergency.ts';
 import type { MeshHello, SignerStatus } from '@holdfast/core/signing/messages.ts';
 import { isUsedUp } from '@holdfast/core/signing/rolling-charges.ts';
+import type { PauseDesk } from './emergency/pause-desk.ts';
 import type { HaltDesk } from './halts/halt-desk.ts';
 import type { Keyring } from './keys/keyring.ts';
 import type { DigestSigner } from './keys/digest-signer.ts';
 import type { StatementKey } from './keys/statement-key.ts';
 import type { PeerWatch } from './peer-watch.ts';
 import type { PolicyStore } from './policy/policy-store.ts';
+import type { GovernanceWatch } from './watcher/watch-governance.ts';
 import { beginSigning, type WalletDeps } from './wallets/wallet.ts';
 
 /** What the server may know of this signer. */
@@ -20,9 +23,13 @@ export function signerStatus(input: {
   readonly halts: Pick<HaltDesk, 'open'>;
   readonly keyrings: ReadonlyMap<string, Pick<Keyring, 'report'>>;
   readonly watch: Pick<PeerWatch, 'reachable'>;
+  readonly pauses: Pick<PauseDesk, 'offers'>;
+  readonly governance: readonly Pick<GovernanceWatch, 'pending'>[];
   readonly deps: WalletDeps;
 }): SignerStatus {
   const { hello, secrets, deps } = input;
+  const offers = input.pauses.offers();
+  const scheduled = input.governance.flatMap((one) => one.pending()).slice(0, governanceMax);
   const { signer, boot_id, build, head, ceremony, policy } = hello;
   return {
     signer,
@@ -37,6 +44,8 @@ export function signerStatus(input: {
     peers_reachable: input.watch.reachable(),
     policy_pending: input.policies.pending(deps.journal.nowMs()),
     halts: input.halts.open(),
+    ...(offers.length > 0 && { emergency: offers }),
+    ...(scheduled.length > 0 && { governance: scheduled }),
     problem: problemOf(deps),
   };
 }

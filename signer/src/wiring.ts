@@ -6,6 +6,7 @@ import { opensslVerifiers as verifiers } from '@holdfast/transport/openssl-verif
 import { createCheckpoints, type Checkpoints } from './audit/checkpoints.ts';
 import { openCeremony } from './ceremony/open-ceremony.ts';
 import { quorumDefault, type SignerConfig } from './config.ts';
+import { createPauseDesk, type PauseDesk } from './emergency/pause-desk.ts';
 import { createHaltDesk } from './halts/halt-desk.ts';
 import { createSpread } from './halts/spread.ts';
 import type { unlockSigner } from './init.ts';
@@ -31,8 +32,11 @@ import type { Route } from './transport/pinned-server.ts';
 import { walletRoutes } from './wallet-routes.ts';
 import { depositProver } from './wallets/deposit-prover.ts';
 import { networkView } from './wallets/network-view.ts';
+import { timelockView } from './wallets/timelock-view.ts';
 import { openWallets } from './wallets/open-wallets.ts';
 import { refusalRecorder, type WalletDeps } from './wallets/wallet.ts';
+import { openGovernanceFile } from './watcher/governance-file.ts';
+import { type GovernanceWatch, watchGovernance } from './watcher/watch-governance.ts';
 import { watchNetwork, type NetworkWatcher } from './watcher/watch-network.ts';
 
 /** A peer, with a connection of its own for reservations: one of them is not to wait behind a long transcript. */
@@ -62,7 +66,9 @@ export interface Wired {
   readonly routes: readonly [string, Route][];
   readonly keyrings: ReadonlyMap<string, Keyring>;
   readonly watchers: ReadonlyMap<string, NetworkWatcher>;
+  readonly governance: readonly GovernanceWatch[];
   readonly checkpoints: Checkpoints;
+  readonly pauses: PauseDesk;
   readonly hello: (peer: string | null) => MeshHello;
 }
 
@@ -125,12 +131,15 @@ export function wireSigner(parts: Parts): Wired {
     const { pullAll } = mesh.pull;
     watchers.set(network, watchNetwork({ network, signer, view, state: journal.state, pullAll, halts, signal }));
   }
+  const governance = watchTimelocks(parts, endpointsOf, policies);
   const checkpointsOf = { dataDir, signer, journal, statementKey: secrets.statement, verifiers, peers, monotonicMs };
   const checkpoints = createCheckpoints({ ...checkpointsOf, ...checkpointPace });
   const proveDeposit = depositProver(endpointsOf, wallets.bitcoin);
   const records = { journal, policies, verifiers, halts, agreedNowMs, proveDeposit };
+  const networks = config.networks.map(({ network }) => network);
+  const pauses = createPauseDesk({ dataDir, signer, networks, key: secrets.emergency, journal, policies, clock });
   const status = (): SignerStatus =>
-    signerStatus({ hello: hello(null), secrets, policies, halts, keyrings, watch, deps });
+    signerStatus({ hello: hello(null), secrets, policies, halts, keyrings, watch, pauses, governance, deps });
   const recorded = refusalRecorder(deps);
   const desks = { identifier, peers, keyrings, hello, heard: watch.heard, halts, recorded, ...mesh };
   const checkpoint = cosignOrHalt(checkpoints, halts, mesh.copies);
@@ -139,7 +148,7 @@ export function wireSigner(parts: Parts): Wired {
     ...walletRoutes({ ...wallets, status, deps, records, halts, spread }),
     ...meshRoutes({ ...desks, checkpoint, acceptPolicy: newPolicy }),
   ];
-  return { routes, keyrings, watchers, checkpoints, hello };
+  return { routes, keyrings, watchers, governance, checkpoints, pauses, hello };
 }
 
 /** What does not depend on any network: ceremony, policy, halts, and what this signer says of itself. */
@@ -159,6 +168,25 @@ function wireTrust(parts: Parts, agreedNowMs: () => number) {
     return { ...own, ...standing(), your_head: countersigned ?? null, halts: halts.open().length };
   };
   return { ceremony, owners, policies, spread, halts, guard: createRollbackGuard(journal), standing, hello };
+}
+
+/** One a network whose vault has a time lock by the policy in force at the start. */
+function watchTimelocks(
+  { dataDir, journal, signal }: Parts,
+  endpointsOf: ReadonlyMap<string, readonly SendRpc[]>,
+  policies: Pick<PolicyStore, 'current'>,
+): GovernanceWatch[] {
+  const file = openGovernanceFile(dataDir);
+  return [...endpointsOf].flatMap(([network, endpoints]) => {
+    const policy = () => policies.current(journal.nowMs());
+    const isGoverned = policy().networks.some(
+      (one) => one.network === network && one.family === 'evm' && one.emergency !== undefined,
+    );
+    if (!isGoverned) return [];
+    const view = timelockView(network, endpoints, policy);
+    const keep = (memory: Parameters<typeof file.keep>[1]): void => file.keep(network, memory);
+    return [watchGovernance({ network, view, memory: file.memoryOf(network), keep, signal })];
+  });
 }
 
 /** Of all signers by id, this one's too. */

@@ -219,7 +219,9 @@ test('a halt token is made offline, handed in, listed, and lifted by a resumptio
   expect(partial.err).toContain('resume.json: /statement');
   const whole = { statement: { ...statement, expires_at: '2026-01-01T00:00:00.000Z' }, approvals: [assertion] };
   await writeFile(resumption, JSON.stringify(whole));
-  expect((await holdfast('resume', resumption)).out).toBe(`resume ${digest}\nsigner-1 accepted\n`);
+  expect((await holdfast('resume', resumption)).out).toBe(
+    `resume ${digest}\nsigner-1 accepted\nA vault that was paused on chain stays paused: only cold governance unpauses it.\n`,
+  );
   expect((await holdfast('halts')).out).toBe('nothing is halted\n');
   const wrong = [
     ['resume'],

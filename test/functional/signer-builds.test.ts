@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ErrorCode } from '@holdfast/core/contract/error-codes.ts';
@@ -193,11 +193,14 @@ test('a build that the policy lists signs at no signer inside its soak time, and
   await run(next, one, two);
   for (const signer of [one, two]) await refuses(signer, 'build-not-permitted', /soaks/);
   await refuses(three, 'signers-unavailable');
-  const size = statSync(join(one.dataDir, 'journal.jsonl')).size;
-  expect(await admit(next)).toMatchObject({
+  // Of a folder that nobody else writes to: the signer's own goes on.
+  const copy = join(stage.folder, 'copy');
+  cpSync(one.dataDir, copy, { recursive: true });
+  const size = statSync(join(copy, 'journal.jsonl')).size;
+  expect(await say(listed, ['admit', next.main, copy])).toMatchObject({
     last: { code: 'build-not-permitted', message: expect.stringMatching(/soaks/) },
   });
-  expect(statSync(join(one.dataDir, 'journal.jsonl')).size).toBe(size);
+  expect(statSync(join(copy, 'journal.jsonl')).size).toBe(size);
   expect(performance.now() - startedAtMs, 'all that was inside the soak time').toBeLessThan(soakS * 1_000);
 
   await waitFor('the end of the soak time', 15_000, async () => (await statusOf(one)).problem === null);

@@ -116,6 +116,18 @@ test('acceptance is on the disk before the key is asked', async () => {
   expect(before).toEqual(['accepted']);
 });
 
+test.each<Partial<SignBitcoinRequest>>([{ epoch: 1 }, { epoch: 2 }, { sweep: 2 }, { epoch: 2, sweep: 1 }])(
+  'keys of an epoch, and a sweep to one, are another kind of wallet’s: %j',
+  async (named) => {
+    const wallet = walletWith(owner.sign);
+    const asked = { ...request(), ...named };
+    await expect(wallet.sign(asked)).rejects.toMatchObject({ code: 'invalid-request' });
+    const by = { policy, nowMs: lone.journal.nowMs(), isFact: true } as const;
+    await expect(wallet.judge(asked, by)).rejects.toMatchObject({ code: 'invalid-request' });
+    expect(recorded()).toEqual([]);
+  },
+);
+
 const halt = async (): Promise<void> => {
   const scope = { network: null, asset: null };
   const statement = { version: 1, kind: 'halt', scope, reason: 'drill', nonce: 'nonce-0001' } as const;

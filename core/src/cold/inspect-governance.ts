@@ -9,6 +9,11 @@ import { secondsText } from './span-text.ts';
 
 type Line = readonly [string, string];
 
+/** What names addresses and amounts: a setup, or what a signer's policy says, which knows no decimals of tokens. */
+export interface GovernanceView extends Pick<EvmSetup, 'coin' | 'cold_safe' | 'hot_safe' | 'contracts'> {
+  readonly tokens: readonly { readonly contract: string; readonly code: string; readonly decimals?: number }[];
+}
+
 interface Call {
   /** EIP-55. */
   readonly to: string;
@@ -36,7 +41,7 @@ const noPredecessor = `0x${'0'.repeat(64)}`;
  * call of the timelock. What is in no row is refused.
  * @throws Failure contract-not-allowed, transaction-malformed.
  */
-export function inspectGovernance(call: Call, setup: EvmSetup): Line[] {
+export function inspectGovernance(call: Call, setup: GovernanceView): Line[] {
   if (kindOf(call.to, setup) === 'timelock') return readTimelock(call, setup);
   return [
     ['at once', `the cold Safe itself calls ${nameOf(call.to, setup)}`],
@@ -44,7 +49,7 @@ export function inspectGovernance(call: Call, setup: EvmSetup): Line[] {
   ];
 }
 
-function readTimelock(call: Call, setup: EvmSetup): Line[] {
+function readTimelock(call: Call, setup: GovernanceView): Line[] {
   const selector = selectorOf(call.data);
   const name = (Object.keys(timelockCalls) as TimelockCall[]).find(
     (one) => selectorFor(`${one}(${timelockCalls[one].join(',')})`) === selector,
@@ -69,9 +74,14 @@ function readTimelock(call: Call, setup: EvmSetup): Line[] {
     ...inner.flatMap((one, index): Line[] => [
       ...(inner.length === 1 ? [] : [[`call ${index + 1} of ${inner.length}`, ''] as const]),
       ['calls', nameOf(one.to, setup)],
-      ...(one.to === setup.hot_safe ? readModuleCall(one, setup) : readKnown(one, kindOf(one.to, setup), setup)),
+      ...inspectCall(one, setup),
     ]),
   ];
+}
+
+/** One call that the timelock makes. @throws Failure contract-not-allowed, transaction-malformed. */
+export function inspectCall(call: Call, setup: GovernanceView): Line[] {
+  return call.to === setup.hot_safe ? readModuleCall(call, setup) : readKnown(call, kindOf(call.to, setup), setup);
 }
 
 /** Targets, values and data side by side, one or a list. @throws Failure transaction-malformed */
@@ -95,7 +105,7 @@ function innerCalls([targets, values, datas]: readonly AbiValue[]): Call[] {
 const moduleCall = { name: 'execTransactionFromModule', types: ['address', 'uint256', 'bytes', 'uint8'] } as const;
 
 /** What the timelock has the hot Safe do to itself, as its module. @throws Failure contract-not-allowed, transaction-malformed */
-function readModuleCall(call: Call, setup: EvmSetup): Line[] {
+function readModuleCall(call: Call, setup: GovernanceView): Line[] {
   const selector = selectorOf(call.data);
   if (selector !== selectorFor(`${moduleCall.name}(${moduleCall.types.join(',')})`)) throw unknown(selector, call.to);
   const [to = '', value, data = '', operation] = decodeAbi(
@@ -114,7 +124,7 @@ function readModuleCall(call: Call, setup: EvmSetup): Line[] {
   ];
 }
 
-function readKnown(call: Call, kind: CalledKind | undefined, setup: EvmSetup): Line[] {
+function readKnown(call: Call, kind: CalledKind | undefined, setup: GovernanceView): Line[] {
   if (kind === undefined) throw new Failure('contract-not-allowed', `a call of ${call.to}, which is not in the setup`);
   const selector = selectorOf(call.data);
   const row = governanceCalls.find((one) => one.contract === kind && selectorFor(signatureOf(one)) === selector);
@@ -159,29 +169,31 @@ function withoutDelay(types: readonly AbiType[], data: Uint8Array): Uint8Array {
 }
 
 /** @param token the zero address is the native coin. */
-function amountOf(token: string, baseUnits: bigint, { coin, tokens }: EvmSetup): string {
+function amountOf(token: string, baseUnits: bigint, { coin, tokens }: GovernanceView): string {
   if (token === zeroAddress) return coldAmount(baseUnits, coin, evmCoinDecimals);
   const known = tokens.find(({ contract }) => contract === token);
-  return known ? coldAmount(baseUnits, known.code, known.decimals) : `${baseUnits} base units (DECIMALS UNKNOWN)`;
+  return known?.decimals === undefined
+    ? `${baseUnits} base units (DECIMALS UNKNOWN)`
+    : coldAmount(baseUnits, known.code, known.decimals);
 }
 
-function kindOf(address: string, { contracts }: EvmSetup): ContractKind | undefined {
+function kindOf(address: string, { contracts }: GovernanceView): ContractKind | undefined {
   return contracts.find((one) => one.address === address)?.kind;
 }
 
 /** Every address of the texts that the setup does not know, once. */
-export function strangersOf(lines: readonly Line[], setup: EvmSetup): string[] {
+export function strangersOf(lines: readonly Line[], setup: GovernanceView): string[] {
   const known = knownNames(setup);
   const shown = lines.flatMap(([, text]) => text.match(/0x[0-9a-fA-F]{40}(?![0-9a-fA-F])/g) ?? []);
   return [...new Set(shown)].filter((address) => !Object.hasOwn(known, address));
 }
 
 /** The address in full, and what the setup calls it. */
-function nameOf(address: string, setup: EvmSetup): string {
+function nameOf(address: string, setup: GovernanceView): string {
   return `${address} (${knownNames(setup)[address] ?? 'AN ADDRESS THAT THE SETUP DOES NOT KNOW'})`;
 }
 
-function knownNames(setup: EvmSetup): Readonly<Record<string, string>> {
+function knownNames(setup: GovernanceView): Readonly<Record<string, string>> {
   return {
     [zeroAddress]: 'the zero address',
     [setup.hot_safe]: 'the hot Safe',

@@ -227,6 +227,17 @@ export const SignerResource = Type.Object({
   owner_address: Nullable(Type.String()),
   journal_seq: Nullable(Type.Integer()),
   build: Nullable(Type.String()),
+  /** Operations of governance that this signer sees scheduled, and could veto alone. */
+  governance: Type.Optional(
+    Type.Array(
+      Type.Object({
+        network: Type.String(),
+        operation: Type.String(),
+        calls: Type.Array(Type.String()),
+        ready_at: Time,
+      }),
+    ),
+  ),
 });
 export type SignerResource = Static<typeof SignerResource>;
 
@@ -265,7 +276,7 @@ export const TransactionResource = Type.Object({
   object: Type.Literal('transaction'),
   id: Type.String(),
   network: Type.String(),
-  kind: Type.Union([Type.Literal('withdrawal'), Type.Literal('sweep')]),
+  kind: Type.Union([Type.Literal('withdrawal'), Type.Literal('sweep'), Type.Literal('emergency')]),
   state: Type.String(),
   txid: Nullable(Type.String()),
   fee: Nullable(Amount),

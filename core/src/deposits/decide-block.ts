@@ -15,7 +15,7 @@ export type AddressOwner =
 /** One of our own transactions as the block application needs it. */
 export interface OwnTransaction {
   readonly id: string;
-  readonly kind: 'withdrawal' | 'sweep';
+  readonly kind: 'withdrawal' | 'sweep' | 'emergency';
   readonly refs: readonly string[];
   /** What it pays out of our wallets, base units by asset; empty for a sweep. */
   readonly payments: ReadonlyMap<AssetCode, bigint>;
@@ -142,10 +142,10 @@ function decideOwn(
   }
   decideForeign({ ...transaction, transfers: strangers }, state, changes, post);
   // A Safe transaction shows its own hash only when it ran; matched by transaction id alone it was mined and reverted.
-  // A sweep has no outcome of its own: each forwarder either paid the vault or did not.
+  // A sweep has no outcome of its own: each forwarder either paid the vault or did not. A pause shows in the guard.
   const succeeded =
     state.family === 'bitcoin' ||
-    own.kind === 'sweep' ||
+    own.kind !== 'withdrawal' ||
     transaction.refs.some((ref) => ref.startsWith('safe:') && own.refs.includes(ref));
   let minerFee = 0n;
   if (state.family === 'bitcoin') {

@@ -31,7 +31,7 @@ test.each<[string, (network: EvmNetworkPolicy) => void, string]>([
   ['a guard that nobody pauses', (n) => delete n.emergency, 'warning networks[0]'],
   [
     'an emergency key twice',
-    (n) => n.emergency!.keys.push(`0x${'B1'.repeat(20)}`),
+    (n) => n.emergency!.keys.push(n.emergency!.keys[0]!.replace('0x', '').toUpperCase().padStart(42, '0x')),
     'error networks[0].emergency.keys[3]',
   ],
   [
@@ -268,6 +268,14 @@ const cases: readonly (readonly [string, (policy: Policy) => void, string])[] = 
   ],
   ['a wallet that nobody can spend', (p) => wallet(p, { threshold: 4 }), 'error networks[1].wallet.threshold'],
   ['a wallet that two may spend apart', (p) => wallet(p, { threshold: 1 }), 'error networks[1].wallet.threshold'],
+  [
+    'an order of keys for a wallet that has none to make',
+    (p) => {
+      wallet(p, {});
+      bitcoin(p).key_epoch = 1;
+    },
+    'error networks[1].key_epoch',
+  ],
   ['a cold key twice', (p) => (bitcoin(p).cold_keys[4] = bitcoin(p).cold_keys[0]!), 'error networks[1].cold_keys[4]'],
   [
     'a fallback above the ceiling',

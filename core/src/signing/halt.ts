@@ -23,6 +23,8 @@ export const HaltStatement = Type.Object(
     reason: Type.String({ minLength: 1, maxLength: 200 }),
     /** A statement counts once: a token that was used cannot halt again after the resumption. */
     nonce: Nonce,
+    /** The vaults on chain are paused too, until cold governance unpauses them: dearer by far than a halt, so it is said. */
+    pause: Type.Optional(Type.Literal(true)),
   },
   strict,
 );

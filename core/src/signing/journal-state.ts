@@ -123,6 +123,8 @@ export interface ActiveHalt {
   readonly statement: HaltStatement;
   readonly by: string;
   readonly atMs: number;
+  /** By a key or credential of the policy, and not on a signer's word. */
+  readonly isSigned: boolean;
 }
 
 export function emptyState(): JournalState {
@@ -245,8 +247,12 @@ function applyAddress(state: JournalState, body: EntryOf<'address'>['body']): vo
   state.ownAddresses.add(`${network} ${address}`);
 }
 
-function applyHalt(state: JournalState, { digest, statement, by }: EntryOf<'halt'>['body'], atMs: number): void {
-  state.halts.set(digest, { statement, by, atMs });
+function applyHalt(
+  state: JournalState,
+  { digest, statement, by, evidence }: EntryOf<'halt'>['body'],
+  atMs: number,
+): void {
+  state.halts.set(digest, { statement, by, atMs, isSigned: evidence !== null });
   state.usedHalts.add(digest);
   state.haltReasons.add(`${by} ${statement.reason}`);
 }

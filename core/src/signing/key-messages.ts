@@ -1,9 +1,5 @@
 import Type, { type Static, type TSchema } from 'typebox';
-
-/** What signers say about a wallet's keys; part of messages.ts. */
-const strict = { additionalProperties: false } as const;
-const hex = (bytes: number) => Type.String({ pattern: `^[0-9a-f]{${bytes * 2}}$` });
-const Network = Type.String({ maxLength: 64 });
+import { Empty, hex, Network, strict } from './message-parts.ts';
 
 /** Every wallet's first; what leaves its epoch out is of it. */
 export const firstEpoch = 1;
@@ -52,13 +48,13 @@ const DkgStep = Type.Union([
 ]);
 export type DkgStep = Static<typeof DkgStep>;
 
-/** Part of `meshMessages`. */
+/** What signers say to one another while they make a wallet's keys; part of `meshMessages`. */
 export const keyGenerationMessages = {
   /** From the peer with the lowest identifier only: do this step of the session. */
   '/v1/mesh/dkg/step': {
     /** `record`: with `confirm` from epoch 2 on, when the caller has confirmed. */
     request: Type.Object({ ...DkgSession.properties, step: DkgStep, record: Type.Optional(KeyRecord) }, strict),
-    response: Type.Object({}, strict),
+    response: Empty,
   },
   /** Round 1: commitments to the polynomial and a proof of knowledge (point and scalar). */
   '/v1/mesh/dkg/package': {

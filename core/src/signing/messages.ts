@@ -1,23 +1,19 @@
 import Type, { type Static, type TSchema } from 'typebox';
 import { SignedPolicy } from '../policy/policy.ts';
+import { EmergencyAuthorisation, governanceMax, GovernanceOperation } from './emergency.ts';
 import { BuildName } from './named-build.ts';
 import { CustomerRecord } from './customer-record.ts';
 import { HaltStatement, SignedHalt, SignedResume } from './halt.ts';
 import { AuthorizedIntent } from './intent.ts';
 import { JournalAsked, JournalPage } from './journal-page.ts';
 import { Epoch, keyGenerationMessages, KeyRecord } from './key-messages.ts';
+import { Decimal, Empty, EvmAddress, EvmBytes, Head, hex, Network, PolicyName, strict } from './message-parts.ts';
 
 /**
  * Everything a signer hears and answers, one table. POST, JSON, mutual TLS 1.3, body at most 1 MiB; unknown properties
  * are refused. The server calls `/v1/...`; only peers pinned as signers call `/v1/mesh/...`. Errors are problem+json
  * with a code of contract/error-codes.ts.
  */
-const strict = { additionalProperties: false } as const;
-const hex = (bytes: number) => Type.String({ pattern: `^[0-9a-f]{${bytes * 2}}$` });
-const Decimal = Type.String({ pattern: '^(0|[1-9][0-9]{0,77})$' });
-const Network = Type.String({ maxLength: 64 });
-const EvmAddress = Type.String({ pattern: '^0x[0-9a-fA-F]{40}$' });
-const EvmBytes = Type.String({ pattern: '^0x([0-9a-f]{2})*$', maxLength: 600_000 });
 
 /**
  * Version of everything below and of the journal's records. The signers and the server are replaced one after the other, so
@@ -31,11 +27,6 @@ export const bodyBytesMax = 1_048_576;
 /** Payouts of one transaction; bounds a signer's work a message. */
 export const intentsMax = 200;
 export const inputsMax = 200;
-
-const Empty = Type.Object({}, strict);
-
-const PolicyName = Type.Object({ version: Type.Integer(), digest: hex(32) }, strict);
-const Head = Type.Object({ seq: Type.Integer({ minimum: 0 }), hash: hex(32) }, strict);
 
 export const SignerStatus = Type.Object(
   {
@@ -77,6 +68,10 @@ export const SignerStatus = Type.Object(
     halts: Type.Array(
       Type.Object({ digest: hex(32), statement: HaltStatement, by: Type.String(), at_ms: Type.Integer() }, strict),
     ),
+    /** Pauses that this signer wants relayed: it saw what it halts for on a chain, or a halt that asks for them. */
+    emergency: Type.Optional(Type.Array(EmergencyAuthorisation, { maxItems: 64 })),
+    /** Operations of the vaults' time locks that this signer sees scheduled, neither executed nor cancelled; newest first. */
+    governance: Type.Optional(Type.Array(GovernanceOperation, { maxItems: governanceMax })),
     /** Why it signs nothing at the moment though nobody halted it; null when it would. */
     problem: Type.Union([Type.Null(), Type.String()]),
   },

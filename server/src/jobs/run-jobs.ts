@@ -9,6 +9,7 @@ import { sweepOldKeys } from './sweep-old-keys.ts';
 import { creditDeposits } from './credit-deposits.ts';
 import { followChain } from './follow-chain.ts';
 import { type Loop, startLoop } from './loop.ts';
+import { relayPauses } from './relay-pauses.ts';
 import { settleTransactions } from './settle-transactions.ts';
 import { signTransactions } from './sign-transactions.ts';
 import { sweepForwarders } from './sweep-forwarders.ts';
@@ -27,6 +28,7 @@ export function runNetworkJobs(
     readonly tell: () => Promise<void>;
     readonly isHalted: HaltView['isHalted'];
     readonly panel: Pick<SignerPanel, 'newestKey'>;
+    readonly pauses: HaltView['pauses'];
   },
 ): Loop[] {
   return [...networks].flatMap((network) => {
@@ -56,6 +58,8 @@ export function runNetworkJobs(
       );
     }
     if (network.sweep) loops.push(startLoop(ctx, 'sweep', network.id, every, () => sweepForwarders(ctx, network)));
+    if (network.pause)
+      loops.push(startLoop(ctx, 'pause', network.id, every, () => relayPauses(ctx, network, signers.pauses)));
     return loops;
   });
 }

@@ -27,7 +27,6 @@ export async function sweepOldKeys(ctx: Context, network: Network, isHalted: Hal
     const signed = await network.sign(open.unsigned, []);
     ctx.step('old-keys-after-quorum');
     await ctx.db.transaction(async (sql) => storeSigned(sql, open.id, await signed.seal(sql), ctx.now()));
-    ctx.step('old-keys-after-sign');
     return 1;
   } catch (error) {
     if (error instanceof Failure && !errorRow(error.code).retryable) await giveUp(ctx, network, open, error);

@@ -4,6 +4,7 @@ import type { AddressOwner } from '@holdfast/core/deposits/decide-block.ts';
 import type { AssetCode } from '@holdfast/core/money/asset.ts';
 import type { BaseUnits } from '@holdfast/core/money/base-units.ts';
 import type { Family, NetworkId } from '@holdfast/core/money/network.ts';
+import type { EmergencyAuthorisation } from '@holdfast/core/signing/emergency.ts';
 import type { AuthorizedIntent } from '@holdfast/core/signing/intent.ts';
 import type { NetworkConfig } from '../config.ts';
 import type { Sql } from '../store/database.ts';
@@ -118,6 +119,19 @@ export interface Network {
 
   /** EVM only: collects forwarders. A family whose deposits are spent directly has no sweep. */
   readonly sweep?: SweepFunctions;
+  /** Of a vault with a guard: carries pauses that signers authorise. */
+  readonly pause?: PauseFunctions;
+}
+
+export interface PauseFunctions {
+  /** By the guard itself, at the newest block. */
+  isPaused(): Promise<boolean>;
+  /**
+   * Signs the call that pauses the guard.
+   * @throws Failure emergency-refused when it is for another desk than the guard's or was altered; would-revert when the desk
+   * refuses it.
+   */
+  prepare(authorisation: EmergencyAuthorisation): Promise<{ unsigned: object; signed: SignedBatch }>;
 }
 
 export interface SweepFunctions {

@@ -50,5 +50,11 @@ export async function listSigners(panel: SignerPanel): Promise<SignerResource[]>
     owner_address: status?.owner_address ?? null,
     journal_seq: status?.journal.seq ?? null,
     build: status?.build ?? null,
+    governance: (status?.governance ?? []).map(({ network, operation, calls, ready_at_ms: readyAtMs }) => ({
+      network,
+      operation,
+      calls,
+      ready_at: new Date(readyAtMs).toISOString(),
+    })),
   }));
 }

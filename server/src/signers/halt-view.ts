@@ -1,3 +1,4 @@
+import type { EmergencyAuthorisation } from '@holdfast/core/signing/emergency.ts';
 import type { SignerStatus } from '@holdfast/core/signing/messages.ts';
 import type { SignerPanel } from './panel.ts';
 
@@ -7,6 +8,10 @@ export interface HaltView {
   refresh(): Promise<string[]>;
   /** @param asset CAIP-19; null for the network as a whole. */
   isHalted(network: string, asset: string | null): boolean;
+  /** Pauses of a network's vault that signers authorised and ask to have relayed. */
+  pauses(network: string): EmergencyAuthorisation[];
+  /** Operations of the time locks that may still be executed, each once, in words. */
+  governance(): string[];
   /** Digest of the policy that each signer that answered has in force at a time. Asks when nobody was asked yet. */
   policiesInForce(nowMs: number): Promise<string[]>;
 }
@@ -31,6 +36,20 @@ export function createHaltView(panel: Pick<SignerPanel, 'status'>): HaltView {
           (scope.network === null || isSame(scope.network, network)) &&
           (scope.asset === null || (asset !== null && isSame(scope.asset, asset))),
       ),
+    pauses: (network) =>
+      (known ?? []).flatMap(({ emergency }) =>
+        (emergency ?? []).filter((one) => one.network === network && one.act.kind === 'pause'),
+      ),
+    governance: () => {
+      const seen = (known ?? []).flatMap(({ signer, governance }) =>
+        (governance ?? []).map((one) => ({ signer, ...one })),
+      );
+      return [...Map.groupBy(seen, ({ network, operation }) => `${operation} on ${network}`)].map(([name, group]) => {
+        const { calls, ready_at_ms: readyAtMs } = group[0]!;
+        const by = group.map(({ signer }) => signer).join(', ');
+        return `${name}, ready ${new Date(readyAtMs).toISOString()}: ${calls.join('; ')} (seen by ${by})`;
+      });
+    },
     async policiesInForce(nowMs) {
       const statuses = known ?? (await ask());
       return statuses.map(({ policy, policy_pending: next }) =>

@@ -4,10 +4,12 @@ import type { Sql } from './database.ts';
 
 export type TransactionState = 'built' | 'signed' | 'broadcast' | 'included' | 'final' | 'abandoned' | 'replaced';
 
+type TransactionKind = OwnTransaction['kind'];
+
 export interface ChainTransactionRow {
   readonly id: string;
   readonly network: string;
-  readonly kind: 'withdrawal' | 'sweep';
+  readonly kind: TransactionKind;
   readonly state: TransactionState;
   readonly unsigned: object;
   readonly conflict_keys: string[];
@@ -29,7 +31,7 @@ export async function insertTransaction(
   row: {
     id: string;
     network: string;
-    kind: 'withdrawal' | 'sweep';
+    kind: TransactionKind;
     unsigned: object;
     conflictKeys: readonly string[];
     refs: readonly string[];
@@ -46,6 +48,16 @@ export async function insertTransaction(
 /** Lets one deciding transaction a network through at a time: taken before looking for an open one and building another. */
 export async function lockBatching(sql: Sql, network: string): Promise<void> {
   await sql.query(`select pg_advisory_xact_lock(hashtextextended('batch:' || $1, 0))`, [network]);
+}
+
+/** Whether a pause that was authorised so was relayed already, or one of the network is under way. */
+export async function hasEmergency(sql: Sql, network: string, ref: string): Promise<boolean> {
+  const rows = await sql.query(
+    `select 1 from chain_transaction where network = $1 and kind = 'emergency'
+        and (refs @> array[$2] or state in ('built', 'signed', 'broadcast')) limit 1`,
+    [network, ref],
+  );
+  return rows.length > 0;
 }
 
 /** Whether a payment of the network is under way: built, signed or broadcast and not yet in a block. */
@@ -145,7 +157,7 @@ export async function ownByRefs(
   refs: readonly string[],
 ): Promise<Map<string, OwnTransaction>> {
   if (refs.length === 0) return new Map();
-  const rows = await sql.query<{ id: string; kind: 'withdrawal' | 'sweep'; refs: string[] }>(
+  const rows = await sql.query<{ id: string; kind: TransactionKind; refs: string[] }>(
     `select id, kind, refs from chain_transaction where network = $1 and refs && $2::text[]`,
     [network, refs],
   );

@@ -16,7 +16,10 @@ import { makeBackup } from './make-backup.ts';
 import { restoreBackup } from './restore-backup.ts';
 
 const at = vi.hoisted(() => ({ token: null as FakeToken | null }));
-vi.mock('../keys/pkcs11/load-cryptoki.ts', () => ({ loadCryptoki: async () => at.token!.cryptoki }));
+vi.mock('../keys/pkcs11/load-cryptoki.ts', () => ({
+  bindingHash: () => 'ab'.repeat(32),
+  loadCryptoki: async () => at.token!.cryptoki,
+}));
 
 const passphrase = utf8ToBytes('correct horse battery staple');
 let folder: string;

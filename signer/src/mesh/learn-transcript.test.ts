@@ -122,7 +122,7 @@ test('takes over what a peer has accepted, with who has signed it, once', async 
 test('takes over what is beyond the limits, too late, or without approvals, because it happened; a halt changes nothing', async () => {
   const statement = { version: 1, kind: 'halt', reason: 'x', nonce: 'x'.repeat(8) } as const;
   const scope = { network: null, asset: null };
-  journal.state.halts.set('00', { statement: { ...statement, scope }, by: 'signer-2', atMs: 0 });
+  journal.state.halts.set('00', { statement: { ...statement, scope }, by: 'signer-2', atMs: 0, isSigned: false });
   const amount = (10n ** 30n).toString();
   expect(await learn(transcript(intent({ amount })))).toBe('taken');
   const expires_at = new Date(Date.now() - 86_400_000).toISOString();

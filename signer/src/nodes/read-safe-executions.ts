@@ -1,4 +1,5 @@
 import { bloomMayHold } from '@holdfast/core/chains/evm/bloom-may-hold.ts';
+import type { EvmProvenLog } from '@holdfast/core/chains/evm/node-answers.ts';
 import type { VerifiedHeader } from '@holdfast/core/chains/evm/verify-header.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import type { EvmNetworkPolicy } from '@holdfast/core/policy/policy.ts';
@@ -16,9 +17,8 @@ const headersABatch = 64;
 
 /**
  * Every transaction of the Safe that executed in these blocks (both ends included): Safe transaction hashes, 64 hex digits,
- * oldest first. Nothing can be left out: the headers are linked up to one that all endpoints agree on, their bloom filters
- * say which blocks have no such log, and the receipts of the others are computed up to the header.
- * @throws Failure nodes-too-few, node-unavailable, node-disagreement, node-proof-invalid.
+ * oldest first.
+ * @throws what `readLogsOf` does.
  */
 export async function readSafeExecutions(
   endpoints: readonly SendRpc[],
@@ -26,16 +26,41 @@ export async function readSafeExecutions(
   fromHeight: number,
   toHeight: number,
 ): Promise<string[]> {
+  const logs = await readLogsOf(endpoints, network, { address: network.safe, events: executedTopics }, [
+    fromHeight,
+    toHeight,
+  ]);
+  return logs.filter(({ topics }) => topics.length === 2).map(({ topics }) => (topics[1] ?? '').slice(2).toLowerCase());
+}
+
+interface Wanted {
+  readonly address: string;
+  /** First topics. */
+  readonly events: readonly string[];
+}
+
+/**
+ * Every log of a contract with one of these events in a range of blocks (both ends included), oldest block first. Nothing
+ * can be left out: the headers are linked up to one that all endpoints agree on, their bloom filters say which blocks have no
+ * such log, and the receipts of the others are computed up to the header.
+ * @throws Failure nodes-too-few, node-unavailable, node-disagreement, node-proof-invalid.
+ */
+export async function readLogsOf(
+  endpoints: readonly SendRpc[],
+  network: EvmNetworkPolicy,
+  wanted: Wanted,
+  [fromHeight, toHeight]: readonly [number, number],
+): Promise<EvmProvenLog[]> {
   assertEnoughNodes(endpoints, network);
   if (toHeight < fromHeight) return [];
   let header = await agreeOnHeader(endpoints, toHeight);
-  const found: string[][] = [await executionsIn(endpoints, network.safe, header)];
+  const found: EvmProvenLog[][] = [await logsIn(endpoints, wanted, header)];
   while (header.number > fromHeight) {
     const top: VerifiedHeader = header;
     const linked = await firstThatProves(endpoints, (send) =>
       readLinkedHeaders(send, top, Math.max(fromHeight, top.number - headersABatch)),
     );
-    for (const one of linked) found.push(await executionsIn(endpoints, network.safe, one));
+    for (const one of linked) found.push(await logsIn(endpoints, wanted, one));
     header = linked.at(-1) ?? header;
   }
   return found.toReversed().flat();
@@ -55,12 +80,15 @@ async function readLinkedHeaders(send: SendRpc, top: VerifiedHeader, lowest: num
   return headers;
 }
 
-async function executionsIn(endpoints: readonly SendRpc[], safe: string, header: VerifiedHeader): Promise<string[]> {
+async function logsIn(
+  endpoints: readonly SendRpc[],
+  { address, events }: Wanted,
+  header: VerifiedHeader,
+): Promise<EvmProvenLog[]> {
   const mayHold = (item: string): boolean => bloomMayHold(header.logsBloom, item);
-  if (!mayHold(safe) || !executedTopics.some(mayHold)) return [];
+  if (!mayHold(address) || !events.some(mayHold)) return [];
   const logs = await readLogs(endpoints, header);
-  return logs
-    .filter(({ address, topics }) => address.toLowerCase() === safe.toLowerCase() && topics.length === 2)
-    .filter(({ topics }) => executedTopics.includes(topics[0]?.toLowerCase() ?? ''))
-    .map(({ topics }) => (topics[1] ?? '').slice(2).toLowerCase());
+  return logs.filter(
+    (log) => log.address.toLowerCase() === address.toLowerCase() && events.includes(log.topics[0]?.toLowerCase() ?? ''),
+  );
 }

@@ -31,6 +31,12 @@ const overlapMax = 6;
 const askAgainMs = 1_000;
 /** The Safe on the chain is not the one of the policy. */
 const differsCodes: ReadonlySet<ErrorCode> = new Set(['chain-mismatch'] satisfies ErrorCode[]);
+const outflow = 'unsigned outflow';
+
+/** Whether a signer's own halt is for what it saw on a chain. */
+export function isWatchReason(reason: string): boolean {
+  return [outflow, ...differsCodes].some((start) => reason.startsWith(`${start} `));
+}
 
 /**
  * Compares what left the wallet with what was signed. An outflow that no signer has a transcript of, and a Safe that
@@ -52,7 +58,7 @@ export function watchNetwork(input: {
   let seen = 0;
   let looked: number | null = null;
   let trouble = '';
-  const reasonOf = (txid: string): string => `unsigned outflow ${txid} on ${network}`;
+  const reasonOf = (txid: string): string => `${outflow} ${txid} on ${network}`;
 
   /**
    * Halted for once, by this signer: after people have looked and resumed, the same outflow stops nothing again, over a

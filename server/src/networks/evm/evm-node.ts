@@ -172,6 +172,15 @@ export function evmNode(endpoints: readonly RpcEndpoint[]) {
       return reads.nonce.decodeOutput(hexToBytes(nonce.slice(2)));
     },
 
+    /** A function without arguments that answers one word, at the newest block. @param selector 0x and 8 hex digits. */
+    async wordOf(contract: string, selector: string): Promise<bigint> {
+      const word = await agree(endpoints, `${selector} of ${contract}`, (endpoint) =>
+        endpoint.call<string>('eth_call', [{ to: contract, data: selector }, 'latest']),
+      );
+      if (!/^0x[0-9a-f]{64}$/i.test(word)) throw new Failure('node-unavailable', `${contract} answers no word`);
+      return BigInt(word);
+    },
+
     /**
      * Runs a call that reverts by design and returns its revert data (0x hex), agreed by all endpoints.
      * @throws Failure node-unavailable when a node gives no revert data.
