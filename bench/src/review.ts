@@ -1,4 +1,5 @@
 import { generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto';
+import { taprootSighashes } from '@holdfast/core/chains/bitcoin/sighash.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
 import type { Policy } from '@holdfast/core/policy/policy.ts';
 import { decideAcceptance, type ReviewedTransaction } from '@holdfast/core/signing/decide-acceptance.ts';
@@ -197,7 +198,13 @@ function reviewRequest(
   const network = bitcoinPolicyOf(context.policy, request.body.network);
   const offline = reviewBitcoinOffline(request.body, { ...context, network, derive });
   const facts = { height: 200, blockTimeMs: context.nowMs, feeRateSatVb: null, coins: [coin] };
-  return reviewBitcoin(request.body, offline, { network, facts, derive }).reviewed;
+  const { reviewed, inputs } = reviewBitcoin(request.body, offline, { network, facts, derive });
+  // What is signed is a part of the review too.
+  taprootSighashes(
+    request.body.raw_tx,
+    inputs.map((input) => input.coin),
+  );
+  return reviewed;
 }
 
 function timedVerifiers(): { verifiers: Verifiers; spentMs: () => number } {

@@ -1,6 +1,5 @@
 import { coldWallet } from '@holdfast/core/cold/cold-wallet.ts';
 import { canonicalText } from '@holdfast/core/cold/parse-canonical.ts';
-import { deriveWalletAddress } from '@holdfast/core/chains/bitcoin/derive-address.ts';
 import { parseBitcoinTransaction } from '@holdfast/core/chains/bitcoin/parse-transaction.ts';
 import { type ColdRequest, requestDigest } from '@holdfast/core/cold/request.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -29,7 +28,7 @@ describe('a refill of Bitcoin', () => {
     const file = await stage.request('refill', refillDraft(stage, 150_000_000n, 100_000_000n, 100_000_001n));
     const { out } = await stage.cold('show', file, '--keys', stage.path('ada'));
     const wallet = coldWallet(stage.setup);
-    const hot = deriveWalletAddress(wallet.hot, [1, 7], wallet.params);
+    const hot = wallet.hotAddress([1, 7]);
     expect(out).toMatch(/^what +REFILL: Bitcoin from the cold wallet to the hot wallet$/m);
     expect(out).toMatch(/^spends +2\.00000001 BTC \(200000001 base units\) in 2 coins$/m);
     expect(out).toContain(`1.5 BTC (150000000 base units) to the hot wallet, ${hot.address}, path 1/7, derived here`);
@@ -62,7 +61,7 @@ describe('a refill of Bitcoin', () => {
       },
     });
     const wallet = coldWallet(stage.setup);
-    const hot = deriveWalletAddress(wallet.hot, [1, 7], wallet.params).script;
+    const hot = wallet.hotAddress([1, 7]).script;
     const rows: [string, unknown][] = [
       ['cold-request-invalid', canonicalText(good).slice(0, -20)],
       ['cold-request-invalid', `${canonicalText(good)} `],

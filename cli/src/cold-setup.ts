@@ -79,8 +79,7 @@ function resultOf(setup: ColdSetup, notes: readonly string[]): Result {
       ? ([
           ['network', bitcoin.network],
           ['  cold', `${bitcoin.cold_address}, 3 of 5`],
-          ['  hot key', bitcoin.hot.group_key],
-          ['  chain code', bitcoin.hot.chain_code],
+          ...hotLines(bitcoin),
           ['  fee', `at most ${bitcoin.fee_max_sats} sats, and ${bitcoin.fee_rate_max_sat_vb} sat/vB`],
         ] as const)
       : []),
@@ -98,4 +97,18 @@ function resultOf(setup: ColdSetup, notes: readonly string[]): Result {
     json: { digest, setup },
     text: [linesText(lines), '', `digest       ${spokenDigest(digest)}`, ...notes].join('\n'),
   };
+}
+
+/** What somebody compares with the signers' ceremony. */
+function hotLines({ hot }: NonNullable<ColdSetup['bitcoin']>): (readonly [string, string])[] {
+  if (!('kind' in hot))
+    return [
+      ['  hot key', hot.group_key],
+      ['  chain code', hot.chain_code],
+    ];
+  const keys = hot.keys.toSorted().map((key) => ['  hot key', key] as const);
+  return [
+    ['  hot', `${hot.threshold} of ${hot.keys.length} keys of the signers; custodians cannot recover it`],
+    ...keys,
+  ];
 }

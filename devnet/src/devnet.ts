@@ -2,7 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Client, createClient } from '@holdfast/client/create-client.ts';
 import { scopes } from '@holdfast/core/contract/route.ts';
-import type { Policy, SignedPolicy } from '@holdfast/core/policy/policy.ts';
+import type { SignedPolicy } from '@holdfast/core/policy/policy.ts';
 import { holdCeremony } from './ceremony.ts';
 import { type Chains, openView, type PartyView, startChains } from './chains.ts';
 import { serverConfig, signerConfig } from './configure.ts';
@@ -10,7 +10,7 @@ import type { EvmDeployment } from './evm/deploy-vault.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
 import { freePort } from './free-port.ts';
 import { listBuild } from './list-build.ts';
-import { type DevnetKeys, mainOf, makeKeys, passphraseFile } from './make-keys.ts';
+import { type DevnetKeys, mainOf, makeKeys, passphraseFile, type PolicyChange } from './make-keys.ts';
 import type { PolicyParties } from './policy-parties.ts';
 import { type Postgres, startPostgres } from './postgres.ts';
 import { type Ed25519Pair, keepFile, writePrivate } from './private-files.ts';
@@ -36,7 +36,7 @@ export interface DevnetOptions {
   /** What the signers run; a bundle of this checkout when left out. */
   readonly signer?: SignerProgram;
   /** Changes version 1 of the policy before its administrators sign it; of no effect on a folder that has one. */
-  readonly policy?: (policy: Policy) => void;
+  readonly policy?: PolicyChange;
 }
 
 /** How a server is started besides the usual. */

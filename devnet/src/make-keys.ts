@@ -23,6 +23,9 @@ export const mainOf = (workspace: string): string =>
 /** Wei that the relayer gets at first; all it could ever lose. */
 const relayerFloatWei = 10n ** 19n;
 
+/** Changes version 1 before it is signed. @param ownerKeys of the signers, compressed, hex. */
+export type PolicyChange = (policy: Policy, ownerKeys: readonly string[]) => void;
+
 /** What everybody made, and what of it the others pin. */
 export interface DevnetKeys {
   readonly input: ConfigInput;
@@ -45,7 +48,7 @@ export async function makeKeys(
     signerIds: readonly string[];
     weakKdf: boolean;
     signer: SignerProgram;
-    change?: ((policy: Policy) => void) | undefined;
+    change?: PolicyChange | undefined;
   },
 ): Promise<DevnetKeys> {
   const [cards, made] = await Promise.all([
@@ -69,7 +72,10 @@ export async function makeKeys(
   const bitcoin = chains.bitcoin ? { coldKeys: cold.bitcoin, coldAddress: cold.bitcoinAddress } : null;
   const first = keepPolicy(join(folder, 'devnet', 'policy-1.json'), () => {
     const policy = devnetPolicy({ evm, owners, emergencyKeys, bitcoin, parties, build: options.signer.build });
-    options.change?.(policy);
+    options.change?.(
+      policy,
+      cards.map((card) => card.owner_key),
+    );
     return signPolicy(policy, parties.administrators.slice(0, 2));
   });
   const signers: SignerAddress[] = [];
@@ -108,6 +114,7 @@ interface Card {
   readonly signer: string;
   readonly fingerprint: string;
   readonly owner_address: string;
+  readonly owner_key: string;
   readonly emergency_address: string;
   readonly statement_key: string;
   readonly certificate: string;

@@ -3,6 +3,7 @@ import type { AssetTraits } from './store/asset-traits.ts';
 import type { AssetRule, NetworkConfig, ServerConfig } from './config.ts';
 import type { Context } from './context.ts';
 import { Failure } from '@holdfast/core/failure.ts';
+import type { MultisigWalletPolicy, Policy } from '@holdfast/core/policy/policy.ts';
 import type { Operations } from './http/operations.ts';
 import type { ServerKeys } from './init.ts';
 import { deliverSignerRecords, deliverToAll, recordLanes } from './jobs/deliver-signer-records.ts';
@@ -46,7 +47,13 @@ export interface Adapters {
   close(): void;
 }
 
-export function wireAdapters(config: ServerConfig, keys: ServerKeys, db: Context['db'], now: Context['now']): Adapters {
+export function wireAdapters(
+  config: ServerConfig,
+  policy: Policy,
+  keys: ServerKeys,
+  db: Context['db'],
+  now: Context['now'],
+): Adapters {
   const clients = config.signers.map((signer) =>
     createSignerClient({ ...signer, certificate: keys.identity.certificate, key: keys.identity.privateKey }),
   );
@@ -56,7 +63,7 @@ export function wireAdapters(config: ServerConfig, keys: ServerKeys, db: Context
     const nativeAsset = nativeRule(row).asset;
     return row.family === 'evm'
       ? evmNetwork(row, { db, panel, relayerKey: keys.relayerKey, nativeAsset, now })
-      : bitcoinNetwork(row, { db, panel, nativeAsset });
+      : bitcoinNetwork(row, { db, panel, nativeAsset, multisig: multisigOf(policy, row.id, config.quorum) });
   });
   return {
     panel,
@@ -64,6 +71,18 @@ export function wireAdapters(config: ServerConfig, keys: ServerKeys, db: Context
     networks: new Map(networks.map((network) => [network.id, network])),
     close: () => clients.forEach((client) => client.close()),
   };
+}
+
+/** The wallet that the policy names; null for one under a FROST key. */
+function multisigOf(policy: Policy, id: string, quorum: number): MultisigWalletPolicy | null {
+  const network = policy.networks.find((one) => one.network === id);
+  const wallet = network?.family === 'bitcoin' ? network.wallet : undefined;
+  if (wallet && wallet.threshold !== quorum)
+    throw new Failure(
+      'config-invalid',
+      `the wallet of ${id} takes ${wallet.threshold} signatures, quorum is ${quorum}`,
+    );
+  return wallet ?? null;
 }
 
 function nativeRule(row: NetworkConfig): AssetRule {

@@ -62,6 +62,8 @@ export const SignerConfig = Type.Object(
           certificate: Type.Optional(Type.String({ maxLength: 4_000 })),
           /** Of its card; the ceremony compares them. */
           owner_address: EvmAddress,
+          /** Informative: the address is its hash. */
+          owner_key: Type.Optional(Type.String({ pattern: '^0[23][0-9a-f]{64}$' })),
           statement_key: hex(32),
           /** Of its card; informative: the policy lists the emergency keys that count. */
           emergency_address: Type.Optional(EvmAddress),

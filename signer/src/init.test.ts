@@ -26,9 +26,10 @@ test('makes the keys and the first record of the journal, and prints the same ca
 });
 
 test('the card names the keys that the passphrase opens', async () => {
-  const { signer: _, certificate: __, ...card } = await init();
+  const { signer: _, certificate: __, owner_key: key, ...card } = await init();
   const unlocked = await unlockSigner(folder, passphrase);
   expect(unlocked.card).toEqual(card);
+  expect(key).toBe(Buffer.from(unlocked.owner.publicKey).toString('hex'));
   expect(unlocked.statement.publicKey).toBe(card.statement_key);
   expect(readFileSync(at('keys', 'statement', '1.sealed'), 'utf8')).toContain(
     `"statement_key":"${card.statement_key}"`,

@@ -1,7 +1,7 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { utf8ToBytes } from '@noble/hashes/utils.js';
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { Failure } from '@holdfast/core/failure.ts';
 import { kdfDefaults, type KdfParameters, type SealedFile } from '@holdfast/core/sealing/seal.ts';
 import { writeFileDurably } from './durable-file.ts';
@@ -22,6 +22,8 @@ export interface SignerCard {
   readonly fingerprint: string;
   /** EIP-55. */
   readonly owner_address: string;
+  /** The public key of that account, compressed, 66 hex digits: what a `wsh-sortedmulti` wallet of a policy names. */
+  readonly owner_key: string;
   /** Of this signer's key at the vaults' emergency desks, EIP-55. */
   readonly emergency_address: string;
   /** Ed25519, 64 hex digits. */
@@ -29,7 +31,7 @@ export interface SignerCard {
   /** PEM. */
   readonly certificate: string;
 }
-/** What of its card the ceremony compares. */
+/** What of its card the ceremony compares; the owner's address stands for its key, whose hash it is. */
 export type SignerCardKeys = Pick<SignerCard, 'fingerprint' | 'owner_address' | 'emergency_address' | 'statement_key'>;
 
 /** All that the passphrase opens. */
@@ -96,8 +98,8 @@ export async function initSigner(
     // The sealed key comes last: with it in place, everything is.
     store.seal(identityName, { wallet: 'identity', epoch: 1, signer }, utf8ToBytes(identity.privateKey));
   }
-  const { identity, card } = await openSecrets(dataDir, store, hsm);
-  return { signer, ...card, certificate: identity.certificate };
+  const { identity, owner, card } = await openSecrets(dataDir, store, hsm);
+  return { signer, ...card, owner_key: bytesToHex(owner.publicKey), certificate: identity.certificate };
 }
 
 /** Of the files that are there, else new ones. */

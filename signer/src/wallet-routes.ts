@@ -13,15 +13,15 @@ import type { Spread } from './halts/spread.ts';
 import { acceptPolicy } from './policy/accept-policy.ts';
 import { acceptRecords, type RecordDeps } from './records/accept-records.ts';
 import type { Route } from './transport/pinned-server.ts';
-import type { BitcoinWallet } from './wallets/bitcoin-wallet.ts';
 import type { EvmWallet } from './wallets/evm-wallet.ts';
+import type { BitcoinWallets } from './wallets/open-wallets.ts';
 import { allNetworks, digestsOf, refusalRecorder, type WalletDeps } from './wallets/wallet.ts';
 
 /** What the server may ask; see core/signing/messages.ts. */
 export function walletRoutes(input: {
   readonly status: () => SignerStatus;
   readonly evm: ReadonlyMap<string, EvmWallet>;
-  readonly bitcoin: ReadonlyMap<string, BitcoinWallet>;
+  readonly bitcoin: ReadonlyMap<string, BitcoinWallets>;
   readonly share: (
     session: string,
     commitments: SignerRequest<'/v1/sign/bitcoin/share'>['commitments'],
@@ -39,12 +39,17 @@ export function walletRoutes(input: {
   ): [SignerPath, Route] => [path, { role: 'server', request: signerMessages[path].request, handle }];
   return [
     route('/v1/status', async () => input.status()),
-    route('/v1/address', async (body) => (evm.get(body.network) ?? walletOf(bitcoin, body.network)).address(body)),
+    route('/v1/address', async (body) =>
+      (evm.get(body.network) ?? walletOf(bitcoin, body.network).inForce()).address(body),
+    ),
     route('/v1/sign/evm', async (body) =>
       recorded(body.network, digestsOf(body.intents), async () => walletOf(evm, body.network).sign(body)),
     ),
     route('/v1/sign/bitcoin/commit', async (body) =>
-      recorded(body.network, digestsOf(body.intents), async () => walletOf(bitcoin, body.network).commit(body)),
+      recorded(body.network, digestsOf(body.intents), async () => walletOf(bitcoin, body.network).frost.commit(body)),
+    ),
+    route('/v1/sign/bitcoin/multisig', async (body) =>
+      recorded(body.network, digestsOf(body.intents), async () => walletOf(bitcoin, body.network).multisig.sign(body)),
     ),
     route('/v1/sign/bitcoin/share', async ({ session, commitments }) => ({
       shares: await share(session, commitments),

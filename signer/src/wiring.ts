@@ -118,7 +118,7 @@ export function wireSigner(parts: Parts): Wired {
     watchedHeight: (network) => watchers.get(network)?.height() ?? 0,
   };
   const sessions = createSigningSessions(monotonicMs);
-  const wallets = openWallets(endpointsOf, { owner: secrets.owner, keyrings, sessions }, deps);
+  const wallets = openWallets(endpointsOf, { owner: secrets.owner, owners: trust.owners, keyrings, sessions }, deps);
   const { dataDir } = parts;
   const { judge } = wallets;
   const statementKeys = statementKeysOf(parts);
@@ -155,7 +155,8 @@ export function wireSigner(parts: Parts): Wired {
 function wireTrust(parts: Parts, agreedNowMs: () => number) {
   const { config, secrets, journal, peers, clock, build, bootId } = parts;
   const { signer } = config;
-  const ceremony = openCeremony(parts.dataDir, config, journal, secrets.card).digest;
+  const { digest: ceremony, transcript } = openCeremony(parts.dataDir, config, journal, secrets.card);
+  const owners = transcript.signers.map((one) => one.owner_address);
   const policies = openPolicyStore(parts.dataDir, journal, verifiers);
   const spread = createSpread(peers, parts.signal);
   const halts = createHaltDesk({ signer, journal, policies, verifiers, spread, agreedNowMs });
@@ -166,7 +167,7 @@ function wireTrust(parts: Parts, agreedNowMs: () => number) {
     const own = { signer, boot_id: bootId, build, now_ms: clock(), head: { seq, hash } };
     return { ...own, ...standing(), your_head: countersigned ?? null, halts: halts.open().length };
   };
-  return { ceremony, policies, spread, halts, guard: createRollbackGuard(journal), standing, hello };
+  return { ceremony, owners, policies, spread, halts, guard: createRollbackGuard(journal), standing, hello };
 }
 
 /** One a network whose vault has a time lock by the policy in force at the start. */
@@ -200,7 +201,7 @@ function endpointsByNetwork(config: SignerConfig): ReadonlyMap<string, readonly 
   );
 }
 
-/** Of every network whose keys the signers make together. */
+/** Of every Bitcoin network; one whose policy names another kind of wallet makes no keys (`Keyring.due`). */
 function openKeyrings(
   parts: Parts,
   trust: { readonly ceremony: string; readonly policies: Pick<PolicyStore, 'current'> },

@@ -120,6 +120,14 @@ async function signing(fuzz: FuzzStage): Promise<FuzzTarget[]> {
       records: ['accepted', 'degraded'],
     },
     {
+      // The stage's wallet is FROST: whatever is asked of the other kind is refused.
+      name: 'sign Bitcoin multisig',
+      path: '/v1/sign/bitcoin/multisig',
+      as: 'server',
+      kind: 'fresh',
+      base: async () => freshBitcoin,
+    },
+    {
       name: 'Bitcoin share',
       path: '/v1/sign/bitcoin/share',
       as: 'server',

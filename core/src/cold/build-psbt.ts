@@ -2,7 +2,6 @@ import { base64 } from '@scure/base';
 import { RawOldTx, RawTx } from '@scure/btc-signer/script.js';
 import { concatBytes, hexToBytes } from '@noble/hashes/utils.js';
 import { dustLimitSats, encodeUnsigned, replaceableSequence } from '../chains/bitcoin/build.ts';
-import { deriveWalletAddress } from '../chains/bitcoin/derive-address.ts';
 import { type ParsedTransaction, parseBitcoinTransaction } from '../chains/bitcoin/parse-transaction.ts';
 import { compactSize } from '../chains/bitcoin/wire.ts';
 import { Failure } from '../failure.ts';
@@ -35,7 +34,7 @@ export function buildRefillPsbt(draft: BitcoinRefillDraft, setup: ColdSetup): Bi
   const wallet = coldWallet(setup);
   const coins = draft.coins.map(readCoin);
   const path = [1, draft.hot_index] as const;
-  const hot = deriveWalletAddress(wallet.hot, path, wallet.params);
+  const hot = wallet.hotAddress(path);
   const pays = { script: hot.script, amountSats: BigInt(draft.amount_sats) };
   if (pays.amountSats < dustLimitSats(pays.script))
     throw new Failure('below-minimum', `${pays.amountSats} sats are dust; the least is ${dustLimitSats(pays.script)}`);

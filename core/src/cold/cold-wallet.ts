@@ -1,14 +1,10 @@
-import { sha256 } from '@noble/hashes/sha2.js';
-import { bytesToHex, concatBytes, hexToBytes } from '@noble/hashes/utils.js';
-import { encodeSegwit, witnessScript } from '../chains/bitcoin/address.ts';
-import type { BitcoinWallet } from '../chains/bitcoin/derive-address.ts';
+import { hexToBytes } from '@noble/hashes/utils.js';
+import { type BitcoinWallet, deriveWalletAddress } from '../chains/bitcoin/derive-address.ts';
+import { scriptAddress, sortedMultisig } from '../chains/bitcoin/multisig.ts';
 import { bitcoinParams, type BitcoinParams } from '../chains/bitcoin/params.ts';
 import { invariant } from '../invariant.ts';
+import type { KeyPath } from '../keys/derive-child.ts';
 import { type BitcoinSetup, type ColdSetup, coldQuorum } from './setup.ts';
-
-const opCheckMultisig = 0xae;
-/** OP_1 is 0x51. */
-const opNumber = (value: number): number => 0x50 + value;
 
 export interface ColdWallet {
   readonly setup: BitcoinSetup;
@@ -20,8 +16,10 @@ export interface ColdWallet {
   readonly witnessScript: Uint8Array;
   /** Compressed keys, hex, in the order of the script, which is the order of signatures. */
   readonly keys: readonly string[];
-  /** Derives hot addresses, with the custodians' leaf. */
-  readonly hot: BitcoinWallet;
+  /** Derives hot addresses, with the custodians' leaf; null for a hot wallet of the signers' own keys, which has none. */
+  readonly hot: BitcoinWallet | null;
+  /** The hot wallet's address at a path of branch 1. */
+  readonly hotAddress: (path: KeyPath) => { readonly address: string; readonly script: string };
 }
 
 /** The custodians' Bitcoin wallet, and the hot wallet whose addresses it pays. The setup must have Bitcoin. @throws Failure unknown-network */
@@ -29,23 +27,31 @@ export function coldWallet({ bitcoin, custodians }: ColdSetup): ColdWallet {
   invariant(bitcoin !== null, 'the setup has Bitcoin');
   const params = bitcoinParams(bitcoin.network);
   const keys = custodians.map((one) => one.bitcoin).toSorted();
-  const script = concatBytes(
-    Uint8Array.of(opNumber(coldQuorum)),
-    ...keys.flatMap((key) => [Uint8Array.of(key.length / 2), hexToBytes(key)]),
-    Uint8Array.of(opNumber(keys.length), opCheckMultisig),
-  );
-  const program = { prefix: params.bech32, version: 0, program: sha256(script) };
+  const script = sortedMultisig(coldQuorum, keys);
+  const hot = 'kind' in bitcoin.hot ? null : leafedWallet(bitcoin.hot, keys);
   return {
     setup: bitcoin,
     params,
-    address: encodeSegwit(program),
-    script: bytesToHex(witnessScript(program)),
-    witnessScript: script,
+    ...scriptAddress(script, params),
     keys,
-    hot: {
-      groupKey: hexToBytes(bitcoin.hot.group_key),
-      chainCode: hexToBytes(bitcoin.hot.chain_code),
-      coldKeys: keys.map((key) => hexToBytes(key.slice(2))),
-    },
+    hot,
+    hotAddress: (path) => (hot ? deriveWalletAddress(hot, path, params) : ownKeysAddress(bitcoin, params)),
   };
+}
+
+function leafedWallet(
+  hot: Extract<BitcoinSetup['hot'], { group_key: string }>,
+  keys: readonly string[],
+): BitcoinWallet {
+  return {
+    groupKey: hexToBytes(hot.group_key),
+    chainCode: hexToBytes(hot.chain_code),
+    coldKeys: keys.map((key) => hexToBytes(key.slice(2))),
+  };
+}
+
+/** The same for every path. */
+function ownKeysAddress({ hot }: BitcoinSetup, params: BitcoinParams): { address: string; script: string } {
+  invariant('kind' in hot, 'the hot wallet is of the signers’ own keys');
+  return scriptAddress(sortedMultisig(hot.threshold, hot.keys), params);
 }

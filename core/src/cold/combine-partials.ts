@@ -1,8 +1,8 @@
-import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { bytesToHex, concatBytes, hexToBytes } from '@noble/hashes/utils.js';
 import { coldLeafScript, deriveWalletAddress } from '../chains/bitcoin/derive-address.ts';
-import { compactSize } from '../chains/bitcoin/wire.ts';
+import { multisigWitness, type Witness, withWitnesses } from '../chains/bitcoin/witness.ts';
 import { encodeExecTransaction, packSignatures } from '../chains/evm/build.ts';
+import { invariant } from '../invariant.ts';
 import type { KeyPath } from '../keys/derive-child.ts';
 import { type ColdWallet, coldWallet } from './cold-wallet.ts';
 import { inspectPsbt } from './inspect-psbt.ts';
@@ -29,7 +29,6 @@ export type FinishedRequest =
       readonly data: string;
     };
 
-const sighashAll = 1;
 /** BIP-342 tapscript; the lowest bit is the parity of the output key. */
 const leafVersion = 0xc0;
 
@@ -69,19 +68,17 @@ export function combinePartials(
   return { family: 'bitcoin', network, txid: tx.txid, raw: withWitnesses(rawTx, witnesses) };
 }
 
-/** OP_CHECKMULTISIG: an empty item (BIP-147), signatures in the order of the keys, the script. */
+/** Signatures in the order of the keys. */
 function scriptWitness(
   { keys, witnessScript }: ColdWallet,
   verified: readonly VerifiedPartial[],
   index: number,
-): Uint8Array[] {
+): Witness {
   const signatures = keys.flatMap((key) => {
     const found = verified.find(({ custodian }) => custodian.bitcoin === key);
-    if (!found) return [];
-    const compact = secp256k1.Signature.fromHex(found.signatures[index] ?? '', 'compact');
-    return [concatBytes(compact.toBytes('der'), Uint8Array.of(sighashAll))];
+    return found ? [found.signatures[index] ?? ''] : [];
   });
-  return [new Uint8Array(), ...signatures, witnessScript];
+  return multisigWitness(witnessScript, signatures);
 }
 
 /** OP_CHECKSIGADD: a signature or an empty item for each key, the first key's on top; then the leaf and where it hangs. */
@@ -90,7 +87,8 @@ function leafWitness(
   path: KeyPath,
   verified: readonly VerifiedPartial[],
   index: number,
-): Uint8Array[] {
+): Witness {
+  invariant(hot, 'a recovery was inspected against the leaf');
   const { tweak, internalKey } = deriveWalletAddress(hot, path, params);
   const sorted = hot.coldKeys.map((key) => bytesToHex(key)).toSorted();
   const signatures = sorted.toReversed().map((key) => {
@@ -100,22 +98,4 @@ function leafWitness(
   const parity = tweak.outputKey[0] === 3 ? 1 : 0;
   const control = concatBytes(Uint8Array.of(leafVersion | parity), internalKey.subarray(1));
   return [...signatures, coldLeafScript(hot.coldKeys), control];
-}
-
-/** BIP-144: marker and flag, and each input's items before the lock time. */
-function withWitnesses(rawTx: string, witnesses: readonly (readonly Uint8Array[])[]): string {
-  const bytes = hexToBytes(rawTx);
-  const lockTimeAt = bytes.length - 4;
-  return bytesToHex(
-    concatBytes(
-      bytes.subarray(0, 4),
-      Uint8Array.of(0, 1),
-      bytes.subarray(4, lockTimeAt),
-      ...witnesses.flatMap((items) => [
-        compactSize(items.length),
-        ...items.flatMap((item) => [compactSize(item.length), item]),
-      ]),
-      bytes.subarray(lockTimeAt),
-    ),
-  );
 }

@@ -1,3 +1,4 @@
+import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { base64 } from '@scure/base';
 import { OutScript, p2ms, p2tr_ms, p2wsh, TEST_NETWORK, Transaction } from '@scure/btc-signer';
 import { RawOldTx, RawTx } from '@scure/btc-signer/script.js';
@@ -7,10 +8,15 @@ import { coldLeafScript, deriveWalletAddress } from '../chains/bitcoin/derive-ad
 import { sampleSetup } from './bitcoin.test-support.ts';
 import { buildRecoveryPsbt, buildRefillPsbt } from './build-psbt.ts';
 import { coldWallet } from './cold-wallet.ts';
+import { deriveMultisigAddress } from '../chains/bitcoin/multisig.ts';
+import { canonicalText } from './parse-canonical.ts';
 import { inspectBitcoinRecovery, inspectBitcoinRefill } from './inspect-bitcoin.ts';
+import { parseSetup } from './parse-setup.ts';
+import type { ColdSetup } from './setup.ts';
 
 const setup = sampleSetup();
 const wallet = coldWallet(setup);
+const hotWallet = wallet.hot!;
 
 /** A transaction with witnesses, which the PSBT leaves away, whose output 1 is the coin. */
 function payment(script: string, amount: bigint, seed: number): string {
@@ -129,7 +135,7 @@ describe('a refill', () => {
   });
 
   test('to a deposit address of the hot wallet is refused: it would be credited to a customer', () => {
-    const deposit = deriveWalletAddress(wallet.hot, [0, 3], wallet.params);
+    const deposit = deriveWalletAddress(hotWallet, [0, 3], wallet.params);
     const to = changed((tx) => tx.updateOutput(0, { script: hexToBytes(deposit.script) }, true));
     const refill = { ...to, paths: [[0, 3]] as [0, number][] };
     expect(() => inspectBitcoinRefill(refill, setup)).toThrow("path 0/3 is a customer's deposit address");
@@ -160,7 +166,7 @@ describe('a recovery', () => {
     [0, 5],
     [1, 2],
   ] as const;
-  const hot = paths.map((path) => deriveWalletAddress(wallet.hot, path, wallet.params));
+  const hot = paths.map((path) => deriveWalletAddress(hotWallet, path, wallet.params));
   const coins = hot.map(({ script }, at) => ({
     raw: payment(script, 50_000n, at + 9),
     vout: 1,
@@ -171,8 +177,8 @@ describe('a recovery', () => {
   test('has the leaf and the sighashes that another library makes (BIP-342)', () => {
     const other = Transaction.fromPSBT(base64.decode(payload.psbt));
     const { hashes, lines } = inspectBitcoinRecovery(payload, setup);
-    const leaf = coldLeafScript(wallet.hot.coldKeys);
-    const keys = wallet.hot.coldKeys
+    const leaf = coldLeafScript(hotWallet.coldKeys);
+    const keys = hotWallet.coldKeys
       .map((key) => bytesToHex(key))
       .toSorted()
       .map((key) => hexToBytes(key));
@@ -196,5 +202,45 @@ describe('a recovery', () => {
     const tx = Transaction.fromPSBT(base64.decode(payload.psbt));
     tx.updateOutput(0, { script: hexToBytes(hot[0]?.script ?? '') }, true);
     expect(() => inspectBitcoinRecovery({ ...payload, psbt: base64.encode(tx.toPSBT(0)) }, setup)).toThrow('not cold');
+  });
+});
+
+describe('a hot wallet of the signers’ own keys', () => {
+  // 7, 8 and 9 times the generator.
+  const keys = [7n, 8n, 9n].map((k) => bytesToHex(secp256k1.Point.BASE.multiplyUnsafe(k).toBytes(true)));
+  const ofKeys: ColdSetup = {
+    ...setup,
+    bitcoin: { ...setup.bitcoin!, hot: { kind: 'wsh-sortedmulti', threshold: 2, keys } },
+  };
+  const named = { threshold: 2, keys, chainCode: new Uint8Array(32) };
+  const signers = deriveMultisigAddress(named, [1, 0], wallet.params);
+
+  test('is refilled at the one address that the signers derive for change', () => {
+    expect(parseSetup(canonicalText(ofKeys))).toEqual(ofKeys);
+    const refill = buildRefillPsbt(draft(100_000n, 90_000n), ofKeys);
+    const { lines } = inspectBitcoinRefill(refill, ofKeys);
+    expect(lines.filter(([label]) => label === 'pays').map(([, text]) => text)).toEqual([
+      expect.stringContaining(signers.address),
+    ]);
+    // A machine that pins the FROST key reads the same bytes as a payment to a stranger.
+    expect(() => inspectBitcoinRefill(refill, setup)).toThrow(expect.objectContaining({ code: 'output-unaccounted' }));
+  });
+
+  test('has no leaf by which custodians recover it', () => {
+    const coins = [{ raw: payment(signers.script, 100_000n, 1), vout: 1, path: [1, 0] as [0 | 1, number] }];
+    const recovery = buildRecoveryPsbt({ network: wallet.setup.network, coins, fee_rate_sat_vb: 4 }, ofKeys);
+    expect(() => inspectBitcoinRecovery(recovery, ofKeys)).toThrow(expect.objectContaining({ code: 'input-not-ours' }));
+  });
+
+  test.each([
+    ['one key twice', { keys: [keys[0]!, keys[0]!, keys[1]!] }, 'stands there twice'],
+    ['a key that is none', { keys: [keys[0]!, keys[1]!, `02${'0'.repeat(63)}5`] }, 'no public key'],
+    ['fewer signatures than two quorums share', { threshold: 1 }, '1 of 3'],
+    ['more signatures than keys', { threshold: 4 }, '4 of 3'],
+  ])('is no setup with %s', (_, change, said) => {
+    const message: unknown = expect.stringContaining(said);
+    const hot = { kind: 'wsh-sortedmulti' as const, threshold: 2, keys, ...change };
+    const text = canonicalText({ ...setup, bitcoin: { ...setup.bitcoin!, hot } });
+    expect(() => parseSetup(text)).toThrow(expect.objectContaining({ code: 'cold-setup-invalid', message }));
   });
 });

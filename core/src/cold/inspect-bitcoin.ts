@@ -1,9 +1,9 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { coldLeafScript, deriveWalletAddress, leafMerkleRoot } from '../chains/bitcoin/derive-address.ts';
 import type { InspectedTransaction } from '../chains/bitcoin/inspect.ts';
+import { segwitSighashes, tapscriptSighashes } from '../chains/bitcoin/script-sighashes.ts';
 import { Failure } from '../failure.ts';
 import type { KeyPath } from '../keys/derive-child.ts';
-import { segwitSighashes, tapscriptSighashes } from './bitcoin-sighash.ts';
 import { recoveryVsize, refillVsize } from './bitcoin-size.ts';
 import { bitcoinAmount } from './cold-amount.ts';
 import { type ColdWallet, coldWallet } from './cold-wallet.ts';
@@ -50,7 +50,8 @@ export function inspectBitcoinRefill(payload: BitcoinPayload, setup: ColdSetup):
   });
   const unpaid = [...hot].find(([to]) => !paid.has(to));
   if (unpaid) throw new Failure('payment-missing', `nothing goes to ${unpaid[1].address}, which the request names`);
-  const amounts = coins.map(({ amountSats }) => amountSats);
+  const { witnessScript } = wallet;
+  const scriptCoins = coins.map(({ amountSats }) => ({ witnessScript, amountSats }));
   return {
     lines: [
       ['what', 'REFILL: Bitcoin from the cold wallet to the hot wallet'],
@@ -60,7 +61,7 @@ export function inspectBitcoinRefill(payload: BitcoinPayload, setup: ColdSetup):
       feeLine(tx, coins, refillVsize(tx), wallet),
     ],
     spends: coins.map((coin) => spendName(wallet, coin)),
-    hashes: segwitSighashes(tx, amounts, wallet.witnessScript).map((hash) => ({ scheme: 'ecdsa', hash })),
+    hashes: segwitSighashes(tx, scriptCoins).map((hash) => ({ scheme: 'ecdsa', hash })),
   };
 }
 
@@ -70,6 +71,9 @@ export function inspectBitcoinRefill(payload: BitcoinPayload, setup: ColdSetup):
  */
 export function inspectBitcoinRecovery(payload: BitcoinPayload, setup: ColdSetup): ChainReading {
   const wallet = coldWallet(setup);
+  const { hot } = wallet;
+  if (!hot)
+    throw new Failure('input-not-ours', 'the hot wallet is of the signers’ own keys: custodians have no leaf in it');
   const { tx, coins } = inspectPsbt(payload.psbt, () => undefined);
   refuseOtherForm(tx);
   refuseMoreOutputs(tx, payload.paths.length + 1);
@@ -77,7 +81,7 @@ export function inspectBitcoinRecovery(payload: BitcoinPayload, setup: ColdSetup
     throw new Failure('input-not-ours', `${coins.length} coins and ${payload.paths.length} paths`);
   coins.forEach((coin, index) => {
     const path = payload.paths[index] as KeyPath;
-    if (deriveWalletAddress(wallet.hot, path, wallet.params).script !== coin.script)
+    if (deriveWalletAddress(hot, path, wallet.params).script !== coin.script)
       throw new Failure('input-not-ours', `${nameOf(coin)} is not at the hot address of path ${path.join('/')}`);
   });
   const outputs = tx.outputs.map(({ script, amountSats }): Line => {
@@ -94,7 +98,7 @@ export function inspectBitcoinRecovery(payload: BitcoinPayload, setup: ColdSetup
       feeLine(tx, coins, recoveryVsize(tx), wallet),
     ],
     spends: coins.map((coin) => spendName(wallet, coin)),
-    hashes: tapscriptSighashes(tx, coins, leafMerkleRoot(coldLeafScript(wallet.hot.coldKeys))).map((hash) => ({
+    hashes: tapscriptSighashes(tx, coins, leafMerkleRoot(coldLeafScript(hot.coldKeys))).map((hash) => ({
       scheme: 'schnorr',
       hash,
     })),
@@ -125,7 +129,7 @@ function hotScripts(
         'output-unaccounted',
         `path ${path.join('/')} is a customer's deposit address, not the hot wallet's own`,
       );
-    const { address, script } = deriveWalletAddress(wallet.hot, path, wallet.params);
+    const { address, script } = wallet.hotAddress(path);
     if (scripts.has(script)) throw new Failure('cold-request-invalid', `path ${path.join('/')} stands there twice`);
     scripts.set(script, { address, path });
   }

@@ -4,7 +4,14 @@ import { parseEvmAddress } from '../chains/evm/address.ts';
 import { Failure } from '../failure.ts';
 import { coldWallet } from './cold-wallet.ts';
 import { parseCanonical } from './parse-canonical.ts';
-import { type ColdCard, ColdSetup, type ColdSetupDraft, custodianCount, type EvmSetup } from './setup.ts';
+import {
+  type BitcoinSetup,
+  type ColdCard,
+  ColdSetup,
+  type ColdSetupDraft,
+  custodianCount,
+  type EvmSetup,
+} from './setup.ts';
 
 /** The setup of a draft and the custodians' cards, in whatever order they come. @throws Failure cold-setup-invalid, unknown-network */
 export function makeSetup({ bitcoin, evm }: ColdSetupDraft, cards: readonly ColdCard[]): ColdSetup {
@@ -48,7 +55,7 @@ function checkSetup(setup: ColdSetup): void {
     custodians.map((one) => one.evm.toLowerCase()),
   );
   if (bitcoin) {
-    refuseNoPoint(bitcoin.hot.group_key);
+    checkHot(bitcoin.hot);
     const { address } = coldWallet(setup);
     if (address !== bitcoin.cold_address)
       throw invalid(`the custodians' keys make the cold address ${address}, not ${bitcoin.cold_address}`);
@@ -59,6 +66,15 @@ function checkSetup(setup: ColdSetup): void {
     evm.map(({ network }) => network),
   );
   for (const one of evm) checkEvm(one);
+}
+
+function checkHot(hot: BitcoinSetup['hot']): void {
+  if (!('kind' in hot)) return refuseNoPoint(hot.group_key);
+  hot.keys.forEach(refuseNoPoint);
+  refuseTwice('hot key', hot.keys);
+  // As the policy's lint has it.
+  if (hot.threshold > hot.keys.length || 2 * hot.threshold <= hot.keys.length)
+    throw invalid(`a hot wallet of ${hot.threshold} of ${hot.keys.length} keys`);
 }
 
 function checkEvm({ coin, cold_safe, hot_safe, tokens, contracts }: EvmSetup): void {

@@ -27,13 +27,23 @@ export const ColdCard = Type.Object(
 export type ColdCard = Static<typeof ColdCard>;
 
 const { name, bitcoin, evm } = ColdCard.properties;
+/** The hot wallet's FROST key, from which its addresses are derived. */
+const FrostHot = Type.Object({ group_key: PublicKey, chain_code: Type.String({ pattern: '^[0-9a-f]{64}$' }) }, strict);
+/** The signers' own keys, as the policy's `wallet` names them: refills have one address, and custodians no leaf. */
+const MultisigHot = Type.Object(
+  {
+    kind: Type.Literal('wsh-sortedmulti'),
+    threshold: Type.Integer({ minimum: 1, maximum: 9 }),
+    keys: Type.Array(PublicKey, { minItems: 2, maxItems: 9 }),
+  },
+  strict,
+);
 const BitcoinSetup = Type.Object(
   {
     network: Type.String({ pattern: '^bip122:[0-9a-f]{32}$' }),
     /** P2WSH 3 of 5 of the custodians' keys; derived again by every machine. */
     cold_address: Type.String({ minLength: 1, maxLength: 90 }),
-    /** The hot wallet's FROST key, from which its addresses are derived. */
-    hot: Type.Object({ group_key: PublicKey, chain_code: Type.String({ pattern: '^[0-9a-f]{64}$' }) }, strict),
+    hot: Type.Union([FrostHot, MultisigHot]),
     /** Of one transaction, whatever its size. */
     fee_max_sats: Sats,
     /** Of one transaction by its size. */

@@ -24,6 +24,14 @@ function changes(change: (policy: Policy) => void): string[] {
   return comparePolicies(from, to).map(({ path, effect }) => `${effect} ${path}`);
 }
 
+/** Coins of the wallet before could not be spent. */
+const multisig: BitcoinNetworkPolicy['wallet'] = {
+  kind: 'wsh-sortedmulti',
+  threshold: 2,
+  keys: ['02'.repeat(33), '03'.repeat(33)],
+  chain_code: '00'.repeat(32),
+};
+
 test('finds nothing between a policy and itself, whatever the order of its lists and its version', () => {
   expect(comparePolicies(from, from)).toEqual([]);
   expect(
@@ -125,6 +133,7 @@ const cases: readonly (readonly [string, (policy: Policy) => void])[] = [
   [`tighter ${b}.easiest_bits`, (p) => (bitcoin(p).easiest_bits = '1c7fffff')],
   [`looser ${b}.easiest_bits`, (p) => (bitcoin(p).easiest_bits = '1d010000')],
   [`looser ${b}.easiest_bits`, (p) => (bitcoin(p).easiest_bits = '1c800000')],
+  [`looser ${b}.wallet`, (p) => (bitcoin(p).wallet = multisig)],
   [`looser ${b}.cold_keys`, (p) => bitcoin(p).cold_keys.reverse()],
 ];
 

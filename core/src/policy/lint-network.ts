@@ -1,6 +1,7 @@
+import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { compactTarget } from './compact-target.ts';
 import { type AssetPolicy, assetPolicies } from './network-of.ts';
-import type { BitcoinNetworkPolicy, EvmNetworkPolicy, NetworkPolicy, Policy } from './policy.ts';
+import type { BitcoinNetworkPolicy, EvmNetworkPolicy, MultisigWalletPolicy, NetworkPolicy, Policy } from './policy.ts';
 import { duplicates, type Report } from './policy-finding.ts';
 
 const zeroAddress = `0x${'00'.repeat(20)}`;
@@ -194,6 +195,9 @@ const mainNetworkTarget = compactTarget('1d00ffff') ?? 0n;
 const regressionTest = 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328';
 
 function lintBitcoin(network: BitcoinNetworkPolicy, path: string, report: Report): void {
+  if (network.wallet) lintMultisig(network.wallet, `${path}.wallet`, report);
+  if (network.wallet && network.key_epoch !== undefined)
+    report('error', `${path}.key_epoch`, 'orders keys, which this wallet has none of: the signers’ own are its keys');
   duplicates(network.cold_keys, (key) => key, `${path}.cold_keys`, report);
   if (network.fee_rate_fallback_sat_vb > network.fee_rate_max_sat_vb) {
     report('error', `${path}.fee_rate_fallback_sat_vb`, 'is above fee_rate_max_sat_vb');
@@ -208,6 +212,28 @@ function lintBitcoin(network: BitcoinNetworkPolicy, path: string, report: Report
   if (target === null) report('error', `${path}.easiest_bits`, 'is no target that a header may have');
   else if (target > mainNetworkTarget && network.network !== regressionTest) {
     report('warning', `${path}.easiest_bits`, 'takes blocks that cost nothing to make');
+  }
+}
+
+function lintMultisig({ keys, threshold }: MultisigWalletPolicy, path: string, report: Report): void {
+  duplicates(keys, (key) => key, `${path}.keys`, report);
+  keys.forEach((key, index) => {
+    // Whatever is paid to it needs one signer more than the threshold says.
+    if (!isPoint(key)) report('error', `${path}.keys[${index}]`, 'is no point of secp256k1');
+  });
+  if (threshold > keys.length) {
+    report('error', `${path}.threshold`, `${threshold} of ${keys.length} keys`);
+  } else if (2 * threshold <= keys.length) {
+    report('error', `${path}.threshold`, `two sets of ${threshold} of ${keys.length} keys need not meet`);
+  }
+}
+
+function isPoint(key: string): boolean {
+  try {
+    secp256k1.Point.fromHex(key).assertValidity();
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,12 +1,23 @@
+import { secp256k1 } from '@noble/curves/secp256k1.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { expect, test } from 'vitest';
 import { lintPolicy } from './lint-policy.ts';
-import type { BitcoinNetworkPolicy, EvmNetworkPolicy, Policy } from './policy.ts';
+import type { BitcoinNetworkPolicy, EvmNetworkPolicy, MultisigWalletPolicy, Policy } from './policy.ts';
 import { guardSample, sampleCredential, sampleKey, samplePolicy } from './sample-policy.test-support.ts';
 
 const found = (change: (policy: Policy) => void): string[] =>
   lintPolicy(samplePolicy(change)).map(({ level, path }) => `${level} ${path}`);
 const evm = (policy: Policy) => policy.networks[0] as EvmNetworkPolicy;
 const bitcoin = (policy: Policy) => policy.networks[1] as BitcoinNetworkPolicy;
+
+/** A multisignature in place of FROST. */
+function wallet(policy: Policy, change: Partial<MultisigWalletPolicy>): void {
+  const keys = [1, 2, 3].map(pointOf);
+  bitcoin(policy).wallet = { kind: 'wsh-sortedmulti', threshold: 2, keys, chain_code: '5c'.repeat(32), ...change };
+}
+
+const pointOf = (scalar: number): string =>
+  bytesToHex(secp256k1.Point.BASE.multiplyUnsafe(BigInt(scalar)).toBytes(true));
 
 test('finds nothing in the sample but that its Safe has no guard', () => {
   expect(found(() => undefined)).toEqual(['warning networks[0].safe_guard']);
@@ -244,6 +255,27 @@ const cases: readonly (readonly [string, (policy: Policy) => void, string])[] = 
     (p) => evm(p).allowed_calls.push(evm(p).allowed_calls[0]!),
     'error networks[0].allowed_calls[1]',
   ],
+  [
+    'a wallet whose key is there twice',
+    (p) => wallet(p, { keys: [pointOf(1), pointOf(1), pointOf(2)] }),
+    'error networks[1].wallet.keys[1]',
+  ],
+  // x = 5 is on no point of the curve.
+  [
+    'a wallet with a key that is none',
+    (p) => wallet(p, { keys: [pointOf(1), pointOf(2), `02${'0'.repeat(63)}5`] }),
+    'error networks[1].wallet.keys[2]',
+  ],
+  ['a wallet that nobody can spend', (p) => wallet(p, { threshold: 4 }), 'error networks[1].wallet.threshold'],
+  ['a wallet that two may spend apart', (p) => wallet(p, { threshold: 1 }), 'error networks[1].wallet.threshold'],
+  [
+    'an order of keys for a wallet that has none to make',
+    (p) => {
+      wallet(p, {});
+      bitcoin(p).key_epoch = 1;
+    },
+    'error networks[1].key_epoch',
+  ],
   ['a cold key twice', (p) => (bitcoin(p).cold_keys[4] = bitcoin(p).cold_keys[0]!), 'error networks[1].cold_keys[4]'],
   [
     'a fallback above the ceiling',
@@ -290,4 +322,8 @@ test('takes a Safe whose quorums meet, an operator who approves, the development
       bitcoin(policy).block_age_s_max = 86_400;
     }),
   ).toEqual([]);
+});
+
+test('a wallet of the signers’ own keys has no findings of its own', () => {
+  expect(found((policy) => wallet(policy, {}))).toEqual(found(() => undefined));
 });

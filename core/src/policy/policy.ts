@@ -105,6 +105,21 @@ export const EvmNetworkPolicy = Type.Object(
 );
 export type EvmNetworkPolicy = Static<typeof EvmNetworkPolicy>;
 
+/** `wsh(sortedmulti(threshold, keys...))`, for keys that stay in HSMs. */
+const MultisigWalletPolicy = Type.Object(
+  {
+    kind: Type.Literal('wsh-sortedmulti'),
+    /** Signatures that spend: the quorum of the ceremony. */
+    threshold: Type.Integer({ minimum: 1, maximum: 9 }),
+    /** The signers' owner keys, compressed, as their cards have them; in any order. */
+    keys: Type.Array(Type.String({ pattern: '^0[23][0-9a-f]{64}$' }), { minItems: 2, maxItems: 9 }),
+    /** Random: keeps which index a deposit address has from whoever looks at the chain. It protects no funds. */
+    chain_code: hex(32),
+  },
+  strict,
+);
+export type MultisigWalletPolicy = Static<typeof MultisigWalletPolicy>;
+
 export const BitcoinNetworkPolicy = Type.Object(
   {
     ...networkFields,
@@ -115,6 +130,8 @@ export const BitcoinNetworkPolicy = Type.Object(
      * the new ones only. 1 when left out; any other number orders nothing.
      */
     key_epoch: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
+    /** Kind of the hot wallet. Missing: P2TR under a FROST key, which the signers make together. */
+    wallet: Type.Optional(MultisigWalletPolicy),
     /** The custodians' keys, x only, for the leaf of every address. */
     cold_keys: Type.Array(hex(32), { minItems: 5, maxItems: 5 }),
     /** Sealed: where an evacuation may go. */

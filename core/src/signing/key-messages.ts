@@ -1,9 +1,5 @@
-import Type, { type Static } from 'typebox';
-
-/** What signers say about a wallet's keys; part of messages.ts. */
-const strict = { additionalProperties: false } as const;
-const hex = (bytes: number) => Type.String({ pattern: `^[0-9a-f]{${bytes * 2}}$` });
-const Network = Type.String({ maxLength: 64 });
+import Type, { type Static, type TSchema } from 'typebox';
+import { Empty, hex, Network, strict } from './message-parts.ts';
 
 /** Every wallet's first; what leaves its epoch out is of it. */
 export const firstEpoch = 1;
@@ -40,10 +36,10 @@ export const KeyRecord = Type.Object(
 export type KeyRecord = Static<typeof KeyRecord>;
 
 /** `epoch`: 1 when left out. */
-export const DkgSession = Type.Object({ network: Network, session: hex(16), epoch: Type.Optional(Epoch) }, strict);
+const DkgSession = Type.Object({ network: Network, session: hex(16), epoch: Type.Optional(Epoch) }, strict);
 
 /** The steps of a key generation, in order; signer/src/keys/key-generation.ts says what each guarantees. */
-export const DkgStep = Type.Union([
+const DkgStep = Type.Union([
   Type.Literal('start'),
   Type.Literal('collect'),
   Type.Literal('verify'),
@@ -51,3 +47,44 @@ export const DkgStep = Type.Union([
   Type.Literal('confirm'),
 ]);
 export type DkgStep = Static<typeof DkgStep>;
+
+/** What signers say to one another while they make a wallet's keys; part of `meshMessages`. */
+export const keyGenerationMessages = {
+  /** From the peer with the lowest identifier only: do this step of the session. */
+  '/v1/mesh/dkg/step': {
+    /** `record`: with `confirm` from epoch 2 on, when the caller has confirmed. */
+    request: Type.Object({ ...DkgSession.properties, step: DkgStep, record: Type.Optional(KeyRecord) }, strict),
+    response: Empty,
+  },
+  /** Round 1: commitments to the polynomial and a proof of knowledge (point and scalar). */
+  '/v1/mesh/dkg/package': {
+    request: DkgSession,
+    response: Type.Object(
+      {
+        identifier: hex(32),
+        commitment: Type.Array(hex(33), { minItems: 2, maxItems: 9 }),
+        proof: hex(65),
+      },
+      strict,
+    ),
+  },
+  /** Echo round: the hash of all round-1 packages as this signer received them. */
+  '/v1/mesh/dkg/echo': { request: DkgSession, response: Type.Object({ transcript: hex(32) }, strict) },
+  /** Round 2: the caller's own share, a scalar. */
+  '/v1/mesh/dkg/share': { request: DkgSession, response: Type.Object({ share: hex(32) }, strict) },
+  /**
+   * The hash of all that is common of the key that this signer has on disk from the session, and the session whose key it has
+   * chosen for good. `signature`: its Ed25519 over the key's `KeyStatement`, from epoch 2 on.
+   */
+  '/v1/mesh/dkg/key': {
+    request: DkgSession,
+    response: Type.Object(
+      {
+        key_hash: Type.Union([hex(32), Type.Null()]),
+        chosen: Type.Union([hex(16), Type.Null()]),
+        signature: Type.Optional(hex(64)),
+      },
+      strict,
+    ),
+  },
+} as const satisfies Record<string, { request: TSchema; response: TSchema }>;

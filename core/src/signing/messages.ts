@@ -6,7 +6,7 @@ import { CustomerRecord } from './customer-record.ts';
 import { HaltStatement, SignedHalt, SignedResume } from './halt.ts';
 import { AuthorizedIntent } from './intent.ts';
 import { JournalAsked, JournalPage } from './journal-page.ts';
-import { DkgSession, DkgStep, Epoch, KeyRecord } from './key-messages.ts';
+import { Epoch, keyGenerationMessages, KeyRecord } from './key-messages.ts';
 import { Decimal, Empty, EvmAddress, EvmBytes, Head, hex, Network, PolicyName, strict } from './message-parts.ts';
 
 /**
@@ -181,6 +181,12 @@ export const signerMessages = {
     /** One signature share an input, 32-byte scalars, RFC 9591 section 5.2. */
     response: Type.Object({ shares: Type.Array(hex(32)) }, strict),
   },
+  /** For a wallet whose kind is `wsh-sortedmulti`: the whole signature of this signer at once. */
+  '/v1/sign/bitcoin/multisig': {
+    request: SignBitcoinRequest,
+    /** r and s, s low, one an input: ECDSA over the BIP-143 hash with SIGHASH_ALL, by the key. */
+    response: Type.Object({ key: hex(33), signatures: Type.Array(hex(64)) }, strict),
+  },
   /** What signers must know about customers; each record is judged alone, and a known one is accepted again. */
   '/v1/records': {
     request: Type.Object({ records: Type.Array(CustomerRecord, { minItems: 1, maxItems: 100 }) }, strict),
@@ -350,43 +356,7 @@ export const meshMessages = {
       Type.Object({ last_size: Type.Integer() }, strict),
     ]),
   },
-  /** From the peer with the lowest identifier only: do this step of the session. */
-  '/v1/mesh/dkg/step': {
-    /** `record`: with `confirm` from epoch 2 on, when the caller has confirmed. */
-    request: Type.Object({ ...DkgSession.properties, step: DkgStep, record: Type.Optional(KeyRecord) }, strict),
-    response: Empty,
-  },
-  /** Round 1: commitments to the polynomial and a proof of knowledge (point and scalar). */
-  '/v1/mesh/dkg/package': {
-    request: DkgSession,
-    response: Type.Object(
-      {
-        identifier: hex(32),
-        commitment: Type.Array(hex(33), { minItems: 2, maxItems: 9 }),
-        proof: hex(65),
-      },
-      strict,
-    ),
-  },
-  /** Echo round: the hash of all round-1 packages as this signer received them. */
-  '/v1/mesh/dkg/echo': { request: DkgSession, response: Type.Object({ transcript: hex(32) }, strict) },
-  /** Round 2: the caller's own share, a scalar. */
-  '/v1/mesh/dkg/share': { request: DkgSession, response: Type.Object({ share: hex(32) }, strict) },
-  /**
-   * The hash of all that is common of the key that this signer has on disk from the session, and the session whose key it has
-   * chosen for good. `signature`: its Ed25519 over the key's `KeyStatement`, from epoch 2 on.
-   */
-  '/v1/mesh/dkg/key': {
-    request: DkgSession,
-    response: Type.Object(
-      {
-        key_hash: Type.Union([hex(32), Type.Null()]),
-        chosen: Type.Union([hex(16), Type.Null()]),
-        signature: Type.Optional(hex(64)),
-      },
-      strict,
-    ),
-  },
+  ...keyGenerationMessages,
 } as const satisfies Record<string, { request: TSchema; response: TSchema }>;
 
 export type MeshPath = keyof typeof meshMessages;

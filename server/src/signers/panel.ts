@@ -22,6 +22,7 @@ import type { AddressAttestation } from '../store/deposit-addresses.ts';
 import type { WalletKey } from '../store/wallet-keys.ts';
 import { aggregateInputs, type FrostInput } from './aggregate.ts';
 import { newestKey } from './newest-key.ts';
+import { signsAll } from './signs-all.ts';
 
 /** A caller of one signer; see client.ts. */
 export interface SignerClient {
@@ -60,6 +61,14 @@ export interface SignerPanel {
     request: SignEvmRequest,
     expected: { readonly safeTxHash: string; readonly owners: readonly string[] },
   ): Promise<OwnerSignature[]>;
+  /**
+   * A quorum of the signers' own signatures of a P2WSH wallet, one an input each, of different keys, all verified.
+   * @param wallet `keys`: compressed, hex; `sighashes`: one an input, BIP-143.
+   */
+  signMultisig(
+    request: SignBitcoinRequest,
+    wallet: { readonly keys: readonly string[]; readonly sighashes: readonly Uint8Array[] },
+  ): Promise<SignerResponse<'/v1/sign/bitcoin/multisig'>[]>;
   /** One BIP-340 signature an input. */
   signBitcoin(
     request: SignBitcoinRequest,
@@ -177,6 +186,21 @@ export function signerPanel(
           );
         }
         return { owner: answer.owner, signature: answer.signature };
+      });
+      if (results.length < quorum) throw verdict(problems, clients.length, quorum);
+      return results;
+    },
+
+    async signMultisig(request, { keys, sighashes }) {
+      const taken = new Set<string>();
+      const { results, problems } = await askInTurn(inTurn(), quorum, async (client) => {
+        const answer = await client.call('/v1/sign/bitcoin/multisig', request);
+        const { key } = answer;
+        // Two signatures of one key are one.
+        if (taken.has(key) || !keys.includes(key) || !signsAll(answer, sighashes))
+          throw unavailable(`${client.id} answers with no signatures of a key of its own in the wallet`, []);
+        taken.add(key);
+        return answer;
       });
       if (results.length < quorum) throw verdict(problems, clients.length, quorum);
       return results;

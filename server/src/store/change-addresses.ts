@@ -1,3 +1,4 @@
+import { Failure } from '@holdfast/core/failure.ts';
 import type { Sql } from './database.ts';
 
 /** Next index on the change branch; the caller's transaction holds the lock until the address row is written. */
@@ -18,6 +19,26 @@ export async function insertChangeAddress(
     'insert into change_address (network, derivation_index, address, script, epoch) values ($1, $2, $3, $4, $5)',
     [row.network, row.index, row.address, row.script, row.epoch],
   );
+}
+
+/**
+ * Watches the one change address of a wallet that has one, and so one epoch; what is there already stays.
+ * @throws Failure config-invalid when the network has change addresses of another wallet.
+ */
+export async function keepChangeAddress(
+  sql: Sql,
+  row: { network: string; address: string; script: string },
+): Promise<void> {
+  await sql.query(
+    `insert into change_address (network, derivation_index, address, script) values ($1, 0, $2, $3)
+     on conflict do nothing`,
+    [row.network, row.address, row.script],
+  );
+  const scripts = await allChangeScripts(sql, row.network);
+  if (scripts.length === 1 && scripts[0] === row.script) return;
+  throw new Failure('config-invalid', `${row.network} has change addresses of another wallet than ${row.address}`, {
+    fix: 'Put back the wallet that the policy named. A wallet is not replaced in place: docs/adr/0021-hsm-bitcoin-wallet.md.',
+  });
 }
 
 /** Which of the scripts (hex) are own change, with their index and key epoch. */

@@ -1,7 +1,7 @@
 import { Failure } from '@holdfast/core/failure.ts';
 import { firstEpoch } from '@holdfast/core/signing/key-messages.ts';
 import type { SignerStatus } from '@holdfast/core/signing/messages.ts';
-import { policyDigest, type Policy } from '@holdfast/core/policy/policy.ts';
+import { policyDigest, type BitcoinNetworkPolicy, type Policy } from '@holdfast/core/policy/policy.ts';
 import type { Journal } from '../journal/journal.ts';
 import { bitcoinPolicyOf } from '../review/review-context.ts';
 import { knownEpochs, openFrostKeyFiles } from './frost-key-files.ts';
@@ -50,11 +50,14 @@ export function openKeyring(input: {
     return keys.reduce<FrostKey | null>((newest, key) => (newest && newest.epoch > key.epoch ? newest : key), null);
   };
   /** What the administrators ask for; a wallet that the policy lacks stays as it is. */
-  const wanted = (): number => {
+  const ordered = (): Pick<BitcoinNetworkPolicy, 'key_epoch' | 'wallet'> => {
     const known = policy().networks.some((one) => one.network === network);
-    return known ? (bitcoinPolicyOf(policy(), network).key_epoch ?? firstEpoch) : firstEpoch;
+    return known ? bitcoinPolicyOf(policy(), network) : {};
   };
+  const wanted = (): number => ordered().key_epoch ?? firstEpoch;
   const due = (): number | null => {
+    // A wallet of the signers' own keys needs no other: nobody could be paid at a key that nobody watches.
+    if (ordered().wallet) return null;
     const newest = active()?.epoch;
     if (newest === undefined) return firstEpoch;
     // One after the other: a number further on is a mistake, and one that is passed orders nothing.

@@ -1,5 +1,3 @@
-import type { InspectedTransaction } from '@holdfast/core/chains/bitcoin/inspect.ts';
-import { vsizeOf } from '@holdfast/core/chains/bitcoin/sighash.ts';
 import { samplePolicy } from '@holdfast/core/policy/sample-policy.test-support.ts';
 import { expect, test } from 'vitest';
 import { bitcoinFeeBound, checkBitcoinFee } from './check-bitcoin-fee.ts';
@@ -12,13 +10,11 @@ const network = {
   fee_rate_max_sat_vb: 40,
   fee_max_sats: '5000',
 };
-const rawTx = '00'.repeat(100);
-const tx = { inputs: [{}] } as unknown as InspectedTransaction;
-const vsize = vsizeOf(rawTx, 1);
+const vsize = 117;
 const passes = (rate: number, feeRateSatVb: number | null, evacuation = false): boolean => {
   const feeSats = BigInt(Math.ceil(rate * vsize));
   try {
-    checkBitcoinFee({ feeSats, rawTx, tx, evacuation }, network, { feeRateSatVb });
+    checkBitcoinFee({ feeSats, vsize, evacuation }, network, { feeRateSatVb });
     return true;
   } catch (error) {
     expect(error).toMatchObject({ code: 'fee-too-high' });
@@ -44,16 +40,16 @@ test('an evacuation is bound by the fixed rate alone', () => {
 
 test('a fee above the highest of one transaction is refused, but for an evacuation', () => {
   const wide = { ...network, fee_max_sats: '1000' };
-  const paid = { feeSats: 1_001n, rawTx, tx };
+  const paid = { feeSats: 1_001n, vsize };
   const facts = { feeRateSatVb: 40 };
   expect(() => checkBitcoinFee({ ...paid, evacuation: false }, wide, facts)).toThrow('1000 sats');
   expect(() => checkBitcoinFee({ ...paid, evacuation: true }, wide, facts)).not.toThrow();
 });
 
 test('what is charged for an unknown fee is the most that would pass', () => {
-  expect(bitcoinFeeBound({ rawTx, tx, evacuation: false }, { ...network, fee_max_sats: '3000' })).toBe(3_000n);
-  expect(bitcoinFeeBound({ rawTx, tx, evacuation: true }, network)).toBe(40n * BigInt(vsize));
-  expect(bitcoinFeeBound({ rawTx, tx, evacuation: false }, { ...network, fee_max_sats: '999999' })).toBe(
+  expect(bitcoinFeeBound({ vsize, evacuation: false }, { ...network, fee_max_sats: '3000' })).toBe(3_000n);
+  expect(bitcoinFeeBound({ vsize, evacuation: true }, network)).toBe(40n * BigInt(vsize));
+  expect(bitcoinFeeBound({ vsize, evacuation: false }, { ...network, fee_max_sats: '999999' })).toBe(
     40n * BigInt(vsize),
   );
 });

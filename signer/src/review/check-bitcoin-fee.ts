@@ -1,5 +1,3 @@
-import type { InspectedTransaction } from '@holdfast/core/chains/bitcoin/inspect.ts';
-import { vsizeOf } from '@holdfast/core/chains/bitcoin/sighash.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import type { BitcoinNetworkPolicy } from '@holdfast/core/policy/policy.ts';
 
@@ -13,14 +11,14 @@ import type { BitcoinNetworkPolicy } from '@holdfast/core/policy/policy.ts';
 export function checkBitcoinFee(
   paid: {
     readonly feeSats: bigint;
-    readonly rawTx: string;
-    readonly tx: InspectedTransaction;
+    /** Virtual bytes once it is signed. */
+    readonly vsize: number;
     readonly evacuation: boolean;
   },
   network: BitcoinNetworkPolicy,
   facts: { readonly feeRateSatVb: number | null },
 ): void {
-  const vsize = vsizeOf(paid.rawTx, paid.tx.inputs.length);
+  const { vsize } = paid;
   const estimate = facts.feeRateSatVb ?? network.fee_rate_fallback_sat_vb;
   const relativeMax = paid.evacuation ? Number.POSITIVE_INFINITY : (estimate * network.fee_rate_percent_max) / 100;
   const rateMax = Math.min(network.fee_rate_max_sat_vb, relativeMax);
@@ -34,10 +32,10 @@ export function checkBitcoinFee(
 
 /** The most that `checkBitcoinFee` could let pass, satoshis: what a signer charges when it cannot know the fee. */
 export function bitcoinFeeBound(
-  paid: { readonly rawTx: string; readonly tx: InspectedTransaction; readonly evacuation: boolean },
+  paid: { readonly vsize: number; readonly evacuation: boolean },
   network: BitcoinNetworkPolicy,
 ): bigint {
-  const byRate = BigInt(network.fee_rate_max_sat_vb) * BigInt(vsizeOf(paid.rawTx, paid.tx.inputs.length));
+  const byRate = BigInt(network.fee_rate_max_sat_vb) * BigInt(paid.vsize);
   const fixed = BigInt(network.fee_max_sats);
   return byRate < fixed || paid.evacuation ? byRate : fixed;
 }

@@ -1,5 +1,4 @@
 import { parseBitcoinAddress } from '@holdfast/core/chains/bitcoin/address.ts';
-import type { WalletAddress } from '@holdfast/core/chains/bitcoin/derive-address.ts';
 import { inspectBitcoinTransaction, type InspectedTransaction } from '@holdfast/core/chains/bitcoin/inspect.ts';
 import { bitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
 import { Failure } from '@holdfast/core/failure.ts';
@@ -12,10 +11,26 @@ import { firstEpoch } from '@holdfast/core/signing/key-messages.ts';
 import type { SignBitcoinRequest } from '@holdfast/core/signing/messages.ts';
 import type { ReviewContext } from './review-context.ts';
 
-export interface BitcoinReviewContext extends ReviewContext<BitcoinNetworkPolicy> {
-  /** This signer's own derivation below the group key that change is kept by: the request's epoch's, a sweep's later one's. */
-  readonly derive: (path: KeyPath) => WalletAddress;
+/** An address of the wallet, of whichever kind. */
+export interface OwnScript {
+  /** Output script, hex. */
+  readonly script: string;
+  /** Most bytes of the witness that spends it; those of a key-path signature when left out. */
+  readonly witnessBytes?: number;
 }
+
+/** This signer's own derivation of one wallet's addresses. */
+export interface WalletScripts<A extends OwnScript> {
+  /** Below the keys of the epoch that was asked for, where the wallet has epochs. */
+  readonly derive: (path: KeyPath) => A;
+  /** Most bytes of the witness of any address; those of a key-path signature when left out. */
+  readonly witnessBytesMax?: number;
+  /** The one script of its change, where it has one: no intent may pay there. */
+  readonly changeScript?: string;
+}
+
+/** The scripts are of the keys that change is kept by: the request's epoch's, a sweep's later one's. */
+export type BitcoinReviewContext = ReviewContext<BitcoinNetworkPolicy> & WalletScripts<OwnScript>;
 
 /** What the bytes and the evidence say; which coins the inputs are, and so the fee, only a node knows. */
 export interface OfflineBitcoinReview {
@@ -60,12 +75,13 @@ function checkForm({ input_paths: paths }: SignBitcoinRequest, tx: InspectedTran
 }
 
 function checkBitcoinIntents(request: SignBitcoinRequest, context: BitcoinReviewContext): CheckedIntent[] {
-  const { policy, network, state, verifiers, nowMs } = context;
+  const { policy, network, state, verifiers, nowMs, changeScript } = context;
   const params = bitcoinParams(network.network);
-  const cold = new Set(network.cold_addresses.map((address) => parseBitcoinAddress(address, params).script));
+  const own = new Set(network.cold_addresses.map((address) => parseBitcoinAddress(address, params).script));
+  if (changeScript !== undefined) own.add(changeScript);
   const parseDestination = (text: string): { address: string; isOwn: boolean } => {
     const { address, script } = parseBitcoinAddress(text, params);
-    return { address, isOwn: cold.has(script) || state.ownAddresses.has(`${network.network} ${address}`) };
+    return { address, isOwn: own.has(script) || state.ownAddresses.has(`${network.network} ${address}`) };
   };
   return checkIntents(request.intents, { policy, network, state, verifiers, nowMs, parseDestination });
 }

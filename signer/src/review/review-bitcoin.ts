@@ -1,26 +1,29 @@
-import type { WalletAddress } from '@holdfast/core/chains/bitcoin/derive-address.ts';
-import { taprootSighashes, type Prevout } from '@holdfast/core/chains/bitcoin/sighash.ts';
+import { type Prevout, vsizeOf } from '@holdfast/core/chains/bitcoin/sighash.ts';
 import { Failure } from '@holdfast/core/failure.ts';
-import type { KeyPath } from '@holdfast/core/keys/derive-child.ts';
 import type { BitcoinNetworkPolicy } from '@holdfast/core/policy/policy.ts';
 import type { ReviewedTransaction } from '@holdfast/core/signing/decide-acceptance.ts';
 import type { SignBitcoinRequest } from '@holdfast/core/signing/messages.ts';
 import type { BitcoinFacts, ChainCoin } from '../nodes/bitcoin-node.ts';
 import { checkBitcoinFee } from './check-bitcoin-fee.ts';
-import type { OfflineBitcoinReview } from './review-bitcoin-offline.ts';
+import type { OfflineBitcoinReview, OwnScript, WalletScripts } from './review-bitcoin-offline.ts';
 
-export interface BitcoinReview {
-  readonly reviewed: ReviewedTransaction;
-  /** What is signed for each input (32 bytes, BIP-341 key path), and by the key of which address. */
-  readonly inputs: readonly { readonly sighash: Uint8Array; readonly address: WalletAddress }[];
+/** A coin that this signer has proven, and the address of ours that it is at. */
+export interface SpentInput<A extends OwnScript> {
+  readonly coin: Prevout;
+  readonly address: A;
 }
 
-interface Context {
+export interface BitcoinReview<A extends OwnScript> {
+  readonly reviewed: ReviewedTransaction;
+  /** In the order of the transaction's inputs. */
+  readonly inputs: readonly SpentInput<A>[];
+}
+
+interface Context<A extends OwnScript> {
   readonly network: BitcoinNetworkPolicy;
   /** What this signer's own nodes say about the inputs. */
   readonly facts: BitcoinFacts;
-  /** This signer's own derivation below the group key. */
-  readonly derive: (path: KeyPath) => WalletAddress;
+  readonly derive: WalletScripts<A>['derive'];
 }
 
 /** Consensus: a coinbase output is spent 100 blocks later at the earliest. */
@@ -32,26 +35,26 @@ const coinbaseMaturity = 100;
  * @param offline what `reviewBitcoinOffline` gave.
  * @throws Failure with the reason of the refusal.
  */
-export function reviewBitcoin(
+export function reviewBitcoin<A extends OwnScript>(
   request: SignBitcoinRequest,
   { tx, reviewed }: OfflineBitcoinReview,
-  context: Context,
-): BitcoinReview {
+  context: Context<A>,
+): BitcoinReview<A> {
   const { network, facts } = context;
   // Above the tip it would wait, and above 500,000,000 it would be a time.
   if (tx.lockTime > facts.height)
     throw new Failure('transaction-malformed', `lock time ${tx.lockTime} is above block ${facts.height}`);
-  const { prevouts, addresses } = checkInputs(request, context);
-  const fee = feeSatsOf(
+  const inputs = checkInputs(request, context);
+  const feeSats = feeSatsOf(
     tx,
-    prevouts.map(({ amountSats }) => amountSats),
+    inputs.map(({ coin }) => coin.amountSats),
   );
-  checkBitcoinFee({ feeSats: fee, rawTx: request.raw_tx, tx, evacuation: reviewed.evacuation }, network, facts);
-  const sighashes = taprootSighashes(request.raw_tx, prevouts);
-  return {
-    reviewed: { ...reviewed, height: facts.height, fee },
-    inputs: addresses.map((address, at) => ({ address, sighash: sighashes[at] as Uint8Array })),
-  };
+  const vsize = vsizeOf(
+    request.raw_tx,
+    inputs.map(({ address }) => address),
+  );
+  checkBitcoinFee({ feeSats, vsize, evacuation: reviewed.evacuation }, network, facts);
+  return { reviewed: { ...reviewed, height: facts.height, fee: feeSats }, inputs };
 }
 
 /** What the inputs carry beyond the outputs, satoshis. @throws Failure transaction-malformed. */
@@ -62,22 +65,18 @@ export function feeSatsOf(tx: OfflineBitcoinReview['tx'], amountsSats: readonly 
   return inSats - outSats;
 }
 
-function checkInputs(
+function checkInputs<A extends OwnScript>(
   request: SignBitcoinRequest,
-  { network, facts, derive }: Context,
-): { prevouts: Prevout[]; addresses: WalletAddress[] } {
-  const prevouts: Prevout[] = [];
-  const addresses: WalletAddress[] = [];
-  for (const [at, path] of request.input_paths.entries()) {
+  { network, facts, derive }: Context<A>,
+): SpentInput<A>[] {
+  return request.input_paths.map((path, at) => {
     const coin = spendable(facts.coins[at] ?? null, network);
     if (!coin) throw new Failure('input-not-ours', `input ${at} is no confirmed, unspent coin on this signer's nodes`);
     const address = derive(path);
     if (address.script !== coin.script)
       throw new Failure('input-not-ours', `input ${at} does not pay our address at ${path.join('/')}`);
-    prevouts.push({ script: coin.script, amountSats: coin.amountSats });
-    addresses.push(address);
-  }
-  return { prevouts, addresses };
+    return { coin: { script: coin.script, amountSats: coin.amountSats }, address };
+  });
 }
 
 function spendable(coin: ChainCoin | null, network: BitcoinNetworkPolicy): ChainCoin | null {

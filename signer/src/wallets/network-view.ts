@@ -10,6 +10,7 @@ import { bitcoinPolicyOf, evmPolicyOf } from '../review/review-context.ts';
 import type { TranscriptStore } from '../transcripts/transcript-store.ts';
 import { createOwnScripts } from '../watcher/own-scripts.ts';
 import type { NetworkView } from '../watcher/watch-network.ts';
+import { multisigScripts } from './multisig-wallet.ts';
 
 /** What the watcher asks this signer's own nodes about one network. */
 export function networkView(
@@ -31,13 +32,18 @@ export function networkView(
     };
   }
   const own = createOwnScripts(name, state, transcripts);
+  const network = (): ReturnType<typeof bitcoinPolicyOf> => bitcoinPolicyOf(policy(), name);
   return {
     tip: async () => lowestBitcoinTip(endpoints),
     outflows: async (from, to) => {
       await own.refresh();
-      const spends = await readBitcoinSpends(endpoints, from, to, own.has);
+      const { wallet } = network();
+      // A refill goes there before any change does.
+      const change = wallet && multisigScripts(wallet, name).changeScript;
+      const isOwn = (script: string): boolean => script === change || own.has(script);
+      const spends = await readBitcoinSpends(endpoints, from, to, isOwn);
       return spends.map(({ txid }) => txid);
     },
-    finalityBlocks: () => bitcoinPolicyOf(policy(), name).finality_blocks,
+    finalityBlocks: () => network().finality_blocks,
   };
 }

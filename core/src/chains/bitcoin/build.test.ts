@@ -85,7 +85,7 @@ test('a second library reads the signed transaction with the same txid and size'
   expect(read.vsize).toBe(signed.vsize);
   expect(bytesToHex(read.unsignedTx)).toBe(batch.rawTx);
   expect(inspectBitcoinTransaction(batch.rawTx).txid).toBe(signed.txid);
-  expect(vsizeOf(batch.rawTx, 2)).toBe(signed.vsize);
+  expect(vsizeOf(batch.rawTx, [{}, {}])).toBe(signed.vsize);
 });
 
 test('is replaceable, of version 2 and without a lock time', () => {
@@ -102,7 +102,7 @@ test('is replaceable, of version 2 and without a lock time', () => {
 
 describe('change', () => {
   const payouts = [{ script: p2wpkh('11'), amountSats: 10_000n }];
-  const feeSats = BigInt(batchVsize(1, [p2wpkh('11'), changeScript]));
+  const feeSats = BigInt(batchVsize([{}], [p2wpkh('11'), changeScript]));
 
   test('of 330 sats is an output', () => {
     const batch = buildBatch({ coins: [coin(1, 10_330n + feeSats)], payouts, changeScript, feeRateSatVb: 1 });

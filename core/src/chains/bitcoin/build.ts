@@ -2,9 +2,10 @@ import { bytesToHex, concatBytes, hexToBytes } from '@noble/hashes/utils.js';
 import { Failure } from '../../failure.ts';
 import { invariant } from '../../invariant.ts';
 import { batchVsize, feeSatsFor, nameOf, type Coin, type Payout } from './select-coins.ts';
-import { keyPathVsize } from './sighash.ts';
+import { keyPathWitnessBytes, signedVsize } from './sighash.ts';
 import { doubleSha256, hashToText } from './txid.ts';
 import { compactSize, u32le, u64le } from './wire.ts';
+import { withWitnesses } from './witness.ts';
 
 /** BIP-125: the transaction may be replaced by one with a higher fee. */
 export const replaceableSequence = 0xffff_fffd;
@@ -28,7 +29,7 @@ export interface BuiltBatch {
 }
 
 /**
- * One transaction that spends all of `coins` by key path, pays every payout and returns the rest as change. Inputs and
+ * One transaction that spends all of `coins`, pays every payout and returns the rest as change. Inputs and
  * outputs are in BIP-69's order: the same batch always gives the same bytes, and the change has no fixed place.
  * @param coins the coins of `selectCoins`.
  * @throws Failure insufficient-funds; below-minimum for a payout that nodes do not relay as dust.
@@ -46,7 +47,7 @@ export function buildBatch(batch: {
   const leftSats = inputSats - batch.payouts.reduce((sum, payout) => sum + payout.amountSats, 0n);
   const scripts = batch.payouts.map((payout) => payout.script);
   const feeOf = (outputScripts: readonly string[]): bigint =>
-    feeSatsFor(batchVsize(batch.coins.length, outputScripts), batch.feeRateSatVb);
+    feeSatsFor(batchVsize(batch.coins, outputScripts), batch.feeRateSatVb);
 
   const changeSats = leftSats - feeOf([...scripts, batch.changeScript]);
   const hasChange = changeSats >= p2trDustSats;
@@ -70,7 +71,7 @@ export function buildBatch(batch: {
     changeSats: hasChange ? changeSats : 0n,
     feeSats: hasChange ? leftSats - changeSats : leftSats,
     vsize: batchVsize(
-      inputs.length,
+      inputs,
       outputs.map((output) => output.script),
     ),
   };
@@ -132,18 +133,12 @@ export function finalizeTransaction(
     signatures.every((signature) => signature.length === 64),
     'a BIP-340 signature has 64 bytes',
   );
-  const witnesses = signatures.flatMap((signature) => [Uint8Array.of(1, signature.length), signature]);
-  const lockTimeAt = bytes.length - 4;
-  const raw = concatBytes(
-    bytes.subarray(0, 4),
-    Uint8Array.of(0, 1),
-    bytes.subarray(4, lockTimeAt),
-    ...witnesses,
-    bytes.subarray(lockTimeAt),
-  );
   return {
-    raw: bytesToHex(raw),
+    raw: withWitnesses(
+      rawTx,
+      signatures.map((signature) => [signature]),
+    ),
     txid: hashToText(doubleSha256(bytes)),
-    vsize: keyPathVsize(bytes.length, signatures.length),
+    vsize: signedVsize(bytes.length, signatures.length * keyPathWitnessBytes),
   };
 }

@@ -1,13 +1,15 @@
 import { Failure } from '../../failure.ts';
 import { invariant } from '../../invariant.ts';
-import { keyPathVsize } from './sighash.ts';
+import { keyPathWitnessBytes, signedVsize } from './sighash.ts';
 import { compactSize } from './wire.ts';
 
-/** An unspent P2TR output of the wallet. */
+/** An unspent output of the wallet. */
 export interface Coin {
   readonly txid: string;
   readonly vout: number;
   readonly amountSats: bigint;
+  /** Most bytes of the witness that spends it; those of a key-path signature when left out. */
+  readonly witnessBytes?: number;
 }
 
 export interface Payout {
@@ -19,11 +21,12 @@ export interface Payout {
 const inputBytes = 41;
 const versionAndLockTimeBytes = 8;
 
-/** Virtual bytes of a transaction of key-path inputs that pays these scripts (hex). */
-export function batchVsize(inputCount: number, scripts: readonly string[]): number {
+/** Virtual bytes of a transaction that spends these coins and pays these scripts (hex). */
+export function batchVsize(coins: readonly Pick<Coin, 'witnessBytes'>[], scripts: readonly string[]): number {
   const outputBytes = scripts.reduce((sum, script) => sum + outputSize(script), 0);
-  const counts = compactSize(inputCount).length + compactSize(scripts.length).length;
-  return keyPathVsize(versionAndLockTimeBytes + counts + inputCount * inputBytes + outputBytes, inputCount);
+  const counts = compactSize(coins.length).length + compactSize(scripts.length).length;
+  const witnessBytes = coins.reduce((sum, coin) => sum + (coin.witnessBytes ?? keyPathWitnessBytes), 0);
+  return signedVsize(versionAndLockTimeBytes + counts + coins.length * inputBytes + outputBytes, witnessBytes);
 }
 
 function outputSize(script: string): number {
@@ -61,7 +64,7 @@ export function selectCoins(batch: {
   const selected = [...required];
   let selectedSats = selected.reduce((sum, coin) => sum + coin.amountSats, 0n);
   // The fee is that of a transaction with change: one without costs less and the difference goes to the fee.
-  const neededSats = (): bigint => targetSats + feeSatsFor(batchVsize(selected.length, scripts), batch.feeRateSatVb);
+  const neededSats = (): bigint => targetSats + feeSatsFor(batchVsize(selected, scripts), batch.feeRateSatVb);
   while (selected.length === 0 || selectedSats < neededSats()) {
     const next = rest[selected.length - required.length];
     if (!next || selected.length >= batch.inputsMax) {

@@ -41,14 +41,18 @@ export function taprootSighashes(rawTx: string, prevouts: readonly Prevout[]): U
 /** Marker and flag of BIP-144. */
 const segwitWeight = 2;
 /** A key-path witness: item count, length, 64-byte signature. */
-const witnessWeight = 66;
+export const keyPathWitnessBytes = 66;
 
-/** Virtual bytes of an unsigned transaction once each input has its key-path signature (BIP-141: weight / 4, rounded up). */
-export function vsizeOf(rawTx: string, inputCount: number): number {
-  return keyPathVsize(rawTx.length / 2, inputCount);
+/**
+ * Virtual bytes of a transaction once it is signed (BIP-141: weight / 4, rounded up).
+ * @param unsignedBytes its size without witnesses. @param witnessBytes of all inputs together.
+ */
+export function signedVsize(unsignedBytes: number, witnessBytes: number): number {
+  return Math.ceil((unsignedBytes * 4 + segwitWeight + witnessBytes) / 4);
 }
 
-/** The same for a transaction that is not written yet, by its size without witnesses. */
-export function keyPathVsize(sizeWithoutWitness: number, inputCount: number): number {
-  return Math.ceil((sizeWithoutWitness * 4 + segwitWeight + witnessWeight * inputCount) / 4);
+/** The same of an unsigned transaction (hex), one entry an input; a key-path signature where its witness is not given. */
+export function vsizeOf(rawTx: string, inputs: readonly { readonly witnessBytes?: number | undefined }[]): number {
+  const witnessBytes = inputs.reduce((sum, input) => sum + (input.witnessBytes ?? keyPathWitnessBytes), 0);
+  return signedVsize(rawTx.length / 2, witnessBytes);
 }

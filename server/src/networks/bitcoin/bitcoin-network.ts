@@ -1,5 +1,4 @@
 import { parseBitcoinAddress } from '@holdfast/core/chains/bitcoin/address.ts';
-import { deriveWalletAddress } from '@holdfast/core/chains/bitcoin/derive-address.ts';
 import { parseBitcoinBlock } from '@holdfast/core/chains/bitcoin/parse-block.ts';
 import { bitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
 import { candidates, scanBitcoinBlock } from '@holdfast/core/chains/bitcoin/scan.ts';
@@ -8,53 +7,67 @@ import { Failure } from '@holdfast/core/failure.ts';
 import type { AssetCode } from '@holdfast/core/money/asset.ts';
 import { baseUnits } from '@holdfast/core/money/base-units.ts';
 import { parseNetworkId } from '@holdfast/core/money/network.ts';
+import type { MultisigWalletPolicy } from '@holdfast/core/policy/policy.ts';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import type { BitcoinNetwork } from '../../config.ts';
 import { offerToAll } from '../../nodes/agree.ts';
 import { rpcEndpoint } from '../../nodes/json-rpc.ts';
 import type { SignerPanel } from '../../signers/panel.ts';
-import { allChangeScripts, changeByScript } from '../../store/change-addresses.ts';
+import { allChangeScripts, changeByScript, keepChangeAddress } from '../../store/change-addresses.ts';
 import { coinsAt, markSpent, type NewCoin, releaseCoins, rollBackCoins, upsertCoins } from '../../store/coins.ts';
 import type { Database } from '../../store/database.ts';
 import { allWatchKeys, derivations, ownersOfKeys } from '../../store/deposit-addresses.ts';
 import { rememberWalletKey, walletKeys } from '../../store/wallet-keys.ts';
 import type { LoadedBlock, Network } from '../network.ts';
 import { bitcoinNode } from './bitcoin-node.ts';
-import { bitcoinPayments, type WalletState } from './bitcoin-payments.ts';
+import { bitcoinPayments } from './bitcoin-payments.ts';
 import { bitcoinSweep } from './bitcoin-sweep.ts';
+import { frostWallet } from './frost-wallet.ts';
+import { multisigWallet } from './multisig-wallet.ts';
+import { depositBranch, type WalletKind } from './wallet-kind.ts';
 
-/** A Bitcoin network from its configuration row. */
+/** A Bitcoin network from its configuration row. @param deps `multisig`: the wallet that the policy names; null for FROST. */
 export function bitcoinNetwork(
   config: BitcoinNetwork,
-  deps: { db: Database; panel: SignerPanel; nativeAsset: AssetCode },
+  deps: { db: Database; panel: SignerPanel; nativeAsset: AssetCode; multisig: MultisigWalletPolicy | null },
 ): Network {
-  const { db, panel, nativeAsset } = deps;
+  const { db, panel, nativeAsset, multisig } = deps;
   const id = parseNetworkId(config.id);
   const params = bitcoinParams(id);
   const endpoints = config.endpoints.map((url) => rpcEndpoint(url));
   const node = bitcoinNode(endpoints);
   const coldKeys = config.cold_keys.map((key) => hexToBytes(key));
+  let watched: WalletKind | undefined;
+
   /**
-   * The wallet's public keys, the newest epoch first; from the database, the first one once all signers have reported the
-   * same. Another server may have taken a newer one over, so it is asked each time.
+   * The wallet with the keys of each epoch, the newest first. FROST keys are in the database, the first one once all signers
+   * have reported the same. Another server may have taken a newer one over, so it is asked each time.
    */
-  async function wallets(): Promise<WalletState[]> {
+  async function wallets(): Promise<WalletKind[]> {
+    if (multisig) return [(watched ??= await watchedMultisig(multisig))];
     const known = await walletKeys(db, id);
     const keys = known.length > 0 ? known : [await rememberWalletKey(db, await panel.frostWallet(id))];
-    return keys.map((key) => {
-      const group = { groupKey: hexToBytes(key.group_key), chainCode: hexToBytes(key.chain_code), coldKeys };
-      return { key, group };
-    });
+    return keys.map((key) => frostWallet(key, coldKeys, params, panel));
   }
 
-  async function walletOf(epoch?: number): Promise<WalletState> {
+  async function walletOf(epoch?: number): Promise<WalletKind> {
     const all = await wallets();
-    const found = epoch === undefined ? all[0] : all.find(({ key }) => key.epoch === epoch);
+    const found = epoch === undefined ? all[0] : all.find((one) => one.epoch === epoch);
     if (!found) throw new Failure('key-missing', `${id} has no key of epoch ${epoch ?? 'any'} here`);
     return found;
   }
 
+  async function watchedMultisig(named: MultisigWalletPolicy): Promise<WalletKind> {
+    const kind = multisigWallet(named, id, panel);
+    await keepChangeAddress(db, { network: id, ...kind.changeAddress });
+    return kind;
+  }
+
+  /** A refill may come before any change does. */
+  const watchChange = async (): Promise<void> => void (multisig && (await wallets()));
+
   async function loadBlock(height: number, hash: string): Promise<LoadedBlock> {
+    await watchChange();
     const parsed = parseBitcoinBlock(await node.rawBlock(hash), hash);
     const { scripts, outpoints } = candidates(parsed);
     const [deposits, changes, coins] = await Promise.all([
@@ -132,13 +145,14 @@ export function bitcoinNetwork(
     nativeAsset,
     parseAddress: (text, pointer) => parseBitcoinAddress(text, params, pointer).address,
     async isOwnWallet(address) {
+      await watchChange();
       const { script } = parseBitcoinAddress(address, params);
       return (await changeByScript(db, id, [script])).size > 0;
     },
     watchKey: (address) => parseBitcoinAddress(address, params).script,
     depositAddress: async (_customerId, index) => {
-      const { key, group } = await walletOf();
-      return { address: deriveWalletAddress(group, [0, index], params).address, epoch: key.epoch };
+      const { derive, epoch } = await walletOf();
+      return { address: derive([depositBranch, index]).address, epoch };
     },
     heights: () => node.heights(),
     hashAt: (height) => node.hashAt(height),
@@ -160,7 +174,7 @@ export function bitcoinNetwork(
     broadcast: (raw) =>
       offerToAll(endpoints, (endpoint) => endpoint.call('sendrawtransaction', [Buffer.from(raw).toString('hex')])),
     abandon: releaseCoins,
-    ...bitcoinPayments(config, { node, panel, params, walletOf }),
-    sweepOldKeys: bitcoinSweep(config, { node, params, wallets }),
+    ...bitcoinPayments(config, { node, params, walletOf }),
+    ...(multisig ? {} : { sweepOldKeys: bitcoinSweep(config, { node, wallets }) }),
   };
 }

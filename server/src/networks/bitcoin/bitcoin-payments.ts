@@ -1,10 +1,8 @@
 import { parseBitcoinAddress } from '@holdfast/core/chains/bitcoin/address.ts';
-import { buildBatch, dustLimitSats, finalizeTransaction } from '@holdfast/core/chains/bitcoin/build.ts';
-import { deriveWalletAddress, type BitcoinWallet } from '@holdfast/core/chains/bitcoin/derive-address.ts';
+import { buildBatch, dustLimitSats } from '@holdfast/core/chains/bitcoin/build.ts';
 import { inspectBitcoinTransaction } from '@holdfast/core/chains/bitcoin/inspect.ts';
 import type { BitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
 import { type Coin, nameOf, selectCoins } from '@holdfast/core/chains/bitcoin/select-coins.ts';
-import { taprootSighashes } from '@holdfast/core/chains/bitcoin/sighash.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
 import { parseNetworkId } from '@holdfast/core/money/network.ts';
@@ -12,19 +10,13 @@ import { firstEpoch } from '@holdfast/core/signing/key-messages.ts';
 import { inputsMax } from '@holdfast/core/signing/messages.ts';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import type { BitcoinNetwork } from '../../config.ts';
-import type { SignerPanel } from '../../signers/panel.ts';
 import { insertChangeAddress, nextChangeIndex } from '../../store/change-addresses.ts';
 import { lockCoinsNamed, lockFreeCoins, reserveCoins, someOfOldKeys, type CoinRow } from '../../store/coins.ts';
 import type { Sql } from '../../store/database.ts';
 import { earlierOutpoints } from '../../store/withdrawals.ts';
-import type { WalletKey } from '../../store/wallet-keys.ts';
 import type { BatchPlan, Network, Payout } from '../network.ts';
 import type { BitcoinNode } from './bitcoin-node.ts';
-
-export interface WalletState {
-  readonly key: WalletKey;
-  readonly group: BitcoinWallet;
-}
+import { changeBranch, type WalletKind } from './wallet-kind.ts';
 
 export interface UnsignedBitcoin {
   /** As in SignBitcoinRequest; left out in the first epoch. */
@@ -36,17 +28,12 @@ export interface UnsignedBitcoin {
   readonly prevouts: { script: string; amount: string }[];
 }
 
-/** Payouts from the threshold wallet. */
+/** Payouts from the signers' wallet. */
 export function bitcoinPayments(
   config: BitcoinNetwork,
-  deps: {
-    node: BitcoinNode;
-    panel: SignerPanel;
-    params: BitcoinParams;
-    walletOf: (epoch?: number) => Promise<WalletState>;
-  },
+  deps: { node: BitcoinNode; params: BitcoinParams; walletOf: (epoch?: number) => Promise<WalletKind> },
 ): Pick<Network, 'surveyBatch' | 'sign'> {
-  const { node, panel, params, walletOf } = deps;
+  const { node, params, walletOf } = deps;
   const id = parseNetworkId(config.id);
 
   return {
@@ -61,7 +48,7 @@ export function bitcoinPayments(
           build: async () => null,
         };
       }
-      const state = await walletOf();
+      const wallet = await walletOf();
       const tipHeight = await node.height();
       const dust = payouts.filter(
         (payout) => payout.amount < dustLimitSats(parseBitcoinAddress(payout.destination, params).script),
@@ -74,24 +61,17 @@ export function bitcoinPayments(
         })),
         waiting: [],
         build: (sql, transactionId, chosen) =>
-          buildPlan(sql, transactionId, chosen, { id, feeRate, tipHeight, params, ...state }),
+          buildPlan(sql, transactionId, chosen, { id, feeRate, tipHeight, params, wallet }),
       };
     },
 
     async sign(unsigned, intents) {
       const { prevouts, ...built } = unsigned as UnsignedBitcoin;
-      const { raw_tx, input_paths, epoch = firstEpoch } = built;
-      const state = await walletOf(epoch);
-      const sighashes = taprootSighashes(
-        raw_tx,
+      const wallet = await walletOf(built.epoch ?? firstEpoch);
+      const final = await wallet.sign(
+        { network: id, ...built, intents: [...intents] },
         prevouts.map(({ script, amount }) => ({ script, amountSats: BigInt(amount) })),
       );
-      const addresses = input_paths.map((path) => deriveWalletAddress(state.group, path, params));
-      const signatures = await panel.signBitcoin(
-        { network: id, ...built, intents: [...intents] },
-        { key: state.key, inputs: sighashes.map((sighash, i) => ({ sighash, tweak: addresses[i]!.tweak })) },
-      );
-      const final = finalizeTransaction(raw_tx, signatures);
       return {
         seal: async () => ({
           raw: hexToBytes(final.raw),
@@ -109,8 +89,7 @@ interface PlanInput {
   readonly feeRate: number;
   readonly tipHeight: number;
   readonly params: BitcoinParams;
-  readonly group: BitcoinWallet;
-  readonly key: WalletKey;
+  readonly wallet: WalletKind;
 }
 
 /** Picks and reserves coins inside the deciding transaction; payouts that do not fit wait for the next batch. */
@@ -120,8 +99,8 @@ async function buildPlan(
   payouts: readonly Payout[],
   input: PlanInput,
 ): Promise<BatchPlan | null> {
-  const { id, params, group, tipHeight } = input;
-  const { epoch } = input.key;
+  const { id, params, wallet, tipHeight } = input;
+  const { epoch } = wallet;
   const earlier = await earlierOutpoints(
     sql,
     payouts.map((payout) => payout.id),
@@ -132,9 +111,14 @@ async function buildPlan(
   const free = await lockFreeCoins(sql, id, { epoch, tipHeight, limit: 2 * inputsMax });
   const rows = [...required, ...free];
   const rowOf = new Map(rows.map((row) => [`${row.txid}:${row.vout}`, row]));
-  const index = await nextChangeIndex(sql, id);
-  const change = deriveWalletAddress(group, [1, index], params);
-  const coin = (row: CoinRow): Coin => ({ txid: row.txid, vout: row.vout, amountSats: row.amount });
+  const index = wallet.changeAddress ? 0 : await nextChangeIndex(sql, id);
+  const change = wallet.changeAddress ?? wallet.derive([changeBranch, index]);
+  const coin = (row: CoinRow): Coin => ({
+    txid: row.txid,
+    vout: row.vout,
+    amountSats: row.amount,
+    witnessBytes: wallet.witnessBytes(pathOf(row)),
+  });
   const outputs = payouts.map((payout) => ({
     script: parseBitcoinAddress(payout.destination, params).script,
     amountSats: payout.amount,
@@ -157,7 +141,7 @@ async function buildPlan(
     changeScript: change.script,
     feeRateSatVb: input.feeRate,
   });
-  if (built.changeOutput !== null)
+  if (built.changeOutput !== null && !wallet.changeAddress)
     await insertChangeAddress(sql, { network: id, index, epoch, address: change.address, script: change.script });
   const names = built.inputs.map(nameOf);
   await reserveCoins(sql, id, names, transactionId);
@@ -168,7 +152,7 @@ async function buildPlan(
   });
   const unsigned: UnsignedBitcoin = {
     raw_tx: built.rawTx,
-    input_paths: spent.map((row) => [row.branch, Number(row.derivation_index)]),
+    input_paths: spent.map(pathOf),
     change: built.changeOutput === null ? [] : [{ output: built.changeOutput, index }],
     ...(epoch > firstEpoch && { epoch }),
     prevouts: spent.map((row) => ({ script: row.script, amount: row.amount.toString() })),
@@ -180,6 +164,10 @@ async function buildPlan(
     conflictKeys: names.map((name) => `coin:${name}`),
     pays: payouts.slice(from, to).map((payout) => payout.id),
   };
+}
+
+export function pathOf(row: CoinRow): [number, number] {
+  return [row.branch, Number(row.derivation_index)];
 }
 
 /**

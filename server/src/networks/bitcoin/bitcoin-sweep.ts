@@ -1,7 +1,5 @@
 import { buildBatch } from '@holdfast/core/chains/bitcoin/build.ts';
-import { deriveWalletAddress } from '@holdfast/core/chains/bitcoin/derive-address.ts';
 import { inspectBitcoinTransaction } from '@holdfast/core/chains/bitcoin/inspect.ts';
-import type { BitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
 import { type Coin, nameOf } from '@holdfast/core/chains/bitcoin/select-coins.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
 import { firstEpoch } from '@holdfast/core/signing/key-messages.ts';
@@ -11,7 +9,8 @@ import { lockFreeCoins, reserveCoins, type CoinRow } from '../../store/coins.ts'
 import type { Sql } from '../../store/database.ts';
 import type { Network, SweepPlan } from '../network.ts';
 import type { BitcoinNode } from './bitcoin-node.ts';
-import type { UnsignedBitcoin, WalletState } from './bitcoin-payments.ts';
+import { pathOf, type UnsignedBitcoin } from './bitcoin-payments.ts';
+import { changeBranch, type WalletKind } from './wallet-kind.ts';
 
 /** Coins of one sweep: what does not fit goes with the next. */
 const sweepInputsMax = 100;
@@ -24,9 +23,9 @@ const dustSats = 330n;
 /** Moves coins of the oldest key epoch that has some to one address of the newest. */
 export function bitcoinSweep(
   config: BitcoinNetwork,
-  deps: { node: BitcoinNode; params: BitcoinParams; wallets: () => Promise<WalletState[]> },
+  deps: { node: BitcoinNode; wallets: () => Promise<WalletKind[]> },
 ): NonNullable<Network['sweepOldKeys']> {
-  const { node, params, wallets } = deps;
+  const { node, wallets } = deps;
   return async () => {
     const [newest, ...older] = await wallets();
     if (!newest || older.length === 0) return async () => null;
@@ -34,11 +33,11 @@ export function bitcoinSweep(
     if (feeRate > config.fee_rate_max) return async () => null;
     const tipHeight = await node.height();
     return async (sql, transactionId) => {
-      for (const { key } of older.toReversed()) {
-        const free = await lockFreeCoins(sql, config.id, { epoch: key.epoch, tipHeight, limit: sweepInputsMax });
+      for (const { epoch: from } of older.toReversed()) {
+        const free = await lockFreeCoins(sql, config.id, { epoch: from, tipHeight, limit: sweepInputsMax });
         const coins = worthSweeping(free, feeRate);
         if (coins.length === 0) continue;
-        return buildSweep(sql, transactionId, coins, { id: config.id, feeRate, params, from: key.epoch, to: newest });
+        return buildSweep(sql, transactionId, coins, { id: config.id, feeRate, from, to: newest });
       }
       return null;
     };
@@ -60,15 +59,14 @@ async function buildSweep(
   input: {
     readonly id: string;
     readonly feeRate: number;
-    readonly params: BitcoinParams;
     readonly from: number;
-    readonly to: WalletState;
+    readonly to: WalletKind;
   },
 ): Promise<SweepPlan> {
-  const { id, params, from, to } = input;
-  const { epoch } = to.key;
+  const { id, from, to } = input;
+  const { epoch } = to;
   const index = await nextChangeIndex(sql, id);
-  const { address, script } = deriveWalletAddress(to.group, [1, index], params);
+  const { address, script } = to.derive([changeBranch, index]);
   const rowOf = new Map(rows.map((row) => [`${row.txid}:${row.vout}`, row]));
   const coins = rows.map((row): Coin => ({ txid: row.txid, vout: row.vout, amountSats: row.amount }));
   const built = buildBatch({ coins, payouts: [], changeScript: script, feeRateSatVb: input.feeRate });
@@ -83,7 +81,7 @@ async function buildSweep(
   });
   const unsigned: UnsignedBitcoin = {
     raw_tx: built.rawTx,
-    input_paths: spent.map((row) => [row.branch, Number(row.derivation_index)]),
+    input_paths: spent.map(pathOf),
     change: [{ output: built.changeOutput, index }],
     ...(from > firstEpoch && { epoch: from }),
     sweep: epoch,

@@ -1,13 +1,20 @@
 import { schnorr } from '@noble/curves/secp256k1.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { concatBytes, hexToBytes } from '@noble/hashes/utils.js';
-import type { InspectedTransaction } from '../chains/bitcoin/inspect.ts';
-import type { Prevout } from '../chains/bitcoin/sighash.ts';
-import { doubleSha256 } from '../chains/bitcoin/txid.ts';
-import { compactSize, u32le, u64le } from '../chains/bitcoin/wire.ts';
-import { invariant } from '../invariant.ts';
+import { invariant } from '../../invariant.ts';
+import type { InspectedTransaction } from './inspect.ts';
+import type { Prevout } from './sighash.ts';
+import { doubleSha256 } from './txid.ts';
+import { compactSize, u32le, u64le } from './wire.ts';
 
-const sighashAll = 1;
+/** Signatures cover all inputs and outputs; also the byte that follows a DER signature in a witness. */
+export const sighashAll = 1;
+
+/** What an input of a script spends: what the script's hash stands for, and the coin's amount. */
+export interface ScriptCoin {
+  readonly witnessScript: Uint8Array;
+  readonly amountSats: bigint;
+}
 
 const sized = (script: Uint8Array): Uint8Array => concatBytes(compactSize(script.length), script);
 const outpoint = (input: InspectedTransaction['inputs'][number]): Uint8Array =>
@@ -18,34 +25,31 @@ const sequencesOf = (tx: InspectedTransaction): Uint8Array =>
   concatBytes(...tx.inputs.map((input) => u32le(input.sequence)));
 
 /**
- * The 32 bytes that each input's signatures cover when all of them spend one P2WSH script: BIP-143 with SIGHASH_ALL.
- * @param amountsSats of the coins, in the order of the inputs; a wrong one gives a signature that no node accepts.
+ * The 32 bytes that each input's signatures cover when P2WSH scripts are spent: BIP-143 with SIGHASH_ALL, no OP_CODESEPARATOR.
+ * @param coins one an input, in the order of the inputs; a wrong script or amount gives a signature that no node accepts.
  */
-export function segwitSighashes(
-  tx: InspectedTransaction,
-  amountsSats: readonly bigint[],
-  witnessScript: Uint8Array,
-): Uint8Array[] {
-  invariant(amountsSats.length === tx.inputs.length, `${tx.inputs.length} inputs, ${amountsSats.length} amounts`);
+export function segwitSighashes(tx: InspectedTransaction, coins: readonly ScriptCoin[]): Uint8Array[] {
+  invariant(coins.length === tx.inputs.length, `${tx.inputs.length} inputs, ${coins.length} coins`);
   const prevouts = doubleSha256(concatBytes(...tx.inputs.map(outpoint)));
   const sequences = doubleSha256(sequencesOf(tx));
   const outputs = doubleSha256(outputsOf(tx));
-  return tx.inputs.map((input, index) =>
-    doubleSha256(
+  return tx.inputs.map((input, index) => {
+    const { witnessScript, amountSats } = coins[index] as ScriptCoin;
+    return doubleSha256(
       concatBytes(
         u32le(tx.version),
         prevouts,
         sequences,
         outpoint(input),
         sized(witnessScript),
-        u64le(amountsSats[index] ?? 0n),
+        u64le(amountSats),
         u32le(input.sequence),
         outputs,
         u32le(tx.lockTime),
         u32le(sighashAll),
       ),
-    ),
-  );
+    );
+  });
 }
 
 /**
