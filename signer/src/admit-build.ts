@@ -1,15 +1,10 @@
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '@holdfast/core/failure.ts';
 import type { SignedPolicy } from '@holdfast/core/policy/policy.ts';
-import { emptyState } from '@holdfast/core/signing/journal-state.ts';
 import { opensslVerifiers } from '@holdfast/transport/openssl-verifiers.ts';
 import { buildOf } from './build-identity.ts';
 import { journalName } from './init.ts';
-import { lostJournal } from './journal/journal.ts';
-import { createJournalAudit } from './journal/journal-audit.ts';
-import { replayJournal } from './journal/replay-journal.ts';
+import { readJournal } from './journal/read-journal.ts';
 import { judgeBuild } from './mesh/judge-build.ts';
 import { readPolicyVersions } from './policy/policy-store.ts';
 
@@ -37,16 +32,7 @@ export async function admitBuild(
   nowMs: number,
 ): Promise<{ build: string; policy: number }> {
   const build = buildOf(bundle);
-  const path = join(dataDir, journalName);
-  const file = await open(path, constants.O_RDONLY).catch((cause: unknown) => {
-    throw new Failure('journal-broken', `${path} cannot be opened`, { ...lostJournal, cause });
-  });
-  const state = emptyState();
-  try {
-    await replayJournal(file, path, state, createJournalAudit());
-  } finally {
-    await file.close();
-  }
+  const { state } = await readJournal(join(dataDir, journalName));
   const policies = readPolicyVersions(dataDir, state, opensslVerifiers);
   judgeBuild(build, policies, state, nowMs);
   refuseDropped(build, policies.versions);

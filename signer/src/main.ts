@@ -9,18 +9,20 @@ import { ownBuild } from './build-identity.ts';
 import { acceptCeremony } from './ceremony/accept-ceremony.ts';
 import { prepareCeremony } from './ceremony/prepare-ceremony.ts';
 import { checkPkcs11, loadConfig, readPassphrase, type Pkcs11Config } from './config.ts';
+import { emergencyCommand, type EmergencyOptions, emergencyUsage } from './emergency/emergency-command.ts';
 import { initSigner, unlockSigner } from './init.ts';
 import { leave } from './keys/pkcs11/outstanding-calls.ts';
 import { errorName, log } from './log.ts';
 import { runSigner } from './run.ts';
 
-const usage = 'init <dataDir> | ceremony <dataDir> | run <dataDir> | admit <bundle> <dataDir>';
+const usage = `init <dataDir> | ceremony <dataDir> | run <dataDir> | admit <bundle> <dataDir> | ${emergencyUsage}`;
 
 /**
  * `init <dataDir> [--signer id] [--kdf-memory-kib n --kdf-passes n] [--pkcs11-module path --pkcs11-token name
  * --pkcs11-pin-file path --pkcs11-key-label name]` makes keys and prints the card for the ceremony;
  * `ceremony <dataDir>` prints its transcript and digest, with `--accept <digest>` it fixes them; `run <dataDir>` serves;
- * `admit <bundle> <dataDir>` says whether another bundle may take this one's place. The passphrase comes from the file that
+ * `admit <bundle> <dataDir>` says whether another bundle may take this one's place; `emergency <dataDir> <act>` signs with this
+ * signer's emergency key alone. The passphrase comes from the file that
  * HOLDFAST_PASSPHRASE_FILE names.
  */
 async function main(argv: string[]): Promise<void> {
@@ -41,11 +43,15 @@ async function main(argv: string[]): Promise<void> {
       'pkcs11-pin-file': { type: 'string' },
       'pkcs11-key-label': { type: 'string' },
       accept: { type: 'string' },
+      network: { type: 'string' },
+      operation: { type: 'string', multiple: true },
+      deadline: { type: 'string' },
+      nonce: { type: 'string' },
     },
   });
   const command = positionals.length > 1 ? positionals[0] : 'run';
-  const folder = positionals.at(-1);
-  const counts = command === 'admit' ? [3] : [1, 2];
+  const folder = command === 'emergency' ? positionals[1] : positionals.at(-1);
+  const counts = command === 'admit' || command === 'emergency' ? [3] : [1, 2];
   if (folder === undefined || !counts.includes(positionals.length))
     throw new Failure('config-invalid', `usage: ${usage}`);
   const dataDir = resolve(folder);
@@ -53,10 +59,12 @@ async function main(argv: string[]): Promise<void> {
   // Files of a signer are its own, whatever the shell's umask says.
   process.umask(0o077);
   const passphrase = readPassphrase(process.env);
-  if (command === 'init') return init(dataDir, passphrase, values);
+  const { operation, ...texts } = values;
+  if (command === 'init') return init(dataDir, passphrase, texts);
   if (command === 'ceremony') return ceremony(dataDir, passphrase, values.accept);
+  if (command === 'emergency') return emergency(dataDir, positionals[2]!, passphrase, { ...texts, operation });
   if (command !== 'run')
-    throw new Failure('config-invalid', `no command ${command}; there are init, ceremony, run and admit`);
+    throw new Failure('config-invalid', `no command ${command}; there are init, ceremony, run, admit and emergency`);
   const stop = await runSigner(dataDir, loadConfig(dataDir), passphrase, build);
   passphrase.fill(0);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -65,6 +73,15 @@ async function main(argv: string[]): Promise<void> {
       void stop().then(() => leave(0));
     });
   }
+}
+
+async function emergency(
+  dataDir: string,
+  kind: string,
+  passphrase: Uint8Array,
+  { network, operation, deadline, nonce }: EmergencyOptions,
+): Promise<void> {
+  print(await emergencyCommand(dataDir, kind, passphrase, { network, operation, deadline, nonce }, Date.now()));
 }
 
 async function init(

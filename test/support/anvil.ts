@@ -146,7 +146,7 @@ export function newForwarder(devnet: VaultDevnet): { salt: Uint8Array; address: 
 }
 
 /** The receipt of a payment that was just sent. */
-export async function mined(devnet: VaultDevnet, txid: Promise<string>): Promise<Receipt> {
+export async function mined(devnet: Pick<VaultDevnet, 'url'>, txid: Promise<string>): Promise<Receipt> {
   return waitForReceipt(devnet.url, await txid);
 }
 

@@ -174,6 +174,9 @@ export const errorCodes = {
     fix: 'Peers have countersigned records that this journal lacks: restore the newest journal.jsonl.',
   },
   'evacuation-refused': refused('An evacuation pays sealed cold addresses of the policy and nothing else.'),
+  'emergency-refused': refused(
+    'Only what the policy in force names counts: its desk, its emergency keys, at most a day ahead.',
+  ),
   'attestation-invalid': refused('Do not show this address: too few pinned signers vouch for it.'),
   'node-proof-invalid': later('A node’s answer does not follow from its block header. Find the node that lies.'),
   'nodes-too-few': later('Configure at least node_faults + 1 endpoints of this signer’s own.'),
