@@ -46,6 +46,7 @@ export async function makeKeys(
     weakKdf: boolean;
     signer: SignerProgram;
     change?: ((policy: Policy) => void) | undefined;
+    vault?: Partial<DeployVaultInput> | undefined;
   },
 ): Promise<DevnetKeys> {
   const cards = await Promise.all(options.signerIds.map((id) => initSigner(folder, id, options)));
@@ -63,6 +64,7 @@ export async function makeKeys(
     coldOwners: cold.evmOwners,
     coldThreshold: 3,
     governanceOwners: cold.governanceOwners,
+    ...options.vault,
   });
   const bitcoin = chains.bitcoin ? { coldKeys: cold.bitcoin, coldAddress: cold.bitcoinAddress } : null;
   const first = keepPolicy(join(folder, 'devnet', 'policy-1.json'), () => {
