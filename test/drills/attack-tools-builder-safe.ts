@@ -132,45 +132,48 @@ export const extraLegs = attackOn('an extra leg, another recipient, another amou
 });
 
 /** A transaction that stays good for as long as a thief likes to keep it. */
-export const deadlines = attackOn('no deadline, a late one, or one that another contract answers for', async (scene) => {
-  const { stage, both, legs, eth, notAfterS, deadline, bare, batch, call } = scene;
-  const { guard, registry, usdc } = stage.system.evm;
-  const nowS = BigInt(Math.floor(Date.now() / 1_000));
-  const withDeadline = (first: string): Promise<SafeTransaction> => bare([first, ...legs]);
-  const malformed = [
-    ['a payment alone, called', call(eth.intent.destination, '', eth.intent.amount)],
-    ['no deadline', await bare(legs)],
-    ['the deadline last', await bare([...legs, deadline])],
-    ['the deadline in the middle', await bare([legs[0], deadline, legs[1]])],
-    ['the deadline twice', await batch([deadline, ...legs])],
-    ['the deadline alone', await batch([])],
-    ['the deadline of another contract', await withDeadline(deadlineLeg(notAfterS, registry))],
-    ['the deadline of a token', await withDeadline(deadlineLeg(notAfterS, usdc))],
-    ['the deadline with ether', await withDeadline(leg(guard, { value: 1n, data: `f11e333d${word(notAfterS)}` }))],
-    ['the deadline delegated', await withDeadline(leg(guard, { operation: 1, data: `f11e333d${word(notAfterS)}` }))],
-    ['a deadline with a byte behind it', await withDeadline(leg(guard, { data: `f11e333d${word(notAfterS)}00` }))],
-    ['a longer deadline', await withDeadline(leg(guard, { data: `f11e333d${word(notAfterS)}${word(0)}` }))],
-    ['a pause of the guard for the deadline', await withDeadline(leg(guard, { data: '8456cb59' }))],
-    ['a horizon for the deadline', await withDeadline(leg(guard, { data: `a359f443${word(notAfterS)}` }))],
-  ] as const;
-  const late = [
-    ['a second after what customers agreed to', notAfterS + 1n],
-    ['a day and an hour ahead', nowS + 90_000n],
-    ['never', everyToken],
-    ['2^64 seconds', 1n << 64n],
-    ['passed', nowS - 60n],
-    ['the beginning of time', 0n],
-  ] as const;
-  return [
-    ...malformed.map(([name, tx]) => ({ name, code: 'transaction-malformed', tx, intents: both }) as const),
-    ...(await Promise.all(
-      late.map(async ([name, at]) => {
-        const tx = await withDeadline(deadlineLeg(at, guard));
-        return { name: `a deadline: ${name}`, code: 'deadline-refused', tx, intents: both } as const;
-      }),
-    )),
-  ];
-});
+export const deadlines = attackOn(
+  'no deadline, a late one, or one that another contract answers for',
+  async (scene) => {
+    const { stage, both, legs, eth, notAfterS, deadline, bare, batch, call } = scene;
+    const { guard, registry, usdc } = stage.system.evm;
+    const nowS = BigInt(Math.floor(Date.now() / 1_000));
+    const withDeadline = (first: string): Promise<SafeTransaction> => bare([first, ...legs]);
+    const malformed = [
+      ['a payment alone, called', call(eth.intent.destination, '', eth.intent.amount)],
+      ['no deadline', await bare(legs)],
+      ['the deadline last', await bare([...legs, deadline])],
+      ['the deadline in the middle', await bare([legs[0], deadline, legs[1]])],
+      ['the deadline twice', await batch([deadline, ...legs])],
+      ['the deadline alone', await batch([])],
+      ['the deadline of another contract', await withDeadline(deadlineLeg(notAfterS, registry))],
+      ['the deadline of a token', await withDeadline(deadlineLeg(notAfterS, usdc))],
+      ['the deadline with ether', await withDeadline(leg(guard, { value: 1n, data: `f11e333d${word(notAfterS)}` }))],
+      ['the deadline delegated', await withDeadline(leg(guard, { operation: 1, data: `f11e333d${word(notAfterS)}` }))],
+      ['a deadline with a byte behind it', await withDeadline(leg(guard, { data: `f11e333d${word(notAfterS)}00` }))],
+      ['a longer deadline', await withDeadline(leg(guard, { data: `f11e333d${word(notAfterS)}${word(0)}` }))],
+      ['a pause of the guard for the deadline', await withDeadline(leg(guard, { data: '8456cb59' }))],
+      ['a horizon for the deadline', await withDeadline(leg(guard, { data: `a359f443${word(notAfterS)}` }))],
+    ] as const;
+    const late = [
+      ['a second after what customers agreed to', notAfterS + 1n],
+      ['a day and an hour ahead', nowS + 90_000n],
+      ['never', everyToken],
+      ['2^64 seconds', 1n << 64n],
+      ['passed', nowS - 60n],
+      ['the beginning of time', 0n],
+    ] as const;
+    return [
+      ...malformed.map(([name, tx]) => ({ name, code: 'transaction-malformed', tx, intents: both }) as const),
+      ...(await Promise.all(
+        late.map(async ([name, at]) => {
+          const tx = await withDeadline(deadlineLeg(at, guard));
+          return { name: `a deadline: ${name}`, code: 'deadline-refused', tx, intents: both } as const;
+        }),
+      )),
+    ];
+  },
+);
 
 export const hiddenDelegatecalls = attackOn('a hidden delegatecall to a contract of the thief', async (scene) => {
   const { stage, both, legs, thief, batch, call } = scene;
