@@ -6,7 +6,7 @@ import type { SignedPolicy } from '@holdfast/core/policy/policy.ts';
 import { holdCeremony } from './ceremony.ts';
 import { type Chains, openView, type PartyView, startChains } from './chains.ts';
 import { serverConfig, signerConfig } from './configure.ts';
-import type { EvmDeployment } from './evm/deploy-vault.ts';
+import type { DeployVaultInput, EvmDeployment } from './evm/deploy-vault.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
 import { freePort } from './free-port.ts';
 import { listBuild } from './list-build.ts';
@@ -37,7 +37,11 @@ export interface DevnetOptions {
   readonly signer?: SignerProgram;
   /** Changes version 1 of the policy before its administrators sign it; of no effect on a folder that has one. */
   readonly policy?: PolicyChange;
+  /** What the vault on the chain has instead of the usual; of no effect on a folder that has one. */
+  readonly vault?: VaultChange;
 }
+
+export type VaultChange = Partial<Pick<DeployVaultInput, 'limits' | 'governanceDelayS'>>;
 
 /** How a server is started besides the usual. */
 interface ServerOptions {
@@ -124,6 +128,7 @@ async function assemble(
     weakKdf: options.weakKdf ?? false,
     signer: program,
     change: options.policy,
+    vault: options.vault,
   });
   const { input, api, parties, first } = keys;
   const views = new Map<string, PartyView>();

@@ -49,6 +49,7 @@ export async function makeKeys(
     weakKdf: boolean;
     signer: SignerProgram;
     change?: PolicyChange | undefined;
+    vault?: Partial<DeployVaultInput> | undefined;
   },
 ): Promise<DevnetKeys> {
   const [cards, made] = await Promise.all([
@@ -68,6 +69,7 @@ export async function makeKeys(
     coldOwners: cold.evmOwners,
     coldThreshold: 3,
     governanceOwners: cold.governanceOwners,
+    ...options.vault,
   });
   const bitcoin = chains.bitcoin ? { coldKeys: cold.bitcoin, coldAddress: cold.bitcoinAddress } : null;
   const first = keepPolicy(join(folder, 'devnet', 'policy-1.json'), () => {

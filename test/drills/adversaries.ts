@@ -10,6 +10,8 @@ import { stolenSession } from './adversary-09-stolen-session.ts';
 import { stolenApiKey } from './adversary-10-stolen-api-key.ts';
 import { keptSignatures } from './adversary-11-kept-signatures.ts';
 import { transactionBuilder } from './adversary-12-transaction-builder.ts';
+import { hotQuorum } from './adversary-13-hot-quorum.ts';
+import { coldGovernance } from './adversary-14-cold-governance.ts';
 import { signerRelease } from './adversary-15-signer-release.ts';
 
 /** Those that the system can be tried against so far; docs/status.md says which are missing. */
@@ -25,5 +27,7 @@ export const adversaries: readonly Adversary[] = [
   stolenApiKey,
   keptSignatures,
   transactionBuilder,
+  hotQuorum,
+  coldGovernance,
   signerRelease,
 ];

@@ -1,4 +1,5 @@
 import type { Adversary } from './attack.ts';
+import { emergencyAlone } from './attack-tools-02-emergency.ts';
 import { forkedLog, setBack } from './attack-tools-02-journal.ts';
 import { safeAlone, shareAlone } from './attack-tools-02-keys.ts';
 import { asPeer, falseNotice } from './attack-tools-02-mesh.ts';
@@ -7,5 +8,6 @@ import { asPeer, falseNotice } from './attack-tools-02-mesh.ts';
 export const oneSigner: Adversary = {
   number: 2,
   has: 'one signer: its process, its keys and its disk',
-  attacks: [safeAlone, shareAlone, asPeer, setBack, falseNotice, forkedLog],
+  // The last one empties the vault.
+  attacks: [safeAlone, shareAlone, asPeer, setBack, falseNotice, forkedLog, emergencyAlone],
 };

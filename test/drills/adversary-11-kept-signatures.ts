@@ -1,6 +1,6 @@
 import type { Policy } from '@holdfast/core/policy/policy.ts';
 import type { Adversary } from './attack.ts';
-import { keptBitcoin, keptSafe } from './attack-tools-11-chain.ts';
+import { keptBitcoin, keptSafe, keptTooLong } from './attack-tools-11-chain.ts';
 import { keptIntents, keptPolicy, keptResumption, keptSessions } from './attack-tools-11-evidence.ts';
 
 /** A new version of the policy counts within seconds, so that an attack does not take minutes. */
@@ -13,5 +13,6 @@ export const keptSignatures: Adversary = {
   number: 11,
   has: 'signatures made earlier and kept',
   policy,
-  attacks: [keptSafe, keptBitcoin, keptIntents, keptResumption, keptSessions, keptPolicy],
+  // The last one moves the chain's clock by an hour.
+  attacks: [keptSafe, keptBitcoin, keptIntents, keptResumption, keptSessions, keptPolicy, keptTooLong],
 };

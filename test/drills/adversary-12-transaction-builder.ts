@@ -1,6 +1,7 @@
 import type { Adversary } from './attack.ts';
 import { besidesThePayment, bytesSwapped, feeToMiner, foreignChange } from './attack-tools-builder-bitcoin.ts';
 import {
+  deadlines,
   extraLegs,
   hiddenDelegatecalls,
   safeTakenOver,
@@ -18,6 +19,7 @@ export const transactionBuilder: Adversary = {
   has: 'the transaction builder',
   attacks: [
     extraLegs,
+    deadlines,
     hiddenDelegatecalls,
     safeTakenOver,
     takenLater,

@@ -16,7 +16,10 @@ import {
   tryOut,
 } from './attack-tools-chains.ts';
 import { mustBe } from './attack-tools-signers.ts';
-import { packSignatures } from '@holdfast/core/chains/evm/build.ts';
+import { encodeExecTransaction, packSignatures } from '@holdfast/core/chains/evm/build.ts';
+import { devnetKeys } from '@holdfast/devnet/evm/accounts.ts';
+import { mustRevert } from './attack-tools-evm-calls.ts';
+import { pass } from './attack-tools-governance.ts';
 import type { DrillStage } from './drill-stage.ts';
 
 /** A withdrawal of the thief's own customer, to an address of its own. */
@@ -57,6 +60,27 @@ export const keptSafe: Attack = {
     mustBe('the withdrawal itself', received >= units('ETH', '0.1') ? 'paid' : 'unpaid', 'paid');
     const evidence = [...stage.evidenceSince(mark), `chain ${said}`];
     return { left: { ETH: received - units('ETH', '0.1') }, haltedAfterMs: null, evidence };
+  },
+};
+
+/** Nothing else was ever signed for its nonce: only its deadline stands between it and the chain. */
+export const keptTooLong: Attack = {
+  name: 'a signed Safe transaction is kept back until after its deadline, and then it is sent',
+  run: async (stage) => {
+    const { system, accomplice, asServer } = stage;
+    const mark = stage.mark();
+    const before = await stage.stolen('ETH', accomplice.destinations.ETH);
+    const asked = askedFor(stage, 'ETH', '0.1');
+    const kept = evmRequest(system, [asked], await safeNonce(system));
+    const owners = await Promise.all(asServer.slice(0, 2).map((client) => client.call('/v1/sign/evm', kept)));
+    const tx = kept.safe_transaction;
+    mustBe('the kept one, at first', await tryOut(system, tx, packSignatures(owners)), 'executed');
+    await pass(system, 3_600 + 60);
+    const data = encodeExecTransaction(tx, packSignatures(owners));
+    const late = { name: 'the kept one', error: 'DeadlinePassed', to: system.evm.safe, data };
+    const evidence = await mustRevert(system, [late], devnetKeys.spare);
+    const received = (await stage.stolen('ETH', accomplice.destinations.ETH)) - before;
+    return { left: { ETH: received }, haltedAfterMs: null, evidence: [...stage.evidenceSince(mark), ...evidence] };
   },
 };
 

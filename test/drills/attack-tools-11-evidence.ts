@@ -9,6 +9,7 @@ import { units } from '../support/payouts.ts';
 import type { Attack } from './attack.ts';
 import { askedFor } from './attack-tools-11-chain.ts';
 import {
+  batchOf,
   bitcoinRequest,
   evmRequest,
   execute,
@@ -19,6 +20,7 @@ import {
   sendBitcoin,
   withSignatures,
 } from './attack-tools-chains.ts';
+import { evmLegs } from './attack-tools-legs.ts';
 import { codeOf, mustBe } from './attack-tools-signers.ts';
 import { aggregateInputs } from '@holdfast/server/signers/aggregate.ts';
 import { type DrillStage, everything } from './drill-stage.ts';
@@ -58,7 +60,11 @@ export const keptIntents: Attack = {
     for (const client of [one!, two!, three!]) {
       const ask = (authorized: AuthorizedIntent): Promise<string> =>
         codeOf(client.call('/v1/sign/evm', evmRequest(system, [authorized], nonce)));
-      mustBe('the expired one', await ask(expired), 'intent-expired');
+      // No deadline is both ahead of the signer's clock and within what the customer agreed to.
+      mustBe('the expired one', await ask(expired), 'deadline-refused');
+      const later = batchOf(system, evmLegs(system, [expired]), nonce);
+      const asked = { ...evmRequest(system, [expired], nonce), safe_transaction: later };
+      mustBe('the expired one, due later', await codeOf(client.call('/v1/sign/evm', asked)), 'deadline-refused');
       mustBe('the paid one', await ask(paid), 'already-paid-by');
       const renamed = { ...paid, intent: { ...paid.intent, nonce: randomUUID() } };
       mustBe('the paid one under a new name', await ask(renamed), 'authorization-invalid');

@@ -2,14 +2,16 @@ import { encodeExecTransaction, packSignatures } from '@holdfast/core/chains/evm
 import type { AuthorizedIntent } from '@holdfast/core/signing/intent.ts';
 import type { SafeTransaction } from '@holdfast/core/signing/messages.ts';
 import { evmNetworkId } from '@holdfast/devnet/configure.ts';
-import { rpcCall, waitForReceipt } from '@holdfast/devnet/evm/json-rpc.ts';
-import { sendTransaction } from '@holdfast/devnet/evm/send-transaction.ts';
+import { rpcCall } from '@holdfast/devnet/evm/json-rpc.ts';
 import type { Attack, Outcome } from './attack.ts';
 import type { DrillStage } from './drill-stage.ts';
 import { askAll, evidenceOf, lootIn, mustBePaid, ownPayment } from './attack-tools-refusals.ts';
+import { deadlineS } from './attack-tools-chains.ts';
 import {
   addressWord,
   cashIn,
+  deadlineLeg,
+  deployDrain,
   everyToken,
   handIn,
   honestLeg,
@@ -18,7 +20,6 @@ import {
   type SafeAttempt,
   safeNonce,
   thiefAccount,
-  thiefKey,
   transferCall,
   trySafeBytes,
   viaMultiSend,
@@ -35,8 +36,14 @@ interface Scene {
   readonly legs: readonly [string, string];
   readonly thief: string;
   readonly nonce: string;
-  /** A Safe transaction that goes through the pinned MultiSend. */
+  /** The second that both payments were agreed to until, and an hour ahead at the most. */
+  readonly notAfterS: bigint;
+  /** What the guard wants first. */
+  readonly deadline: string;
+  /** A Safe transaction that goes through the pinned MultiSend, its deadline first. */
   batch(legs: readonly string[], broken?: Parameters<typeof multiSendOf>[1]): Promise<SafeTransaction>;
+  /** The same of these legs alone. */
+  bare(legs: readonly string[]): Promise<SafeTransaction>;
   call(to: string, data: string, value?: string): SafeTransaction;
 }
 
@@ -44,6 +51,8 @@ async function sceneOf(stage: DrillStage): Promise<Scene> {
   const eth = ownPayment(stage, stage.victim, 'ETH', '0.5');
   const usdt = ownPayment(stage, stage.victim, 'USDT', '100');
   const nonce = (await safeNonce(stage)).toString();
+  const notAfterS = deadlineS([eth, usdt]);
+  const deadline = deadlineLeg(notAfterS, stage.system.evm.guard);
   return {
     stage,
     eth,
@@ -52,7 +61,10 @@ async function sceneOf(stage: DrillStage): Promise<Scene> {
     legs: [honestLeg(eth), honestLeg(usdt)],
     thief: await stage.thief('ETH'),
     nonce,
-    batch: async (legs, broken) => viaMultiSend(stage, multiSendOf(legs, broken)),
+    notAfterS,
+    deadline,
+    batch: async (legs, broken) => viaMultiSend(stage, multiSendOf([deadline, ...legs], broken)),
+    bare: async (legs) => viaMultiSend(stage, multiSendOf(legs)),
     call: (to, data, value = '0') => ({ to, value, data: `0x${data}`, operation: 0, nonce }),
   };
 }
@@ -113,11 +125,55 @@ export const extraLegs = attackOn('an extra leg, another recipient, another amou
   attempts.push({
     name: 'only one of two',
     code: 'payment-missing',
-    tx: scene.call(honest, '', eth.intent.amount),
+    tx: await batch([legs[0]]),
     intents: both,
   });
   return attempts;
 });
+
+/** A transaction that stays good for as long as a thief likes to keep it. */
+export const deadlines = attackOn(
+  'no deadline, a late one, or one that another contract answers for',
+  async (scene) => {
+    const { stage, both, legs, eth, notAfterS, deadline, bare, batch, call } = scene;
+    const { guard, registry, usdc } = stage.system.evm;
+    const nowS = BigInt(Math.floor(Date.now() / 1_000));
+    const withDeadline = (first: string): Promise<SafeTransaction> => bare([first, ...legs]);
+    const malformed = [
+      ['a payment alone, called', call(eth.intent.destination, '', eth.intent.amount)],
+      ['no deadline', await bare(legs)],
+      ['the deadline last', await bare([...legs, deadline])],
+      ['the deadline in the middle', await bare([legs[0], deadline, legs[1]])],
+      ['the deadline twice', await batch([deadline, ...legs])],
+      ['the deadline alone', await batch([])],
+      ['the deadline of another contract', await withDeadline(deadlineLeg(notAfterS, registry))],
+      ['the deadline of a token', await withDeadline(deadlineLeg(notAfterS, usdc))],
+      ['the deadline with ether', await withDeadline(leg(guard, { value: 1n, data: `f11e333d${word(notAfterS)}` }))],
+      ['the deadline delegated', await withDeadline(leg(guard, { operation: 1, data: `f11e333d${word(notAfterS)}` }))],
+      ['a deadline with a byte behind it', await withDeadline(leg(guard, { data: `f11e333d${word(notAfterS)}00` }))],
+      ['a longer deadline', await withDeadline(leg(guard, { data: `f11e333d${word(notAfterS)}${word(0)}` }))],
+      ['a pause of the guard for the deadline', await withDeadline(leg(guard, { data: '8456cb59' }))],
+      ['a horizon for the deadline', await withDeadline(leg(guard, { data: `a359f443${word(notAfterS)}` }))],
+    ] as const;
+    const late = [
+      ['a second after what customers agreed to', notAfterS + 1n],
+      ['a day and an hour ahead', nowS + 90_000n],
+      ['never', everyToken],
+      ['2^64 seconds', 1n << 64n],
+      ['passed', nowS - 60n],
+      ['the beginning of time', 0n],
+    ] as const;
+    return [
+      ...malformed.map(([name, tx]) => ({ name, code: 'transaction-malformed', tx, intents: both }) as const),
+      ...(await Promise.all(
+        late.map(async ([name, at]) => {
+          const tx = await withDeadline(deadlineLeg(at, guard));
+          return { name: `a deadline: ${name}`, code: 'deadline-refused', tx, intents: both } as const;
+        }),
+      )),
+    ];
+  },
+);
 
 export const hiddenDelegatecalls = attackOn('a hidden delegatecall to a contract of the thief', async (scene) => {
   const { stage, both, legs, thief, batch, call } = scene;
@@ -138,7 +194,7 @@ export const hiddenDelegatecalls = attackOn('a hidden delegatecall to a contract
       code: 'transaction-malformed',
       tx: await batch([...legs, leg(multiSend, { data: sameBatch })]),
     },
-    { name: 'a call of MultiSend', code: 'contract-not-allowed', tx: call(multiSend, sameBatch) },
+    { name: 'a call of MultiSend', code: 'transaction-malformed', tx: call(multiSend, sameBatch) },
     { name: 'ether to MultiSend', code: 'transaction-malformed', tx: { ...honest, value: '1' } },
     { name: 'an operation that there is not', code: 'invalid-request', tx: { ...honest, operation: 2 as 1 } },
   ].map((attempt) => ({ ...attempt, intents: both }) as SafeAttempt);
@@ -146,7 +202,7 @@ export const hiddenDelegatecalls = attackOn('a hidden delegatecall to a contract
 
 export const safeTakenOver = attackOn('a leg that hands the Safe itself over', async (scene) => {
   const { stage, both, legs, batch, call } = scene;
-  const { safe, registry, multiSend } = stage.system.evm;
+  const { safe, registry, multiSend, guard, desk, timelock } = stage.system.evm;
   const owner = stage.system.first.policy.networks.find(({ network }) => network === evmNetworkId)!;
   const [first] = owner.family === 'evm' ? owner.safe_owners : [];
   const thiefWord = addressWord(thiefAccount);
@@ -180,10 +236,14 @@ export const safeTakenOver = attackOn('a leg that hands the Safe itself over', a
     ],
     ['ether to the Safe', 'contract-not-allowed', leg(safe, { value: 1n })],
     ['ether to MultiSend', 'contract-not-allowed', leg(multiSend, { value: 1n })],
+    ['ether to the guard', 'contract-not-allowed', leg(guard, { value: 1n })],
+    ['a transfer of the guard', 'contract-not-allowed', leg(guard, { data: transferCall(thiefAccount, 1n) })],
+    ['ether to the desk', 'output-unaccounted', leg(desk, { value: 1n })],
+    ['ether to the time lock', 'output-unaccounted', leg(timelock, { value: 1n })],
   ] as const;
   const attempts: SafeAttempt[] = direct.map(([name, data]) => ({
     name: `${name}, called`,
-    code: 'contract-not-allowed',
+    code: 'transaction-malformed',
     tx: call(safe, data),
     intents: both,
   }));
@@ -192,13 +252,13 @@ export const safeTakenOver = attackOn('a leg that hands the Safe itself over', a
   // Without intents, as the calls that a policy may list.
   attempts.push({
     name: 'enableModule, unasked',
-    code: 'contract-not-allowed',
+    code: 'transaction-malformed',
     tx: call(safe, enableModule),
     intents: [],
   });
   attempts.push({
     name: 'another vault',
-    code: 'contract-not-allowed',
+    code: 'transaction-malformed',
     tx: call(registry, `6817031b${thiefWord}`),
     intents: [],
   });
@@ -239,7 +299,7 @@ export const takenLater = attackOn('an allowance to take the tokens later', asyn
 });
 
 export const twoReadings = attackOn('bytes that two readers read differently', async (scene) => {
-  const { stage, both, legs, batch, thief, usdt, call, eth } = scene;
+  const { stage, both, legs, batch, thief, usdt, call, eth, deadline } = scene;
   const { usdt: token } = stage.system.evm;
   const hidden = leg(thief, { value: 10n ** 18n });
   const dirty = `a9059cbb${'01'.repeat(12)}${usdt.intent.destination.slice(2).toLowerCase()}${word(BigInt(usdt.intent.amount))}`;
@@ -255,10 +315,9 @@ export const twoReadings = attackOn('bytes that two readers read differently', a
     ['a length that overflows', await batch(legs, { length: everyToken })],
     ['a length that cuts the last leg', await batch(legs, { length: 100n })],
     ['a word behind the padding', await batch(legs, { after: word(0) })],
-    ['dirty padding', await batch(legs, { padding: 'ff'.repeat((32 - ((legs.join('').length / 2) % 32)) % 32) })],
+    ['dirty padding', await batch(legs, { padding: 'ff'.repeat(paddingOf([deadline, ...legs])) })],
     ['a leg inside a leg', await batch([overlong, legs[1]])],
     ['dirty bytes before the recipient', await batch([legs[0], leg(token, { data: dirty })])],
-    ['a batch of one', await batch([legs[0]])],
     ['a value beyond 256 bits', call(eth.intent.destination, '', wrapped)],
   ] as const;
   const honest = await batch(legs);
@@ -273,13 +332,15 @@ export const twoReadings = attackOn('bytes that two readers read differently', a
   ];
 });
 
+const paddingOf = (legs: readonly string[]): number => (32 - ((legs.join('').length / 2) % 32)) % 32;
+
 /** Signers sign what is honest; the builder then puts their signatures on other bytes, or keeps a nonce for later. */
 export const signaturesMoved: Attack = {
   name: 'signatures of the honest payment on another, and for later nonces',
   run: async (stage) => {
-    const { eth, thief, call, nonce, usdt } = await sceneOf(stage);
+    const { eth, thief, batch, legs, nonce, usdt } = await sceneOf(stage);
     const mark = stage.mark();
-    const honest = call(eth.intent.destination, '', eth.intent.amount);
+    const honest = await batch([legs[0]]);
     const later = { ...honest, nonce: (BigInt(nonce) + 1n).toString() };
     await trySafeBytes(stage, [
       { name: 'the next nonce', code: 'nonce-mismatch', tx: later, intents: [eth] },
@@ -291,7 +352,8 @@ export const signaturesMoved: Attack = {
     if (signed.length !== 3) throw new Error(`the honest bytes got ${signed.length} signatures, not 3`);
     const moved = [
       { ...honest, to: thief },
-      { ...honest, value: (BigInt(honest.value) * 2n).toString() },
+      { ...honest, value: eth.intent.amount },
+      await batch([leg(thief, { value: BigInt(eth.intent.amount) })]),
       { ...later, to: thief },
     ];
     for (const tx of moved) await handIn(stage, tx, signed);
@@ -324,18 +386,4 @@ async function refusalOfSafe(
   );
   if (refusal?.includes('GS026') !== true) throw new Error(`the Safe answers moved signatures with ${refusal}`);
   return 'chain GS026';
-}
-
-/** A contract that sends all ether of whoever delegates to it to the thief, whatever the calldata. */
-async function deployDrain(stage: DrillStage, thief: string): Promise<string> {
-  const { system } = stage;
-  const rpcUrl = system.chains.anvil.url;
-  // CALL(gas, thief, selfbalance, no data); its constructor copies the 33 bytes behind itself.
-  const runtime = `600060006000600047${`73${thief.slice(2)}`}5af100`;
-  const data = `0x602180600b6000396000f3${runtime}`;
-  const txid = await sendTransaction({ rpcUrl, key: thiefKey, data, gasLimit: 200_000n });
-  await system.mineEvm();
-  const { contractAddress, status } = await waitForReceipt(rpcUrl, txid);
-  if (status !== '0x1' || contractAddress === null) throw new Error('the thief’s contract was not deployed');
-  return contractAddress;
 }

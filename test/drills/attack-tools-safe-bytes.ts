@@ -8,7 +8,7 @@ import type { AuthorizedIntent } from '@holdfast/core/signing/intent.ts';
 import type { SafeTransaction } from '@holdfast/core/signing/messages.ts';
 import { evmNetworkId } from '@holdfast/devnet/configure.ts';
 import { addressOfKey, devnetKeys } from '@holdfast/devnet/evm/accounts.ts';
-import { rpcCall } from '@holdfast/devnet/evm/json-rpc.ts';
+import { rpcCall, waitForReceipt } from '@holdfast/devnet/evm/json-rpc.ts';
 import { sendTransaction } from '@holdfast/devnet/evm/send-transaction.ts';
 import { askAll, mustRefuse } from './attack-tools-refusals.ts';
 import type { DrillStage } from './drill-stage.ts';
@@ -44,6 +44,11 @@ export function honestLeg({ intent }: AuthorizedIntent): string {
   const amount = BigInt(intent.amount);
   if (intent.asset.includes('slip44')) return leg(intent.destination, { value: amount });
   return leg(contractOf(intent.asset), { data: transferCall(intent.destination, amount) });
+}
+
+/** `notAfter(uint256)` of the vault's guard, or of another contract: the first leg of an honest batch. */
+export function deadlineLeg(notAfterS: bigint, guard: string): string {
+  return leg(guard, { data: `f11e333d${word(notAfterS)}` });
 }
 
 const contractOf = (asset: string): string => asset.slice(asset.indexOf('erc20:') + 6);
@@ -124,4 +129,18 @@ export async function cashIn(stage: DrillStage, to: string): Promise<void> {
     const data = `0x${call}`;
     await sendTransaction({ rpcUrl: chains.anvil.url, key: thiefKey, to: target, data, gasLimit: 200_000n });
   }
+}
+
+/** A contract that sends all ether of whoever delegates to it to the thief, whatever the calldata. */
+export async function deployDrain(stage: DrillStage, thief: string): Promise<string> {
+  const { system } = stage;
+  const rpcUrl = system.chains.anvil.url;
+  // CALL(gas, thief, selfbalance, no data); its constructor copies the 33 bytes behind itself.
+  const runtime = `600060006000600047${`73${thief.slice(2)}`}5af100`;
+  const data = `0x602180600b6000396000f3${runtime}`;
+  const txid = await sendTransaction({ rpcUrl, key: thiefKey, data, gasLimit: 200_000n });
+  await system.mineEvm();
+  const { contractAddress, status } = await waitForReceipt(rpcUrl, txid);
+  if (status !== '0x1' || contractAddress === null) throw new Error('the thief’s contract was not deployed');
+  return contractAddress;
 }

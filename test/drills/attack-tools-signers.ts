@@ -36,6 +36,7 @@ export interface StolenSigner {
   readonly config: SignerConfig;
   readonly identity: Identity;
   readonly owner: DigestSigner;
+  readonly emergency: DigestSigner;
   readonly statement: StatementKey;
   readonly share: FrostKey;
   /** Speaks to a peer as this signer. */
@@ -51,7 +52,7 @@ export interface StolenSigner {
 export async function stealSigner({ system }: DrillStage, id = 'signer-1'): Promise<StolenSigner> {
   const dataDir = join(system.folder, id);
   const passphrase = readPassphrase({ HOLDFAST_PASSPHRASE_FILE: passphraseFile(system.folder, id) });
-  const { store, identity, owner, statement } = await unlockSigner(dataDir, passphrase);
+  const { store, identity, owner, emergency, statement } = await unlockSigner(dataDir, passphrase);
   const sealed = store.open(`${walletFolder(bitcoinNetworkId)}/${firstEpoch}.sealed`);
   if (!sealed) throw new Error(`${id} has no share yet`);
   const config = loadConfig(dataDir);
@@ -68,6 +69,7 @@ export async function stealSigner({ system }: DrillStage, id = 'signer-1'): Prom
     config,
     identity,
     owner,
+    emergency,
     statement,
     share: decodeFrostKey({ network: bitcoinNetworkId, epoch: firstEpoch }, sealed),
     mesh: (peer) => clients.get(peer)!.call,

@@ -1,4 +1,5 @@
 import type { Policy } from '@holdfast/core/policy/policy.ts';
+import type { VaultChange } from '@holdfast/devnet/devnet.ts';
 import type { AssetName } from '@holdfast/devnet/story/actors.ts';
 import type { DrillStage } from './drill-stage.ts';
 
@@ -13,6 +14,10 @@ export interface Outcome {
   readonly haltedAfterMs: number | null;
   /** What the signers recorded of it: kinds and refusal codes of journal records. */
   readonly evidence: readonly string[];
+  /** Milliseconds from the first hostile act until something else had happened, by its name: 'paused', 'evacuated'. */
+  readonly afterMs?: Readonly<Record<string, number>>;
+  /** What a reader of the table should know besides. */
+  readonly notes?: readonly string[];
 }
 
 /** One attack with exactly the powers of its adversary. */
@@ -22,6 +27,8 @@ export interface Attack {
   readonly bound?: Amounts;
   /** Milliseconds within which every signer must be halted, for an attack that must be noticed and not only refused. */
   readonly haltWithinMs?: number;
+  /** The same for what else must have happened by then, named as in the outcome. */
+  readonly withinMs?: Readonly<Record<string, number>>;
   run(stage: DrillStage): Promise<Outcome>;
 }
 
@@ -31,6 +38,8 @@ export interface Adversary {
   readonly has: string;
   /** Changes version 1 of the policy of the system that is tried. */
   readonly policy?: (policy: Policy) => void;
+  /** What its vault on the chain has instead of the devnet's usual. */
+  readonly vault?: VaultChange;
   /** What honest parties do before the attacks. */
   readonly prepare?: (stage: DrillStage) => Promise<void>;
   readonly attacks: readonly Attack[];
@@ -46,6 +55,8 @@ export interface DrillRow {
   readonly shareOfHot: number;
   readonly haltedAfterMs: number | null;
   readonly evidence: readonly string[];
+  readonly afterMs: Readonly<Record<string, number>>;
+  readonly notes: readonly string[];
   /** Why the drill failed; null when its bound held. */
   readonly broken: string | null;
 }

@@ -64,8 +64,11 @@ export const victimHas = { BTC: '3', ETH: '30', USDT: '60000', USDC: '60000' } a
 export const accompliceBrings = { BTC: '0.1', ETH: '1', USDT: '1000', USDC: '1000' } as const;
 
 /** On the devnet's policy (delays of seconds), as far as the adversary leaves it. */
-export async function startDrillStage(adversary: Pick<Adversary, 'policy' | 'prepare'> = {}): Promise<DrillStage> {
-  const system = await startSystem({ policy: adversary.policy ?? (() => undefined) });
+export async function startDrillStage(
+  adversary: Pick<Adversary, 'policy' | 'prepare' | 'vault'> = {},
+): Promise<DrillStage> {
+  const { policy = () => undefined, vault } = adversary;
+  const system = await startSystem({ policy, ...(vault ? { vault } : {}) });
   try {
     const stage = await stageOf(system);
     await adversary.prepare?.(stage);

@@ -29,6 +29,13 @@ it('breaks when nobody halted in time', () => {
   expect(judge(adversary, strict, {}, { ...outcome, haltedAfterMs: 1_000 }).broken).toBeNull();
 });
 
+it('breaks when something else that is bounded in time came late or never', () => {
+  const strict = { ...attack, withinMs: { paused: 1_000 } };
+  expect(judge(adversary, strict, {}, outcome).broken).toContain('paused after never');
+  expect(judge(adversary, strict, {}, { ...outcome, afterMs: { paused: 1_001 } }).broken).toContain('1001');
+  expect(judge(adversary, strict, {}, { ...outcome, afterMs: { paused: 1_000 } }).broken).toBeNull();
+});
+
 it('writes amounts in whole coins', () => {
   expect(amountText({ ETH: 10n ** 18n, USDC: 0n })).toBe('1 ETH');
   expect(amountText({})).toBe('0');

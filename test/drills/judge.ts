@@ -11,6 +11,7 @@ export function judge(adversary: Adversary, attack: Attack, hot: Amounts, outcom
   else if (outcome.evidence.length === 0) broken = 'the signers recorded nothing';
   else if (attack.haltWithinMs !== undefined && !((outcome.haltedAfterMs ?? Infinity) <= attack.haltWithinMs))
     broken = `halted after ${outcome.haltedAfterMs ?? 'never'}, allowed ${attack.haltWithinMs} ms`;
+  else broken = lateness(attack, outcome);
   const shares = assetsOf(outcome.left).map((asset) => Number(outcome.left[asset]!) / Number(hot[asset] || 1n));
   return {
     adversary: adversary.number,
@@ -20,15 +21,23 @@ export function judge(adversary: Adversary, attack: Attack, hot: Amounts, outcom
     shareOfHot: Math.max(0, ...shares),
     haltedAfterMs: outcome.haltedAfterMs,
     evidence: outcome.evidence,
+    afterMs: outcome.afterMs ?? {},
+    notes: outcome.notes ?? [],
     broken,
   };
+}
+
+function lateness({ withinMs = {} }: Attack, { afterMs = {} }: Outcome): string | null {
+  const late = Object.entries(withinMs).find(([what, allowed]) => !((afterMs[what] ?? Infinity) <= allowed));
+  return late === undefined ? null : `${late[0]} after ${afterMs[late[0]] ?? 'never'}, allowed ${late[1]} ms`;
 }
 
 /** The row of an attack that threw: a drill that did not finish proves nothing. */
 export function failedRow(adversary: Adversary, attack: Attack, error: unknown): DrillRow {
   const broken = `did not finish: ${error instanceof Error ? error.message : String(error)}`;
-  const nothing = { left: {}, bound: attack.bound ?? {}, shareOfHot: 0, haltedAfterMs: null, evidence: [] };
-  return { adversary: adversary.number, attack: attack.name, ...nothing, broken };
+  const left = { left: {}, bound: attack.bound ?? {}, shareOfHot: 0 };
+  const seen = { haltedAfterMs: null, evidence: [], afterMs: {}, notes: [] };
+  return { adversary: adversary.number, attack: attack.name, ...left, ...seen, broken };
 }
 
 /** `0.5 ETH, 20 USDC`; `0` for nothing. */

@@ -54,13 +54,22 @@ export async function asGovernance(by: Governance, to: string, data: Uint8Array)
   return sendAndWait({ rpcUrl: by.rpcUrl, key: devnetKeys.spare, to: safe, data: call });
 }
 
+/** Calldata of TimelockController.schedule, for the proposer. @param delayS seconds. */
+export function scheduleCall(call: GovernanceCall, delayS: number): Uint8Array {
+  return timelockAbi.schedule.encodeInput({ ...argumentsOf(call), delay: BigInt(delayS) });
+}
+
+/** Calldata of TimelockController.execute, for anybody. */
+export function executeCall(call: GovernanceCall): string {
+  return toHex(timelockAbi.execute.encodeInput(argumentsOf(call)));
+}
+
 export function schedule(by: Governance, call: GovernanceCall, delayS = 5): Promise<Receipt> {
-  const data = timelockAbi.schedule.encodeInput({ ...argumentsOf(call), delay: BigInt(delayS) });
-  return asGovernance(by, by.vault.timelock, data);
+  return asGovernance(by, by.vault.timelock, scheduleCall(call, delayS));
 }
 
 /** Anybody may. Rejects with what the chain says when it reverts. */
 export function executeScheduled(by: Pick<Governance, 'rpcUrl' | 'vault'>, call: GovernanceCall): Promise<Receipt> {
-  const data = toHex(timelockAbi.execute.encodeInput(argumentsOf(call)));
+  const data = executeCall(call);
   return sendAndWait({ rpcUrl: by.rpcUrl, key: devnetKeys.spare, to: by.vault.timelock, data });
 }
