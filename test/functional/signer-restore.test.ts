@@ -198,6 +198,10 @@ test('behind its peers it refuses until every one of them has told it what it la
   const [first, second] = paidLater as [ReturnType<typeof intentOf>, ReturnType<typeof intentOf>];
   await signBitcoin(stage, payment('50000', first), [one, two]);
   await signBitcoin(stage, payment('50000', second), [one, three]);
+  const copyAt = (dataDir: string): string => readFileSync(join(dataDir, 'peers/signer-1.jsonl'), 'utf8');
+  const isCopied = ({ dataDir }: SignerProcess): boolean => copyAt(dataDir).split('"kind":"accepted"').length > 3;
+  // The copy follows what is countersigned.
+  await waitFor('the copies', 10_000, () => isCopied(two) && isCopied(three));
   await Promise.all([one, two, three].map(async (each) => each.stop('SIGKILL')));
   const lost = journalOf(one);
   rmSync(one.dataDir, { recursive: true });

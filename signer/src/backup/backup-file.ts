@@ -72,7 +72,9 @@ export function writeBackup(
   const cipher = createCipheriv(algorithm, dataKey, nonce, tag);
   cipher.setAAD(first, { plaintextLength: total });
   const partial = `${path}.partial`;
-  const file = openSync(partial, 'w', 0o600);
+  // Of one that was killed; what somebody else put there keeps neither its owner nor what it links to.
+  rmSync(partial, { force: true });
+  const file = openSync(partial, 'wx', 0o600);
   try {
     writeAll(file, first);
     parts.forEach((part, at) => {

@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
@@ -87,9 +88,12 @@ const restore = async () => restoreBackup(place('file'), place('new'), passphras
 
 test('brings back the emergency key and what it has signed, byte for byte', async () => {
   await makeSigner(false);
+  // Left by a backup that was killed, or put there by somebody else.
+  symlinkSync(place('elsewhere'), place('file.partial'));
   const names = ['keys/emergency/1.sealed', 'emergency.jsonl'];
   writeFileSync(join(place('signer-1'), 'emergency.jsonl'), '\n{"act":1}\n{"act":2');
   await back();
+  expect(existsSync(place('elsewhere'))).toBe(false);
   await restore();
   for (const name of names)
     expect(readFileSync(join(place('new'), name))).toEqual(readFileSync(join(place('signer-1'), name)));

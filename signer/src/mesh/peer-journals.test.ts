@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JournalPage } from '@holdfast/core/signing/journal-page.ts';
@@ -121,6 +121,16 @@ describe('a copy', () => {
     expect(lines).toEqual(linesOf('written'));
     expect(signed?.head).toEqual({ seq: 3, hash: written.head().hash });
     expect((await keeper.page('signer-1', 2)).lines).toEqual(lines.slice(2));
+  });
+
+  test.each(['jsonl', 'json'])('of which the %s is cut is made again at the next start', async (ending) => {
+    await written.append(address(1));
+    await keeper.copy('signer-1', 2);
+    truncateSync(file(`peers/signer-1.${ending}`), 9);
+    keeper = openKeeper();
+    expect((await keeper.page('signer-1', 0)).signed).toBeNull();
+    await keeper.copy('signer-1', 2);
+    expect((await keeper.page('signer-1', 0)).lines).toEqual(linesOf('written'));
   });
 
   test('holds the requests too that the lines name', async () => {

@@ -1,6 +1,6 @@
-import { constants, existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { constants, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { open, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import { Failure } from '@holdfast/core/failure.ts';
@@ -9,7 +9,7 @@ import { decodeRecord, emptyHead, type JournalHead } from '@holdfast/core/signin
 import { statementDigest } from '@holdfast/core/signing/statement.ts';
 import type { Verifiers } from '@holdfast/core/signing/verifiers.ts';
 import Type from 'typebox';
-import { syncFolder, writeFileDurably } from '../durable-file.ts';
+import { syncFolder } from '../durable-file.ts';
 import { errorName, log } from '../log.ts';
 import { parseValue } from '../parse.ts';
 import { transcriptLine, type TranscriptStore } from '../transcripts/transcript-store.ts';
@@ -214,13 +214,21 @@ async function store(copy: Copy, text: Buffer, head: JournalHead, signature: str
   }
   const bytes = copy.bytes + text.length;
   const { seq, hash, atMs } = head;
-  writeFileDurably(metaPath(copy.path), JSON.stringify({ bytes, seq, hash, at_ms: atMs, signature }));
+  await replaceFile(metaPath(copy.path), JSON.stringify({ bytes, seq, hash, at_ms: atMs, signature }));
   Object.assign(copy, { bytes, head, signature });
+}
+
+/** Like `writeFileDurably`, but payments go on meanwhile. */
+async function replaceFile(path: string, text: string): Promise<void> {
+  await writeFile(`${path}.tmp`, text, { mode: 0o600, flush: true });
+  await rename(`${path}.tmp`, path);
+  const folder = await open(dirname(path), 'r');
+  await folder.sync().finally(async () => folder.close());
 }
 
 function openCopy(folder: string, peer: CopiedPeer): Copy {
   const path = join(folder, `${peer.signer}.jsonl`);
-  const stored = readStored(metaPath(path));
+  const stored = readStored(path);
   if (!stored) syncFolder(folder);
   return {
     peer,
@@ -241,13 +249,16 @@ function metaPath(path: string): string {
   return path.replace(/l$/, '');
 }
 
-/** A file that says nothing sensible is no reason not to start: all is copied again. */
+/** A file that says nothing sensible, or lines that are gone, are no reason not to start: all is copied again. */
 function readStored(path: string) {
-  if (!existsSync(path)) return null;
+  const meta = metaPath(path);
+  if (!existsSync(meta)) return null;
   try {
-    return parseValue(Stored, JSON.parse(readFileSync(path, 'utf8')), 'journal-broken', path);
+    const stored = parseValue(Stored, JSON.parse(readFileSync(meta, 'utf8')), 'journal-broken', meta);
+    if (statSync(path).size >= stored.bytes) return stored;
   } catch {
-    log('journal-copy-lost', { path });
-    return null;
+    // Logged below.
   }
+  log('journal-copy-lost', { path });
+  return null;
 }
