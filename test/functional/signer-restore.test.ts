@@ -165,11 +165,11 @@ describe('a backup that must not come back', () => {
     };
     await restoreBackup(backup, target(), passphrase, { ...expected(), step });
     expect(seen).toEqual(steps);
-    const whole = readdirSync(target(), { recursive: true }).toSorted();
+    const whole = new Set(readdirSync(target(), { recursive: true }));
     for (const name of steps) {
       const folder = `${target()}-${name}`;
       await restoreBackup(backup, folder, passphrase, expected());
-      expect(readdirSync(folder, { recursive: true }).toSorted()).toEqual(whole);
+      expect(new Set(readdirSync(folder, { recursive: true }))).toEqual(whole);
       expect(existsSync(`${folder}.restoring`)).toBe(false);
     }
   });

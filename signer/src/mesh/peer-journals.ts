@@ -223,7 +223,11 @@ async function replaceFile(path: string, text: string): Promise<void> {
   await writeFile(`${path}.tmp`, text, { mode: 0o600, flush: true });
   await rename(`${path}.tmp`, path);
   const folder = await open(dirname(path), 'r');
-  await folder.sync().finally(async () => folder.close());
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
 
 function openCopy(folder: string, peer: CopiedPeer): Copy {
