@@ -63,7 +63,8 @@ test.each([
   // To the others it is as good as stopped.
   await signs(two);
   rmSync(file('clock-shift'));
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  // A hello in between has compared the clocks, until the next one.
+  await waitFor('its clock', 20_000, async () => (await one.client.call('/v1/status', {})).problem === null);
   await signs();
   expect((await one.client.call('/v1/status', {})).problem).toBeNull();
 });

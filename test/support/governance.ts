@@ -73,3 +73,8 @@ export function executeScheduled(by: Pick<Governance, 'rpcUrl' | 'vault'>, call:
   const data = executeCall(call);
   return sendAndWait({ rpcUrl: by.rpcUrl, key: devnetKeys.spare, to: by.vault.timelock, data });
 }
+
+/** Calldata of TimelockController.hashOperation: the call's id at the time lock, which a veto names. */
+export function operationIdCall(call: GovernanceCall): string {
+  return toHex(timelockAbi.hashOperation.encodeInput(argumentsOf(call)));
+}

@@ -3,24 +3,34 @@ import { join } from 'node:path';
 
 /**
  * Preloaded into signers and servers (`node --import`): the clock is off by as many milliseconds as the file `clock-shift` in the data
- * folder says, from the moment on that it is there.
+ * folder says, from the moment on that it is there. With `time-shift` as many have passed: the clock that is never set is ahead as well.
  */
-const file = join(process.argv.at(-1) ?? '', 'clock-shift');
+const folder = process.argv.at(-1) ?? '';
 const trueNow = Date.now;
+const trueMonotonic = performance.now.bind(performance);
 let readAtMs = Number.NEGATIVE_INFINITY;
-let shiftMs = 0;
+let setMs = 0;
+let passedMs = 0;
+
+function look(): void {
+  if (trueMonotonic() - readAtMs <= 20) return;
+  readAtMs = trueMonotonic();
+  setMs = read('clock-shift');
+  passedMs = read('time-shift');
+}
 
 Date.now = () => {
-  if (performance.now() - readAtMs > 20) {
-    readAtMs = performance.now();
-    shiftMs = readShift();
-  }
-  return trueNow() + shiftMs;
+  look();
+  return trueNow() + setMs + passedMs;
+};
+performance.now = () => {
+  look();
+  return trueMonotonic() + passedMs;
 };
 
-function readShift(): number {
+function read(name: string): number {
   try {
-    return Number(readFileSync(file, 'utf8'));
+    return Number(readFileSync(join(folder, name), 'utf8'));
   } catch {
     return 0;
   }

@@ -44,12 +44,15 @@ const nonce = Buffer.alloc(12);
 const newline = 0x0a;
 const blockBytes = 1 << 20;
 const lineBytesMax = 65_536;
+/** What a backup may hold: a name that could not come back is not taken, and nothing is written anywhere else. */
+const partName =
+  /^((config|ceremony|policies\/[0-9]+)\.json|certificate\.pem|(journal|transcripts|checkpoints|emergency)\.jsonl|keys\/[A-Za-z0-9_-]+\/[A-Za-z0-9][A-Za-z0-9.]*\.(sealed|pending))$/;
 export const backupKind = 'holdfast/signer-backup/v1';
 
 /**
  * Writes the file as a whole or not at all, readable by its owner only.
  * @param lock of this file alone: its salt is fresh.
- * @throws Failure config-invalid when there is a file already.
+ * @throws Failure config-invalid when there is a file already; backup-invalid for a part that no restoration would take.
  */
 export function writeBackup(
   path: string,
@@ -59,6 +62,7 @@ export function writeBackup(
   step?: (name: string) => void,
 ): void {
   if (existsSync(path)) throw new Failure('config-invalid', `${path} exists`, { fix: 'Name a new file.' });
+  for (const { name } of parts) refuseStrange(name);
   const partHeads = parts.map(({ name, bytes }) => Buffer.from(`${JSON.stringify({ name, bytes })}\n`));
   const total = parts.reduce((sum, { bytes }, at) => sum + bytes + (partHeads[at]?.length ?? 0), 0);
   const dataKey = randomBytes(32);
@@ -68,7 +72,9 @@ export function writeBackup(
   const cipher = createCipheriv(algorithm, dataKey, nonce, tag);
   cipher.setAAD(first, { plaintextLength: total });
   const partial = `${path}.partial`;
-  const file = openSync(partial, 'w', 0o600);
+  // Of one that was killed; what somebody else put there keeps neither its owner nor what it links to.
+  rmSync(partial, { force: true });
+  const file = openSync(partial, 'wx', 0o600);
   try {
     writeAll(file, first);
     parts.forEach((part, at) => {
@@ -178,6 +184,7 @@ function splitParts(take: (name: string, piece: Uint8Array) => void) {
         name: string;
         bytes: number;
       };
+      refuseStrange(name);
       head = Buffer.alloc(0);
       part = bytes === 0 ? null : { name, left: bytes };
       take(name, new Uint8Array(0));
@@ -197,6 +204,10 @@ function splitParts(take: (name: string, piece: Uint8Array) => void) {
       if (part !== null || head.length > 0) throw new Failure('backup-invalid', 'the last part of the backup is cut');
     },
   };
+}
+
+function refuseStrange(name: string): void {
+  if (!partName.test(name)) throw new Failure('backup-invalid', `${name.slice(0, 80)} is no file of a signer's backup`);
 }
 
 /** @throws Failure config-invalid when the file became shorter. */

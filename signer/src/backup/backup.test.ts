@@ -1,4 +1,14 @@
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -75,6 +85,27 @@ async function makeSigner(hasHsm: boolean): Promise<void> {
 }
 const back = async () => makeBackup(place('signer-1'), place('file'), passphrase, { build: 'source', nowMs: 1_234 });
 const restore = async () => restoreBackup(place('file'), place('new'), passphrase, { signer: 'signer-1', ceremony });
+
+test('brings back the emergency key and what it has signed, byte for byte', async () => {
+  await makeSigner(false);
+  // Left by a backup that was killed, or put there by somebody else.
+  symlinkSync(place('elsewhere'), place('file.partial'));
+  const names = ['keys/emergency/1.sealed', 'emergency.jsonl'];
+  writeFileSync(join(place('signer-1'), 'emergency.jsonl'), '\n{"act":1}\n{"act":2');
+  await back();
+  expect(existsSync(place('elsewhere'))).toBe(false);
+  await restore();
+  for (const name of names)
+    expect(readFileSync(join(place('new'), name))).toEqual(readFileSync(join(place('signer-1'), name)));
+});
+
+test('is not made with a file that no restoration would take', async () => {
+  await makeSigner(false);
+  const keys = join(place('signer-1'), 'keys');
+  copyFileSync(join(keys, 'owner/1.sealed'), join(keys, 'owner/1.old copy.sealed'));
+  await expect(back()).rejects.toMatchObject({ code: 'backup-invalid', message: expect.stringMatching(/old copy/) });
+  expect(readdirSync(folder).filter((name) => name.startsWith('file'))).toEqual([]);
+});
 
 test('takes whole records only, changes nothing, and what comes out says that it is not complete yet', async () => {
   await makeSigner(false);

@@ -20,6 +20,9 @@ import { readTranscriptHashes, transcriptsName } from '../transcripts/transcript
 import { writeBackup, type BackupPart } from './backup-file.ts';
 import { readMark } from './restored-mark.ts';
 
+/** What the emergency key has signed. Its lines begin with their newline, so a torn one is taken as it is. */
+const emergencyName = 'emergency.jsonl';
+
 /** What is in a backup, as its first line says it; nothing here is secret. */
 export interface BackupContents {
   readonly signer: string;
@@ -60,7 +63,7 @@ export async function makeBackup(
   const headers = readHeaders(dataDir, lock, names);
   lock.key.fill(0);
   const keys = [...headers.keys()].map((name) => whole(dataDir, `keys/${name}`));
-  const checkpoints = optional(dataDir, checkpointsName).map(upToLastLine);
+  const beside = [...optional(dataDir, checkpointsName).map(upToLastLine), ...optional(dataDir, emergencyName)];
   const { state, head, bytes } = await readJournal(dataDir);
   refuseForeignJournal({ state }, config.signer);
   refuseMissingKeys(state, headers);
@@ -84,7 +87,7 @@ export async function makeBackup(
     ...keys,
     ...[configName, certificateName, ceremonyName].map((name) => whole(dataDir, name)),
     ...[...state.policies.keys()].map((version) => whole(dataDir, `${policiesFolder}/${version}.json`)),
-    ...checkpoints,
+    ...beside,
     { name: journalName, bytes, from: join(dataDir, journalName) },
     { name: transcriptsName, bytes: transcripts.bytes, from: transcripts.from },
   ];

@@ -38,3 +38,14 @@ test('a page ends before it is too long for a message, and a longer line is a pa
   }
   expect(lengths).toEqual([[300_000], [300_000], [600_000], [1]]);
 });
+
+test('of a long file, wherever it begins', async () => {
+  const all = Array.from({ length: 1_000 }, (_, at) => 'x'.repeat(at % 7) + at);
+  writeFileSync(path, all.map((line) => `${line}\n`).join(''));
+  const pages = openLinePages(path);
+  for (const after of [999, 0, 63, 64, 65, 640, 127, 128, 998]) {
+    expect(await pages.page(after, 1_000)).toEqual(all.slice(after));
+    expect(await pages.page(after, after + 1)).toEqual(all.slice(after, after + 1));
+  }
+  expect(await pages.page(2 ** 53 - 1, 1_000)).toEqual([]);
+});

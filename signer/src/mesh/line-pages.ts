@@ -4,8 +4,8 @@ const newline = 0x0a;
 const blockBytes = 1 << 20;
 /** With its quotes escaped, a page fits into a message of 1 MiB. */
 const pageBytesMax = 400_000;
-/** Places that readers stopped at; there are eight peers at most. */
-const placesMax = 8;
+/** The place of every so many lines is kept, so no reader makes another one wait for more than that. */
+const placeEvery = 64;
 
 /** Reads a file of lines that only grows; line n is record n of a journal. */
 export interface LinePages {
@@ -14,39 +14,28 @@ export interface LinePages {
 }
 
 export function openLinePages(path: string): LinePages {
-  /** By number of a line: where the next one begins. */
-  const places = new Map<number, number>();
-  /** One reader at a time: whoever asks for other lines again and again reads the whole file every time. */
+  /** Where line `placeEvery` * n, counted from 0, begins. */
+  const places = [0];
   let last: Promise<unknown> = Promise.resolve();
 
-  const startOf = (after: number): { line: number; at: number } => {
-    const line = Math.max(0, ...[...places.keys()].filter((known) => known <= after));
-    return { line, at: places.get(line) ?? 0 };
-  };
-  const remember = (line: number, at: number): void => {
-    places.delete(line);
-    places.set(line, at);
-    for (const oldest of places.keys()) {
-      if (places.size <= placesMax) break;
-      places.delete(oldest);
-    }
-  };
-
   const read = async (after: number, upTo: number): Promise<string[]> => {
-    let { line, at } = startOf(after);
+    if (after >= upTo) return [];
+    const from = Math.min(Math.floor(after / placeEvery), places.length - 1);
+    let line = from * placeEvery;
+    let at = places[from] ?? 0;
     const lines: string[] = [];
     let bytes = 0;
     const take = (text: Buffer): boolean => {
       if (line >= upTo || (bytes > 0 && bytes + text.length > pageBytesMax)) return false;
       line += 1;
       at += text.length + 1;
+      if (line === places.length * placeEvery) places.push(at);
       if (line <= after) return true;
       lines.push(text.toString('utf8'));
       bytes += text.length;
       return true;
     };
     await eachLine(path, at, take);
-    remember(line, at);
     return lines;
   };
 

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JournalPage } from '@holdfast/core/signing/journal-page.ts';
@@ -28,11 +28,15 @@ let keeperTranscripts: TranscriptStore;
 let feed: JournalFeed;
 let keeper: PeerJournals;
 /** Changes what `signer-1` hands out. */
-let bend: (page: JournalPage) => JournalPage;
+let bend: (page: JournalPage) => JournalPage | Promise<JournalPage>;
+/** What `signer-1` was asked. */
+let asked: string[];
 const open: { close(): Promise<void> }[] = [];
 
 const own = statementKey(createStatementSecret());
 const clock = () => 1_000_000;
+/** Of the keeper. */
+let monotonicMs = 0;
 vi.spyOn(process.stdout, 'write').mockReturnValue(true);
 const request: SigningRequest = {
   family: 'bitcoin',
@@ -71,20 +75,24 @@ async function transcriptsAt(name: string): Promise<TranscriptStore> {
   return store;
 }
 /** The link from signer-2 to signer-1. */
-const toWriter = (async (path: string, body: never) =>
-  path === '/v1/mesh/request' ? feed.request(body) : bend(await feed.journal('signer-2', body))) as CallPeer;
-const openKeeper = (): PeerJournals =>
+const toWriter = (async (path: string, body: never) => {
+  asked.push(path);
+  return path === '/v1/mesh/request' ? feed.request(body) : bend(await feed.journal('signer-2', body));
+}) as CallPeer;
+const openKeeper = (limits: { bytesPerHourMax?: number } = {}): PeerJournals =>
   openPeerJournals({
+    ...limits,
     dataDir: folder,
     peers: [{ signer: 'signer-1', statementKey: own.publicKey, call: toWriter }],
     transcripts: keeperTranscripts,
     verifiers,
-    monotonicMs: clock,
+    monotonicMs: () => monotonicMs,
   });
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'holdfast-copies-'));
   bend = (page) => page;
+  asked = [];
   written = await journalAt('written');
   transcripts = await transcriptsAt('written-transcripts');
   keeperTranscripts = await transcriptsAt('kept-transcripts');
@@ -115,6 +123,16 @@ describe('a copy', () => {
     expect((await keeper.page('signer-1', 2)).lines).toEqual(lines.slice(2));
   });
 
+  test.each(['jsonl', 'json'])('of which the %s is cut is made again at the next start', async (ending) => {
+    await written.append(address(1));
+    await keeper.copy('signer-1', 2);
+    truncateSync(file(`peers/signer-1.${ending}`), 9);
+    keeper = openKeeper();
+    expect((await keeper.page('signer-1', 0)).signed).toBeNull();
+    await keeper.copy('signer-1', 2);
+    expect((await keeper.page('signer-1', 0)).lines).toEqual(linesOf('written'));
+  });
+
   test('holds the requests too that the lines name', async () => {
     await written.append(accepted);
     await keeper.copy('signer-1', 2);
@@ -137,6 +155,51 @@ describe('a copy', () => {
     bend = (page) => page;
     await keeper.copy('signer-1', 2);
     expect((await keeper.page('signer-1', 0)).lines).toHaveLength(2);
+  });
+
+  test('counts the requests too in what a peer may make it write in an hour, and asks for nothing more before the next', async () => {
+    await written.append(accepted);
+    await written.append(address(1));
+    const bytes = readFileSync(file('written')).length;
+    keeper = openKeeper({ bytesPerHourMax: bytes });
+    await keeper.copy('signer-1', 3);
+    expect(asked).toEqual(['/v1/mesh/journal', '/v1/mesh/request']);
+    await keeper.copy('signer-1', 3);
+    expect(asked).toHaveLength(2);
+    expect((await keeper.page('signer-1', 0)).lines).toEqual([]);
+    monotonicMs += 3_600_000;
+    await keeper.copy('signer-1', 3);
+    expect((await keeper.page('signer-1', 0)).lines).toHaveLength(3);
+  });
+
+  test('of a peer that hangs is waited for once, and goes on when it answers', async () => {
+    const answer = Promise.withResolvers<void>();
+    bend = async (page) => answer.promise.then(() => page);
+    await written.append(address(1));
+    void keeper.copy('signer-1', 2);
+    monotonicMs += 499;
+    await keeper.copySoon('signer-1', 2);
+    monotonicMs += 1;
+    const waited = new Promise((resolve) => setImmediate(resolve, 'waited'));
+    expect(await Promise.race([keeper.copySoon('signer-1', 3), waited])).toBeUndefined();
+    answer.resolve();
+    await vi.waitFor(async () => expect((await keeper.page('signer-1', 0)).lines).toHaveLength(2));
+  });
+
+  test('that runs already takes along what is asked for meanwhile', async () => {
+    await written.append(address(1));
+    const first = keeper.copy('signer-1', 2);
+    bend = async (page) => {
+      bend = (next) => next;
+      await written.append(address(2));
+      second = keeper.copy('signer-1', 3);
+      return page;
+    };
+    let second: Promise<void> | undefined;
+    await first;
+    await second;
+    expect((await keeper.page('signer-1', 0)).lines).toHaveLength(3);
+    expect(asked).toHaveLength(2);
   });
 
   test('is handed to the signer whose journal it is, and to nobody else', async () => {

@@ -24,6 +24,7 @@ interface Peer {
 }
 
 const retryMs = 1_000;
+const atOnceMax = 1_000;
 
 /**
  * Puts back what a restored journal lacks, line for line, from the copies that the peers keep. Whoever let a signature out
@@ -76,7 +77,9 @@ async function take(deps: LostDeps, peer: Peer): Promise<number> {
     if (kind === 'accepted' && !transcripts.has(body.request))
       await transcripts.append(await requestOf(peer.call, body.request));
   }
-  await Promise.all(lost.map(async (record) => put(journal, record)));
+  // What is appended at once is written at once, as one string.
+  for (let at = 0; at < lost.length; at += atOnceMax)
+    await Promise.all(lost.slice(at, at + atOnceMax).map(async (record) => put(journal, record)));
   invariant(journal.hashAt(end.seq) === end.hash, 'the journal has what the copy ends with');
   return lost.length;
 }

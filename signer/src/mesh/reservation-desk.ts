@@ -42,9 +42,8 @@ export function createReservationDesk(
         throw asAway(deps, error, judgement.nowMs);
       });
     }
-    // Countersigned is what the peer cannot go back behind: what it needs to come back to it is here first.
-    await deps.copyJournal(peer, head.seq);
-    return { countersignature: await countersign(deps, peer, head) };
+    const countersignature = await countersignInTurn(deps, peer, head);
+    return { countersignature };
   };
 }
 
@@ -75,6 +74,23 @@ async function bind(
   const network = policy.networks.find((one) => one.network === reviewed.network);
   if (!network) throw new Failure('unknown-network', `the policy has no network ${reviewed.network}`);
   await acceptReviewed(deps, { request, reviewed, policy, network, by: peer });
+}
+
+/**
+ * Countersigned is what the peer cannot go back behind, and a copy is what it comes back with. Two disks and a network are slow beside a
+ * payment, so the copy follows; until it is here, nothing more is countersigned.
+ */
+export async function countersignInTurn(
+  deps: Pick<WalletDeps, 'journal' | 'statement'> & {
+    readonly copyJournal: (signer: string, seq: number) => Promise<void>;
+  },
+  signer: string,
+  head: MeshRequest<'/v1/mesh/reserve'>['head'],
+): Promise<string> {
+  await deps.copyJournal(signer, deps.journal.state.countersigned.get(signer)?.seq ?? 0);
+  const countersignature = await countersign(deps, signer, head);
+  void deps.copyJournal(signer, head.seq);
+  return countersignature;
 }
 
 async function countersign(
