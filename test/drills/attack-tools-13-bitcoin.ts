@@ -19,7 +19,13 @@ const noticeMs = 20_000;
 /** Everything of the coins to one address. */
 function drainAt(coins: readonly HotCoin[], to: string, feeRateSatVb: number): string {
   const { script } = parseBitcoinAddress(to, bitcoinParams(bitcoinNetworkId));
-  const feeSats = feeSatsFor(batchVsize(coins, [script]), feeRateSatVb);
+  const feeSats = feeSatsFor(
+    batchVsize(
+      coins.map(() => ({})),
+      [script],
+    ),
+    feeRateSatVb,
+  );
   const amountSats = coins.reduce((sum, coin) => sum + coin.amountSats, -feeSats);
   // Nothing is left over for a change.
   return buildBatch({ coins, payouts: [{ script, amountSats }], changeScript: script, feeRateSatVb }).rawTx;

@@ -12,6 +12,7 @@ import { configName, loadConfig } from '../config.ts';
 import { certificateName, journalName, readIdentity } from '../init.ts';
 import { lostJournal } from '../journal/journal.ts';
 import { createJournalAudit } from '../journal/journal-audit.ts';
+import { emergencyName } from '../emergency/emergency-file.ts';
 import { replayJournal } from '../journal/replay-journal.ts';
 import { openKeyStore, outerLock, readHeaders, walletFolder } from '../keys/key-store.ts';
 import { policiesFolder } from '../policy/policy-files.ts';
@@ -19,9 +20,6 @@ import { refuseForeignJournal, refuseLostTranscripts } from '../run.ts';
 import { readTranscriptHashes, transcriptsName } from '../transcripts/transcript-store.ts';
 import { writeBackup, type BackupPart } from './backup-file.ts';
 import { readMark } from './restored-mark.ts';
-
-/** What the emergency key has signed. Its lines begin with their newline, so a torn one is taken as it is. */
-const emergencyName = 'emergency.jsonl';
 
 /** What is in a backup, as its first line says it; nothing here is secret. */
 export interface BackupContents {
@@ -63,6 +61,7 @@ export async function makeBackup(
   const headers = readHeaders(dataDir, lock, names);
   lock.key.fill(0);
   const keys = [...headers.keys()].map((name) => whole(dataDir, `keys/${name}`));
+  // Lines of the emergency key's file begin with their newline, so a torn one is taken as it is.
   const beside = [...optional(dataDir, checkpointsName).map(upToLastLine), ...optional(dataDir, emergencyName)];
   const { state, head, bytes } = await readJournal(dataDir);
   refuseForeignJournal({ state }, config.signer);
