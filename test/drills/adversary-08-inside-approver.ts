@@ -44,14 +44,8 @@ const pocketsOf = ({ accomplice }: DrillStage) => ({
   USDC: [accomplice.destinations.USDC],
 });
 
-const askSigners = (
-  stage: DrillStage,
-  what: string,
-  asset: 'ETH' | 'USDC',
-  one: AuthorizedIntent,
-  code: Parameters<typeof refusedByAll>[3],
-) =>
-  refusedByAll(stage, what, async (client) => client.call('/v1/sign/evm', await payRequest(stage, asset, one)), code);
+const askSigners = (stage: DrillStage, what: string, one: AuthorizedIntent, code: Parameters<typeof refusedByAll>[3]) =>
+  refusedByAll(stage, what, async (client) => client.call('/v1/sign/evm', await payRequest(stage, one)), code);
 
 const alone: Attack = {
   name: 'approves the accomplice’s large withdrawal alone',
@@ -68,11 +62,11 @@ const alone: Attack = {
     const { state, approvals } = await client.getWithdrawal({ id });
     if (state !== 'awaiting_approval') throw new Error(`with ${approvals.given} approval it is ${state}`);
     const one = { ...large, approvals: [approval] };
-    const answered = await askSigners(stage, 'one approval of two', 'ETH', one, 'approval-missing');
+    const answered = await askSigners(stage, 'one approval of two', one, 'approval-missing');
     // Below every tier but above what the accomplice is proven to have.
     const more = ownPayment(stage, accomplice, 'USDC', '5000');
     const approved = { ...more, approvals: [approves(stage, intentDigest(more.intent))] };
-    answered.push(...(await askSigners(stage, 'above the position', 'USDC', approved, 'position-exceeded')));
+    answered.push(...(await askSigners(stage, 'above the position', approved, 'position-exceeded')));
     const left = await lootIn(stage, pocketsOf(stage));
     const evidence = evidenceOf(stage, mark, answered);
     // Two real approvers and the same way: paid.
@@ -111,9 +105,7 @@ const twice: Attack = {
     const { id } = await system.client.createWithdrawal({ client_reference: reference(), ...large });
     await system.client.approveWithdrawal({ id, assertion: first });
     for (const [what, more] of pairs) {
-      answered.push(
-        ...(await askSigners(stage, what, 'ETH', { ...large, approvals: [first, more] }, 'approval-invalid')),
-      );
+      answered.push(...(await askSigners(stage, what, { ...large, approvals: [first, more] }, 'approval-invalid')));
       if (more.credential_id === first.credential_id) await system.client.approveWithdrawal({ id, assertion: more });
       else
         answered.push(
@@ -156,7 +148,7 @@ const otherRoles: Attack = {
     ];
     for (const [what, authorization, code] of forged) {
       const one = { intent, authorization, approvals: [] };
-      answered.push(...(await askSigners(stage, what, 'ETH', one, code)));
+      answered.push(...(await askSigners(stage, what, one, code)));
       answered.push(
         await refusedByApi(what, () => system.client.createWithdrawal({ client_reference: reference(), ...one }), code),
       );
@@ -221,7 +213,7 @@ const resumesAlone: Attack = {
       answered.push(...(await refusedByAll(stage, what, async (client) => client.call('/v1/resume', signed), code)));
     }
     const small = ownPayment(stage, accomplice, 'ETH', '0.05');
-    answered.push(...(await askSigners(stage, 'pays while halted', 'ETH', small, 'halted')));
+    answered.push(...(await askSigners(stage, 'pays while halted', small, 'halted')));
     const left = await lootIn(stage, pocketsOf(stage));
     const evidence = evidenceOf(stage, mark, answered);
     await stage.calm();
@@ -261,7 +253,7 @@ const adjustsAlone: Attack = {
       answered.push(...(await recordRefusedByAll(stage, { record, approvals }, code)));
     }
     const more = ownPayment(stage, accomplice, 'USDC', '5000');
-    answered.push(...(await askSigners(stage, 'spends it', 'USDC', more, 'position-exceeded')));
+    answered.push(...(await askSigners(stage, 'spends it', more, 'position-exceeded')));
     const left = await lootIn(stage, pocketsOf(stage));
     const evidence = evidenceOf(stage, mark, answered);
     await victimIsPaid(stage, 'USDC', '50');
@@ -299,7 +291,7 @@ const borrowed: Attack = {
       ['with the signature of the own one', { ...own, credential_id: other.credential_id }],
     ] as const) {
       const one = { ...large, approvals: [own, more] };
-      answered.push(...(await askSigners(stage, what, 'ETH', one, 'approval-invalid')));
+      answered.push(...(await askSigners(stage, what, one, 'approval-invalid')));
       answered.push(
         await refusedByApi(
           what,
@@ -309,7 +301,7 @@ const borrowed: Attack = {
       );
     }
     // The whole approved withdrawal once more: an intent counts once.
-    answered.push(...(await askSigners(stage, 'the same intent again', 'ETH', approved, 'already-paid-by')));
+    answered.push(...(await askSigners(stage, 'the same intent again', approved, 'already-paid-by')));
     answered.push(
       await refusedByApi(
         'the same intent again',

@@ -132,7 +132,7 @@ const resumes: Attack = {
       ...(await refusedByAll(
         stage,
         'pays while halted',
-        async (one) => one.call('/v1/sign/evm', await payRequest(stage, 'ETH', paid)),
+        async (one) => one.call('/v1/sign/evm', await payRequest(stage, paid)),
         'halted',
       )),
     );
@@ -172,7 +172,7 @@ const withdraws: Attack = {
         ...(await refusedByAll(
           stage,
           what,
-          async (one_) => one_.call('/v1/sign/evm', await payRequest(stage, 'ETH', one)),
+          async (one_) => one_.call('/v1/sign/evm', await payRequest(stage, one)),
           'authorization-invalid',
         )),
       );
@@ -247,7 +247,7 @@ const proposes: Attack = {
       ...(await refusedByAll(
         stage,
         'beyond the position',
-        async (one) => one.call('/v1/sign/evm', await payRequest(stage, 'USDC', more)),
+        async (one) => one.call('/v1/sign/evm', await payRequest(stage, more)),
         'position-exceeded',
       )),
     );
@@ -315,7 +315,7 @@ const plants: Attack = {
       ...(await refusedByAll(
         stage,
         'pays',
-        async (one) => one.call('/v1/sign/evm', await payRequest(stage, 'ETH', planted)),
+        async (one) => one.call('/v1/sign/evm', await payRequest(stage, planted)),
         'credential-unknown',
       )),
     );

@@ -8,7 +8,8 @@ import { builderView, builtRequest, scriptOf, tryBitcoinBytes } from './attack-t
 import { payRequest } from './attack-tools-pay-request.ts';
 import { lootIn, ownPayment, type Pockets, refusedByAll } from './attack-tools-refusals.ts';
 import type { Amounts } from './attack.ts';
-import { handIn, safeNonce } from './attack-tools-safe-bytes.ts';
+import { payOut, safeNonce } from './attack-tools-chains.ts';
+import { handIn } from './attack-tools-safe-bytes.ts';
 import type { DrillStage } from './drill-stage.ts';
 
 /** What the thief would change, and the pockets that it would fill. */
@@ -67,13 +68,13 @@ export async function planOf(stage: DrillStage): Promise<Plan> {
     const elsewhere = ownPayment(stage, accomplice, 'ETH', '0.1', { destination: fresh });
     const others = ownPayment(stage, accomplice, 'USDC', '5000');
     const answered: string[] = [];
-    for (const [what, asset, one, code] of [
-      ['above the old limit', 'ETH', overLimit, 'limit-exceeded'],
-      ['approved by the new approvers', 'USDT', { ...large, approvals }, 'approval-invalid'],
-      ['to an address in no book', 'ETH', elsewhere, 'destination-not-approved'],
-      ['above the position', 'USDC', others, 'position-exceeded'],
+    for (const [what, one, code] of [
+      ['above the old limit', overLimit, 'limit-exceeded'],
+      ['approved by the new approvers', { ...large, approvals }, 'approval-invalid'],
+      ['to an address in no book', elsewhere, 'destination-not-approved'],
+      ['above the position', others, 'position-exceeded'],
     ] as const) {
-      const ask = await payRequest(stage, asset, one);
+      const ask = await payRequest(stage, one);
       answered.push(...(await refusedByAll(stage, what, async (client) => client.call('/v1/sign/evm', ask), code)));
       await handIn(stage, ask.safe_transaction, []);
     }
@@ -93,8 +94,8 @@ export async function planOf(stage: DrillStage): Promise<Plan> {
 
 /** Everything to the thief's own cold storage: what even a halted signer would sign, were the address sealed. */
 async function evacuate(stage: DrillStage, cold: string, coldBitcoin: string): Promise<string[]> {
-  const nonce = (await safeNonce(stage)).toString();
-  const tx = { to: cold, value: (10n ** 19n).toString(), data: '0x', operation: 0, nonce } as const;
+  const { system } = stage;
+  const tx = payOut(system, cold, 10n ** 19n, await safeNonce(system));
   const body = { network: evmNetworkId, safe_transaction: tx, intents: [], evacuation: true } as const;
   const answered = await refusedByAll(
     stage,
