@@ -14,6 +14,8 @@ import { readServerKeys } from '@holdfast/server/init.ts';
 import { createSignerClient } from '@holdfast/server/signers/client.ts';
 import type { SignerClient } from '@holdfast/server/signers/panel.ts';
 import { type Books, fund, openBooks, received } from '../support/payouts.ts';
+import { awaitNoAlarm } from '../support/chain-steps.ts';
+import { isVaultPaused, unpauseVault } from '../support/schedule-call.ts';
 import { startSystem, type System } from '../support/system.ts';
 import type { Adversary, Amounts } from './attack.ts';
 
@@ -174,4 +176,9 @@ async function calm(system: System, asServer: readonly SignerClient[]): Promise<
     30_000,
     200,
   );
+  // What the signers saw on a chain had the vault paused too; a relayed pause may still wait for a block.
+  await awaitNoAlarm(system, 'halted');
+  await system.mineEvm();
+  const { url } = system.chains.anvil;
+  if (await isVaultPaused(url, system.evm.guard)) await unpauseVault(url, system.evm.guard);
 }

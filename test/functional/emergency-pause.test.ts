@@ -17,7 +17,7 @@ import { sourceProgram } from '@holdfast/devnet/signer-program.ts';
 import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { awaitAlarm, awaitNoAlarm } from '../support/chain-steps.ts';
-import { scheduleCall } from '../support/schedule-call.ts';
+import { isVaultPaused, scheduleCall, unpauseVault } from '../support/schedule-call.ts';
 import { callSigners } from '../support/signers-direct.ts';
 import { preparedProgram } from '../support/signer-program.ts';
 import { startSystem, type System } from '../support/system.ts';
@@ -34,13 +34,15 @@ afterAll(async () => {
   await system?.stop();
 });
 
-/** paused() and pauses() of the guard. */
-const guardSays = async (selector: '0x5c975abb' | '0xc68eef3d'): Promise<bigint> =>
+const isPaused = () => isVaultPaused(system.chains.anvil.url, system.evm.guard);
+/** pauses() of the guard. */
+const pauses = async (): Promise<bigint> =>
   BigInt(
-    await rpcCall<string>(system.chains.anvil.url, 'eth_call', [{ to: system.evm.guard, data: selector }, 'latest']),
+    await rpcCall<string>(system.chains.anvil.url, 'eth_call', [
+      { to: system.evm.guard, data: '0xc68eef3d' },
+      'latest',
+    ]),
   );
-const isPaused = async () => (await guardSays('0x5c975abb')) === 1n;
-const pauses = () => guardSays('0xc68eef3d');
 const statuses = () => Promise.all(direct.signers.map((signer) => signer.call('/v1/status', {})));
 
 async function halt(signed: SignedHalt): Promise<string> {
@@ -56,7 +58,7 @@ async function resume(digest: string): Promise<void> {
 /** As long as a pause takes below, and more. */
 async function letLoopsRun(): Promise<void> {
   for (let count = 0; count < 3; count += 1) {
-    await sleep(700);
+    await sleep(400);
     await system.mineEvm();
   }
 }
@@ -81,6 +83,11 @@ test('a token that asks for it has the vault paused by one signer’s key, once,
   await resume(digest);
   expect((await statuses()).flatMap(({ emergency }) => emergency ?? [])).toEqual([]);
   expect([await isPaused(), await pauses()]).toEqual([true, 1n]);
+  // Once it is lifted, what the other signers had made pauses nobody again.
+  await awaitNoAlarm(system, 'halted');
+  await unpauseVault(system.chains.anvil.url, system.evm.guard);
+  await letLoopsRun();
+  expect([await isPaused(), await pauses()]).toEqual([false, 1n]);
 });
 
 test('every signer shows what governance schedules until it is vetoed, and the server raises an alarm', async () => {

@@ -39,3 +39,15 @@ export async function scheduleCall(
   if (id === undefined) throw new Error('nothing was scheduled');
   return id;
 }
+
+/** Whether the vault's guard is paused: its first slot holds paused, pauses, pausedAt and horizon, from low to high. */
+export async function isVaultPaused(url: string, guard: string): Promise<boolean> {
+  const slot = await rpcCall<string>(url, 'eth_getStorageAt', [guard, '0x0', 'latest']);
+  return slot.endsWith('01');
+}
+
+/** As if governance had unpaused the vault, without its delay. First the halts must be lifted, at the server's knowledge too. */
+export async function unpauseVault(url: string, guard: string): Promise<void> {
+  const slot = await rpcCall<string>(url, 'eth_getStorageAt', [guard, '0x0', 'latest']);
+  await rpcCall(url, 'anvil_setStorageAt', [guard, '0x0', `${slot.slice(0, -2)}00`]);
+}
