@@ -1,11 +1,10 @@
 import Type, { type Static } from 'typebox';
+import { EvmAddress, strict } from './message-parts.ts';
 
-/** What one signer's emergency key may do alone, as a file or a message: anybody may relay it (EmergencyDesk.sol). */
-const strict = { additionalProperties: false } as const;
-const EvmAddress = Type.String({ pattern: '^0x[0-9a-fA-F]{40}$' });
 /** At most so many operations or tokens in one authorisation: more gas than a block has helps nobody. */
 export const emergencyItemsMax = 256;
 
+/** What one signer's emergency key may do alone, as a file or a message: anybody may relay it (EmergencyDesk.sol). */
 export const EmergencyAct = Type.Union([
   Type.Object({ kind: Type.Literal('pause') }, strict),
   Type.Object(

@@ -1,7 +1,5 @@
 import Type, { type Static } from 'typebox';
-
-const strict = { additionalProperties: false } as const;
-const hex = (bytes: number) => Type.String({ pattern: `^[0-9a-f]{${bytes * 2}}$` });
+import { hex, strict } from './message-parts.ts';
 
 /**
  * For lines of a signer's journal: the answering signer's own, which the caller keeps a copy of, or the caller's, from the

@@ -10,12 +10,6 @@ import { Epoch, keyGenerationMessages, KeyRecord } from './key-messages.ts';
 import { Decimal, Empty, EvmAddress, EvmBytes, Head, hex, Network, PolicyName, strict } from './message-parts.ts';
 
 /**
- * Everything a signer hears and answers, one table. POST, JSON, mutual TLS 1.3, body at most 1 MiB; unknown properties
- * are refused. The server calls `/v1/...`; only peers pinned as signers call `/v1/mesh/...`. Errors are problem+json
- * with a code of contract/error-codes.ts.
- */
-
-/**
  * Version of everything below and of the journal's records. The signers and the server are replaced one after the other, so
  * what a version says the one before must understand, and the other way round; test/vectors/interface-versions.test.ts
  * holds each version's schemas against its neighbour's. A message or a field changes with a new version: new fields are
@@ -139,6 +133,11 @@ export type SignBitcoinRequest = Static<typeof SignBitcoinRequest>;
 export const NonceCommitment = Type.Object({ identifier: hex(32), hiding: hex(33), binding: hex(33) }, strict);
 export type NonceCommitment = Static<typeof NonceCommitment>;
 
+/**
+ * Everything a signer hears and answers, with `meshMessages`. POST, JSON, mutual TLS 1.3, body at most 1 MiB; unknown properties
+ * are refused. The server calls `/v1/...`; only peers pinned as signers call `/v1/mesh/...`. Errors are problem+json
+ * with a code of contract/error-codes.ts.
+ */
 export const signerMessages = {
   '/v1/status': { request: Empty, response: SignerStatus },
   '/v1/address': {

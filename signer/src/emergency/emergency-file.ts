@@ -9,7 +9,6 @@ import { syncFolder } from '../durable-file.ts';
  * process alone writes: the command must work beside the signer, and when the signer is down or its journal full. Nothing is
  * decided by it; it tells people what was signed, and keeps what was made for whoever has to relay it by hand.
  */
-/** Below the data folder. */
 export const emergencyName = 'emergency.jsonl';
 
 /**
