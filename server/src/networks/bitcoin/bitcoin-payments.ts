@@ -1,21 +1,20 @@
 import { parseBitcoinAddress } from '@holdfast/core/chains/bitcoin/address.ts';
 import { buildBatch, dustLimitSats } from '@holdfast/core/chains/bitcoin/build.ts';
-import { inspectBitcoinTransaction } from '@holdfast/core/chains/bitcoin/inspect.ts';
 import type { BitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
-import { type Coin, nameOf, selectCoins } from '@holdfast/core/chains/bitcoin/select-coins.ts';
+import { type Coin, selectCoins } from '@holdfast/core/chains/bitcoin/select-coins.ts';
 import { Failure } from '@holdfast/core/failure.ts';
-import { invariant } from '@holdfast/core/invariant.ts';
 import { parseNetworkId } from '@holdfast/core/money/network.ts';
 import { firstEpoch } from '@holdfast/core/signing/key-messages.ts';
 import { inputsMax } from '@holdfast/core/signing/messages.ts';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import type { BitcoinNetwork } from '../../config.ts';
 import { insertChangeAddress, nextChangeIndex } from '../../store/change-addresses.ts';
-import { lockCoinsNamed, lockFreeCoins, reserveCoins, someOfOldKeys, type CoinRow } from '../../store/coins.ts';
+import { lockCoinsNamed, lockFreeCoins, someOfOldKeys, type CoinRow } from '../../store/coins.ts';
 import type { Sql } from '../../store/database.ts';
 import { earlierOutpoints } from '../../store/withdrawals.ts';
 import type { BatchPlan, Network, Payout } from '../network.ts';
 import type { BitcoinNode } from './bitcoin-node.ts';
+import { pathOf, spendCoins } from './spend-coins.ts';
 import { changeBranch, type WalletKind } from './wallet-kind.ts';
 
 export interface UnsignedBitcoin {
@@ -109,8 +108,8 @@ async function buildPlan(
   if (await someOfOldKeys(sql, id, earlier, epoch)) return null;
   const required = await lockCoinsNamed(sql, id, earlier);
   const free = await lockFreeCoins(sql, id, { epoch, tipHeight, limit: 2 * inputsMax });
-  const rows = [...required, ...free];
-  const rowOf = new Map(rows.map((row) => [`${row.txid}:${row.vout}`, row]));
+  // A coin may be in both.
+  const rows = [...new Map([...required, ...free].map((row) => [`${row.txid}:${row.vout}`, row])).values()];
   const index = wallet.changeAddress ? 0 : await nextChangeIndex(sql, id);
   const change = wallet.changeAddress ?? wallet.derive([changeBranch, index]);
   const coin = (row: CoinRow): Coin => ({
@@ -125,7 +124,7 @@ async function buildPlan(
   }));
   const chosen = longestAffordable(outputs.length, (from, to) =>
     selectCoins({
-      coins: [...rowOf.values()].map(coin),
+      coins: rows.map(coin),
       requiredCoins: required.map(coin),
       payouts: outputs.slice(from, to),
       changeScript: change.script,
@@ -143,31 +142,14 @@ async function buildPlan(
   });
   if (built.changeOutput !== null && !wallet.changeAddress)
     await insertChangeAddress(sql, { network: id, index, epoch, address: change.address, script: change.script });
-  const names = built.inputs.map(nameOf);
-  await reserveCoins(sql, id, names, transactionId);
-  const spent = names.map((name) => {
-    const row = rowOf.get(name);
-    invariant(row, `input ${name} is none of the coins offered`);
-    return row;
-  });
+  const { refs, conflictKeys, ...spent } = await spendCoins(sql, id, transactionId, built, rows);
   const unsigned: UnsignedBitcoin = {
     raw_tx: built.rawTx,
-    input_paths: spent.map(pathOf),
     change: built.changeOutput === null ? [] : [{ output: built.changeOutput, index }],
     ...(epoch > firstEpoch && { epoch }),
-    prevouts: spent.map((row) => ({ script: row.script, amount: row.amount.toString() })),
+    ...spent,
   };
-  const refs = [`tx:${inspectBitcoinTransaction(built.rawTx).txid}`];
-  return {
-    unsigned,
-    refs,
-    conflictKeys: names.map((name) => `coin:${name}`),
-    pays: payouts.slice(from, to).map((payout) => payout.id),
-  };
-}
-
-export function pathOf(row: CoinRow): [number, number] {
-  return [row.branch, Number(row.derivation_index)];
+  return { unsigned, refs, conflictKeys, pays: payouts.slice(from, to).map((payout) => payout.id) };
 }
 
 /**

@@ -1,15 +1,15 @@
 import { buildBatch } from '@holdfast/core/chains/bitcoin/build.ts';
-import { inspectBitcoinTransaction } from '@holdfast/core/chains/bitcoin/inspect.ts';
-import { type Coin, nameOf } from '@holdfast/core/chains/bitcoin/select-coins.ts';
+import type { Coin } from '@holdfast/core/chains/bitcoin/select-coins.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
 import { firstEpoch } from '@holdfast/core/signing/key-messages.ts';
 import type { BitcoinNetwork } from '../../config.ts';
 import { insertChangeAddress, nextChangeIndex } from '../../store/change-addresses.ts';
-import { lockFreeCoins, reserveCoins, type CoinRow } from '../../store/coins.ts';
+import { lockFreeCoins, type CoinRow } from '../../store/coins.ts';
 import type { Sql } from '../../store/database.ts';
 import type { Network, SweepPlan } from '../network.ts';
 import type { BitcoinNode } from './bitcoin-node.ts';
-import { pathOf, type UnsignedBitcoin } from './bitcoin-payments.ts';
+import type { UnsignedBitcoin } from './bitcoin-payments.ts';
+import { spendCoins } from './spend-coins.ts';
 import { changeBranch, type WalletKind } from './wallet-kind.ts';
 
 /** Coins of one sweep: what does not fit goes with the next. */
@@ -67,29 +67,17 @@ async function buildSweep(
   const { epoch } = to;
   const index = await nextChangeIndex(sql, id);
   const { address, script } = to.derive([changeBranch, index]);
-  const rowOf = new Map(rows.map((row) => [`${row.txid}:${row.vout}`, row]));
   const coins = rows.map((row): Coin => ({ txid: row.txid, vout: row.vout, amountSats: row.amount }));
   const built = buildBatch({ coins, payouts: [], changeScript: script, feeRateSatVb: input.feeRate });
   invariant(built.changeOutput !== null, 'a sweep leaves its one output');
   await insertChangeAddress(sql, { network: id, index, epoch, address, script });
-  const names = built.inputs.map(nameOf);
-  await reserveCoins(sql, id, names, transactionId);
-  const spent = names.map((name) => {
-    const row = rowOf.get(name);
-    invariant(row, `input ${name} is none of the coins offered`);
-    return row;
-  });
+  const { refs, conflictKeys, ...spent } = await spendCoins(sql, id, transactionId, built, rows);
   const unsigned: UnsignedBitcoin = {
     raw_tx: built.rawTx,
-    input_paths: spent.map(pathOf),
     change: [{ output: built.changeOutput, index }],
     ...(from > firstEpoch && { epoch: from }),
     sweep: epoch,
-    prevouts: spent.map((row) => ({ script: row.script, amount: row.amount.toString() })),
+    ...spent,
   };
-  return {
-    unsigned,
-    refs: [`tx:${inspectBitcoinTransaction(built.rawTx).txid}`],
-    conflictKeys: names.map((name) => `coin:${name}`),
-  };
+  return { unsigned, refs, conflictKeys };
 }
