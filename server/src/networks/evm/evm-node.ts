@@ -33,6 +33,14 @@ const reads = createContract([
   { type: 'function', name: 'nonce', inputs: [], outputs: [{ name: 'nonce', type: 'uint256' }] },
 ] as const);
 
+/** One word of a contract's answer. @throws Failure node-unavailable for another answer, as an address without code gives. */
+function wordFrom(contract: string, answer: string | undefined): bigint {
+  if (answer !== undefined && /^0x[0-9a-f]{64}$/i.test(answer)) return BigInt(answer);
+  throw new Failure('node-unavailable', `${contract} answers no word but ${(answer ?? 'nothing').slice(0, 80)}`, {
+    fix: 'Compare the address in config.json with the policy, and ask each node for its code.',
+  });
+}
+
 /** What an address holds: native coin when `contract` is null. */
 export interface Holding {
   readonly contract: string | null;
@@ -162,7 +170,8 @@ export function evmNode(endpoints: readonly RpcEndpoint[]) {
           ...tokens.map((token) => call(reads.available.encodeInput(token ?? zeroAddress))),
         ]),
       );
-      return BigInt(paused ?? '0x1') === 0n ? room.map(BigInt) : null;
+      const isPaused = wordFrom(guard, paused) !== 0n;
+      return isPaused ? null : room.map((word) => wordFrom(guard, word));
     },
 
     async safeNonce(safe: string): Promise<bigint> {
@@ -177,8 +186,7 @@ export function evmNode(endpoints: readonly RpcEndpoint[]) {
       const word = await agree(endpoints, `${selector} of ${contract}`, (endpoint) =>
         endpoint.call<string>('eth_call', [{ to: contract, data: selector }, 'latest']),
       );
-      if (!/^0x[0-9a-f]{64}$/i.test(word)) throw new Failure('node-unavailable', `${contract} answers no word`);
-      return BigInt(word);
+      return wordFrom(contract, word);
     },
 
     /**
