@@ -1,7 +1,8 @@
 import { Failure } from '@holdfast/core/failure.ts';
+import { signRelay } from '@holdfast/core/chains/evm/sign-relay.ts';
 import type { NetworkId } from '@holdfast/core/money/network.ts';
 import { evmChainId } from '@holdfast/core/money/network.ts';
-import { addr, Transaction } from 'micro-eth-signer';
+import { addr } from 'micro-eth-signer';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import { RpcError } from '../../nodes/json-rpc.ts';
 import type { Sql } from '../../store/database.ts';
@@ -14,7 +15,7 @@ import { priceAbove } from './price-above.ts';
 const gasMarginPercent = 25n;
 
 /**
- * The server-held account that pays gas. It can call the vault and the forwarder factory, and neither gives it
+ * The server-held account that pays gas. It calls the vault, the forwarder factory and the emergency desk, and none gives it
  * anything: its key moves only its own float.
  */
 export function relayer(network: NetworkId, privateKey: Uint8Array, node: EvmNode, maxFeePerGas: bigint) {
@@ -49,20 +50,11 @@ export function relayer(network: NetworkId, privateKey: Uint8Array, node: EvmNod
           const nonce = await nextRelayerNonce(sql, network, chainNonce);
           const earlier = await givenUpBytes(sql, network, nonce);
           const price = priceAbove({ feePerGas, tip }, earlier, maxFeePerGas);
-          const signed = Transaction.prepare({
-            type: 'eip1559',
-            chainId,
-            nonce,
-            to,
-            value: 0n,
-            data,
-            gasLimit,
-            maxFeePerGas: price.feePerGas,
-            maxPriorityFeePerGas: price.tip,
-          }).signBy(privateKey);
-          const txid = `0x${signed.hash.replace(/^0x/, '')}`.toLowerCase();
+          const call = { chainId, nonce, to, data, gasLimit };
+          const fees = { maxFeePerGas: price.feePerGas, maxPriorityFeePerGas: price.tip };
+          const { raw, txid } = signRelay({ ...call, ...fees }, privateKey);
           return {
-            raw: hexToBytes(signed.toHex().replace(/^0x/, '')),
+            raw: hexToBytes(raw.slice(2)),
             txid,
             refs: [`tx:${txid}`, ...options.refs],
             relayerNonce: nonce,
