@@ -42,20 +42,28 @@ async function payAgain({ system }: DrillStage, authorized: AuthorizedIntent): P
   await mineUntilAll(system, [asked.id], 'settled');
 }
 
+/** A withdrawal of the accomplice that a quorum signed, and what its destination had before. */
+async function keepSigned(stage: DrillStage) {
+  const { system, accomplice, asServer } = stage;
+  const before = await stage.stolen('ETH', accomplice.destinations.ETH);
+  const asked = askedFor(stage, 'ETH', '0.1');
+  const request = evmRequest(system, [asked], await safeNonce(system));
+  const owners = await Promise.all(asServer.slice(0, 2).map((client) => client.call('/v1/sign/evm', request)));
+  const tx = request.safe_transaction;
+  // It is good as long as its nonce is: the Safe is asked, nothing is sent.
+  mustBe('the kept one, at first', await tryOut(system, tx, packSignatures(owners)), 'executed');
+  return { asked, before, tx, owners };
+}
+
 export const keptSafe: Attack = {
   name: 'a signed Safe transaction is kept back, its withdrawal paid by another, and then it is sent',
   run: async (stage) => {
-    const { system, accomplice, asServer } = stage;
+    const { system, accomplice } = stage;
     const mark = stage.mark();
-    const before = await stage.stolen('ETH', accomplice.destinations.ETH);
-    const asked = askedFor(stage, 'ETH', '0.1');
-    const kept = evmRequest(system, [asked], await safeNonce(system));
-    const owners = await Promise.all(asServer.slice(0, 2).map((client) => client.call('/v1/sign/evm', kept)));
-    // It is good as long as its nonce is: the Safe is asked, nothing is sent.
-    mustBe('the kept one, at first', await tryOut(system, kept.safe_transaction, packSignatures(owners)), 'executed');
+    const { asked, before, tx, owners } = await keepSigned(stage);
     await payVictim(stage, 'ETH', '1');
     await payAgain(stage, asked);
-    const said = await execute(system, kept.safe_transaction, owners);
+    const said = await execute(system, tx, owners);
     const received = (await stage.stolen('ETH', accomplice.destinations.ETH)) - before;
     mustBe('the withdrawal itself', received >= units('ETH', '0.1') ? 'paid' : 'unpaid', 'paid');
     const evidence = [...stage.evidenceSince(mark), `chain ${said}`];
@@ -67,14 +75,9 @@ export const keptSafe: Attack = {
 export const keptTooLong: Attack = {
   name: 'a signed Safe transaction is kept back until after its deadline, and then it is sent',
   run: async (stage) => {
-    const { system, accomplice, asServer } = stage;
+    const { system, accomplice } = stage;
     const mark = stage.mark();
-    const before = await stage.stolen('ETH', accomplice.destinations.ETH);
-    const asked = askedFor(stage, 'ETH', '0.1');
-    const kept = evmRequest(system, [asked], await safeNonce(system));
-    const owners = await Promise.all(asServer.slice(0, 2).map((client) => client.call('/v1/sign/evm', kept)));
-    const tx = kept.safe_transaction;
-    mustBe('the kept one, at first', await tryOut(system, tx, packSignatures(owners)), 'executed');
+    const { before, tx, owners } = await keepSigned(stage);
     await pass(system, 3_600 + 60);
     const data = encodeExecTransaction(tx, packSignatures(owners));
     const late = { name: 'the kept one', error: 'DeadlinePassed', to: system.evm.safe, data };
