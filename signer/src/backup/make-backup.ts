@@ -1,19 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { constants, existsSync, readFileSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '@holdfast/core/failure.ts';
 import type { SealedHeader } from '@holdfast/core/sealing/seal.ts';
-import type { JournalHead } from '@holdfast/core/signing/journal-record.ts';
-import { emptyState, type JournalState } from '@holdfast/core/signing/journal-state.ts';
+import type { JournalState } from '@holdfast/core/signing/journal-state.ts';
 import { checkpointsName } from '../audit/checkpoint-file.ts';
 import { ceremonyName } from '../ceremony/open-ceremony.ts';
 import { configName, loadConfig } from '../config.ts';
 import { certificateName, journalName, readIdentity } from '../init.ts';
-import { lostJournal } from '../journal/journal.ts';
-import { createJournalAudit } from '../journal/journal-audit.ts';
 import { emergencyName } from '../emergency/emergency-file.ts';
-import { replayJournal } from '../journal/replay-journal.ts';
+import { readJournal } from '../journal/read-journal.ts';
 import { openKeyStore, outerLock, readHeaders, walletFolder } from '../keys/key-store.ts';
 import { policiesFolder } from '../policy/policy-files.ts';
 import { refuseForeignJournal, refuseLostTranscripts } from '../run.ts';
@@ -63,7 +59,7 @@ export async function makeBackup(
   const keys = [...headers.keys()].map((name) => whole(dataDir, `keys/${name}`));
   // Lines of the emergency key's file begin with their newline, so a torn one is taken as it is.
   const beside = [...optional(dataDir, checkpointsName).map(upToLastLine), ...optional(dataDir, emergencyName)];
-  const { state, head, bytes } = await readJournal(dataDir);
+  const { state, head, bytes } = await readJournal(join(dataDir, journalName));
   refuseForeignJournal({ state }, config.signer);
   refuseMissingKeys(state, headers);
   const transcripts = await readTranscripts(join(dataDir, transcriptsName));
@@ -101,19 +97,6 @@ async function readTranscripts(
 ): Promise<{ hashes: Set<string>; bytes: number; from: string | Uint8Array }> {
   if (!existsSync(path)) return { hashes: new Set(), bytes: 0, from: new Uint8Array(0) };
   return { ...(await readTranscriptHashes(path)), from: path };
-}
-
-async function readJournal(dataDir: string): Promise<{ state: JournalState; head: JournalHead; bytes: number }> {
-  const path = join(dataDir, journalName);
-  const file = await open(path, constants.O_RDONLY).catch((cause: unknown) => {
-    throw new Failure('journal-broken', `${path} cannot be opened`, { ...lostJournal, cause });
-  });
-  const state = emptyState();
-  try {
-    return { state, ...(await replayJournal(file, path, state, createJournalAudit())) };
-  } finally {
-    await file.close();
-  }
 }
 
 /** The keys were read before the journal. */
