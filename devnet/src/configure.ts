@@ -67,6 +67,7 @@ export function serverConfig(
     pollMs: number;
     batchWaitMs: number;
     sweepWaitMs: number;
+    consolidateAbove: number;
     killAt?: string | undefined;
   },
 ): object {
@@ -104,6 +105,7 @@ export function serverConfig(
       cold_keys: input.coldBitcoin,
       fee_rate_default: 5,
       fee_rate_max: 200,
+      consolidate_above: own.consolidateAbove,
       assets: [serverAsset('BTC', evm)],
     });
   }

@@ -29,6 +29,8 @@ export interface DevnetOptions {
   readonly pollMs?: number;
   readonly batchWaitMs?: number;
   readonly sweepWaitMs?: number;
+  /** Free coins of the Bitcoin wallet above which the smallest become one. */
+  readonly consolidateAbove?: number;
   /** Quick key stretching; the sealed files say so. */
   readonly weakKdf?: boolean;
   /** Of the server; else DATABASE_URL's, else on a PostgreSQL of its own. */
@@ -179,6 +181,7 @@ async function assemble(
       pollMs: options.pollMs ?? 200,
       batchWaitMs: options.batchWaitMs ?? 500,
       sweepWaitMs: options.sweepWaitMs ?? 0,
+      consolidateAbove: options.consolidateAbove ?? 200,
       killAt: how.killAt,
     });
     writePrivate(join(folder, 'server', 'config.json'), JSON.stringify(own, null, 2));

@@ -112,6 +112,7 @@ function bitcoinPolicy(evm: EvmDeployment, cold: NonNullable<PolicyInput['bitcoi
     fee_max_sats: '5000000',
     fee_per_day_max_sats: '100000000',
     evacuation_fee_per_day_max_sats: '20000000',
+    consolidation: { inputs_min: 5, fee_rate_max_sat_vb: 10 },
     min_confirmations: 1,
     // Regtest's: every hash will do.
     easiest_bits: '207fffff',

@@ -79,6 +79,8 @@ const BitcoinNetwork = Type.Object(
     /** Used where the node has no estimate; satoshi a virtual byte. */
     fee_rate_default: Type.Integer({ minimum: 1 }),
     fee_rate_max: Type.Integer({ minimum: 1 }),
+    /** With more free coins than this the smallest become one, when fees are as low as the policy asks; left out: never. */
+    consolidate_above: Type.Optional(Type.Integer({ minimum: 1 })),
   },
   strict,
 );

@@ -50,6 +50,6 @@ export const steps = [
   'sweep-after-commit',
 ] as const;
 
-/** The same of a rotation of keys. */
-export const rotationSteps = ['rotate-before-commit', 'old-keys-after-quorum'] as const;
+/** The same of a rotation of keys, and of coins that move between own addresses. */
+export const rotationSteps = ['rotate-before-commit', 'move-after-quorum'] as const;
 export type Step = (typeof steps)[number] | (typeof rotationSteps)[number];

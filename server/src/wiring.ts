@@ -3,7 +3,7 @@ import type { AssetTraits } from './store/asset-traits.ts';
 import type { AssetRule, NetworkConfig, ServerConfig } from './config.ts';
 import type { Context } from './context.ts';
 import { Failure } from '@holdfast/core/failure.ts';
-import type { MultisigWalletPolicy, Policy } from '@holdfast/core/policy/policy.ts';
+import type { BitcoinNetworkPolicy, MultisigWalletPolicy, Policy } from '@holdfast/core/policy/policy.ts';
 import type { Operations } from './http/operations.ts';
 import type { ServerKeys } from './init.ts';
 import { deliverSignerRecords, deliverToAll, recordLanes } from './jobs/deliver-signer-records.ts';
@@ -63,7 +63,13 @@ export function wireAdapters(
     const nativeAsset = nativeRule(row).asset;
     return row.family === 'evm'
       ? evmNetwork(row, { db, panel, relayerKey: keys.relayerKey, nativeAsset, now })
-      : bitcoinNetwork(row, { db, panel, nativeAsset, multisig: multisigOf(policy, row.id, config.quorum) });
+      : bitcoinNetwork(row, {
+          db,
+          panel,
+          nativeAsset,
+          multisig: multisigOf(policy, row.id, config.quorum),
+          consolidation: bitcoinPolicyOf(policy, row.id)?.consolidation,
+        });
   });
   return {
     panel,
@@ -75,14 +81,18 @@ export function wireAdapters(
 
 /** The wallet that the policy names; null for one under a FROST key. */
 function multisigOf(policy: Policy, id: string, quorum: number): MultisigWalletPolicy | null {
-  const network = policy.networks.find((one) => one.network === id);
-  const wallet = network?.family === 'bitcoin' ? network.wallet : undefined;
+  const wallet = bitcoinPolicyOf(policy, id)?.wallet;
   if (wallet && wallet.threshold !== quorum)
     throw new Failure(
       'config-invalid',
       `the wallet of ${id} takes ${wallet.threshold} signatures, quorum is ${quorum}`,
     );
   return wallet ?? null;
+}
+
+function bitcoinPolicyOf(policy: Policy, id: string): BitcoinNetworkPolicy | undefined {
+  const network = policy.networks.find((one) => one.network === id);
+  return network?.family === 'bitcoin' ? network : undefined;
 }
 
 function nativeRule(row: NetworkConfig): AssetRule {

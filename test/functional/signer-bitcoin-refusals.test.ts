@@ -113,6 +113,11 @@ test.each<[string, string, () => SignBitcoinRequest]>([
     'transaction-malformed',
     () => irreplaceable(bitcoinRequest(stage, [coin()], [bitcoinWithdrawal()])),
   ],
+  [
+    'makes many coins into one, which its policy does not know',
+    'consolidation-refused',
+    () => ({ ...bitcoinRequest(stage, [coin(), coin()], []), consolidation: true }),
+  ],
 ])('every signer refuses a server that %s', async (_name, code, make) => {
   await refusedByAll(stage, commit(make()), code);
 });

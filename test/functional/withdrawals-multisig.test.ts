@@ -21,6 +21,7 @@ const rpc = async <T>(method: string, ...params: unknown[]): Promise<T> =>
 
 beforeAll(async () => {
   system = await startSystem({
+    consolidateAbove: 1,
     policy: (policy, ownerKeys) => {
       relaxPolicy(policy);
       for (const network of policy.networks) if (network.family === 'bitcoin') network.wallet = multisigOf(ownerKeys);
@@ -58,6 +59,17 @@ test('a deposit to a P2WSH address is credited, pays a withdrawal, and its chang
   expect(others[1]).toEqual(others[0]);
   expect(parseBitcoinAddress(others[0]![0]!, bitcoinParams(bitcoinNetworkId)).script).toMatch(/^0020/);
 
+  await system.followed();
+  await system.mustBalance();
+  expect(await openAlarms(system)).toEqual([]);
+});
+
+test('small coins become one, at the one change address', async () => {
+  for (let i = 0; i < 6; i++) await rpc('sendtoaddress', customer.addresses.get(bitcoinNetworkId), '0.01');
+  await system.mineUntil('a consolidation', async () => {
+    const { data } = await system.client.listTransactions({ limit: 50 });
+    return data.some(({ kind, state }) => kind === 'sweep' && state === 'final');
+  });
   await system.followed();
   await system.mustBalance();
   expect(await openAlarms(system)).toEqual([]);

@@ -114,6 +114,9 @@ export const errorCodes = {
     'The wallet has keys of a later epoch: pay from its coins, and sweep those of this epoch to it.',
   ),
   'sweep-refused': refused('A sweep takes coins of an epoch before the newest, to one address of the newest.'),
+  'consolidation-refused': refused(
+    'A consolidation makes at least `inputs_min` coins into one own output, at a rate up to that of `consolidation` in the policy.',
+  ),
   'key-generation-failed': later(
     'The signers try again by themselves with new secrets. If it stays, read their logs: one of them misbehaves.',
   ),

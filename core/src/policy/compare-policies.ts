@@ -65,6 +65,8 @@ const rules: Readonly<Record<string, Rule>> = {
   'networks[].fee_max_sats': 'lower',
   'networks[].fee_per_day_max_sats': 'lower',
   'networks[].evacuation_fee_per_day_max_sats': 'lower',
+  'networks[].consolidation.inputs_min': 'higher',
+  'networks[].consolidation.fee_rate_max_sat_vb': 'lower',
   'networks[].min_confirmations': 'higher',
   'networks[].easiest_bits': 'harder',
 };

@@ -205,6 +205,9 @@ function lintBitcoin(network: BitcoinNetworkPolicy, path: string, report: Report
   if (BigInt(network.fee_max_sats) > BigInt(network.fee_per_day_max_sats)) {
     report('error', `${path}.fee_max_sats`, 'is above fee_per_day_max_sats');
   }
+  if (network.consolidation && network.consolidation.fee_rate_max_sat_vb > network.fee_rate_max_sat_vb) {
+    report('error', `${path}.consolidation.fee_rate_max_sat_vb`, 'is above fee_rate_max_sat_vb');
+  }
   if (network.evacuation_fee_per_day_max_sats === '0') {
     report('warning', `${path}.evacuation_fee_per_day_max_sats`, 'a halted signer could not evacuate');
   }

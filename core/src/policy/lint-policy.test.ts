@@ -278,6 +278,11 @@ const cases: readonly (readonly [string, (policy: Policy) => void, string])[] = 
   ],
   ['a cold key twice', (p) => (bitcoin(p).cold_keys[4] = bitcoin(p).cold_keys[0]!), 'error networks[1].cold_keys[4]'],
   [
+    'a consolidation dearer than a payment may be',
+    (p) => (bitcoin(p).consolidation = { inputs_min: 10, fee_rate_max_sat_vb: 201 }),
+    'error networks[1].consolidation.fee_rate_max_sat_vb',
+  ],
+  [
     'a fallback above the ceiling',
     (p) => (bitcoin(p).fee_rate_fallback_sat_vb = 201),
     'error networks[1].fee_rate_fallback_sat_vb',

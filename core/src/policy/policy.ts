@@ -149,6 +149,18 @@ export const BitcoinNetworkPolicy = Type.Object(
     fee_per_day_max_sats: Amount,
     /** Of evacuations over any 24 hours: what a halted signer may spend. */
     evacuation_fee_per_day_max_sats: Amount,
+    /** When many small coins may become one; left out: never. It pays nobody, so it has to save more than it costs. */
+    consolidation: Type.Optional(
+      Type.Object(
+        {
+          /** Coins that become one, at least. */
+          inputs_min: Type.Integer({ minimum: 2, maximum: 1_000 }),
+          /** sat/vB. What it saves is the same inputs at a higher rate later. */
+          fee_rate_max_sat_vb: Type.Integer({ minimum: 1, maximum: 100_000 }),
+        },
+        strict,
+      ),
+    ),
     /** Of the coins that are spent. */
     min_confirmations: Type.Integer({ minimum: 1, maximum: 1_000 }),
     /** Least work of a block whose transactions count: its target in compact form (`bits`) may not be easier. */

@@ -124,6 +124,8 @@ export const SignBitcoinRequest = Type.Object(
     epoch: Type.Optional(Epoch),
     /** Everything goes to the one output, `change` of this later epoch: there are no intents. */
     sweep: Type.Optional(Epoch),
+    /** Many small coins become the one output, `change` of the same keys: there are no intents. */
+    consolidation: Type.Optional(Type.Literal(true)),
   },
   strict,
 );

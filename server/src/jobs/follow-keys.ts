@@ -14,7 +14,7 @@ export async function followKeys(
   network: Network,
   panel: Pick<SignerPanel, 'newestKey'>,
 ): Promise<number> {
-  if (!network.sweepOldKeys) return 0;
+  if (!network.hasEpochs) return 0;
   const known = await walletKey(ctx.db, network.id);
   // The first key is fetched by whoever needs it first, from all signers.
   if (!known) return 0;

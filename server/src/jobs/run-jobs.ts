@@ -5,7 +5,7 @@ import { batchWithdrawals } from './batch-withdrawals.ts';
 import { broadcastTransactions } from './broadcast-transactions.ts';
 import type { SignerPanel } from '../signers/panel.ts';
 import { followKeys } from './follow-keys.ts';
-import { sweepOldKeys } from './sweep-old-keys.ts';
+import { moveOwnCoins } from './move-own-coins.ts';
 import { creditDeposits } from './credit-deposits.ts';
 import { followChain } from './follow-chain.ts';
 import { type Loop, startLoop } from './loop.ts';
@@ -45,7 +45,7 @@ export function runNetworkJobs(
         );
       }),
     ];
-    if (network.sweepOldKeys) {
+    if (network.moveOwnCoins) {
       loops.push(
         startLoop(
           ctx,
@@ -53,7 +53,7 @@ export function runNetworkJobs(
           network.id,
           Math.max(every, keysEveryMs),
           async () =>
-            (await followKeys(ctx, network, signers.panel)) + (await sweepOldKeys(ctx, network, signers.isHalted)),
+            (await followKeys(ctx, network, signers.panel)) + (await moveOwnCoins(ctx, network, signers.isHalted)),
         ),
       );
     }

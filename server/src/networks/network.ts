@@ -113,11 +113,13 @@ export interface Network {
   /** Frees what a plan that will never be signed had reserved. */
   abandon(sql: Sql, transactionId: string): Promise<void>;
 
+  /** Threshold wallets only: its keys can be followed by those of a later epoch. */
+  readonly hasEpochs?: true;
   /**
-   * Threshold wallets only: moves coins of an earlier key epoch to the newest.
+   * Bitcoin only: moves coins of an earlier key epoch to the newest, or makes many small coins into one.
    * @returns what fixes the content inside the deciding transaction: null when nothing is to be moved now.
    */
-  readonly sweepOldKeys?: () => Promise<(sql: Sql, transactionId: string) => Promise<SweepPlan | null>>;
+  readonly moveOwnCoins?: () => Promise<(sql: Sql, transactionId: string) => Promise<SweepPlan | null>>;
 
   /** EVM only: collects forwarders. A family whose deposits are spent directly has no sweep. */
   readonly sweep?: SweepFunctions;

@@ -91,6 +91,18 @@ export async function rollBackCoins(sql: Sql, blockId: bigint): Promise<void> {
   await sql.query('update coin set block_id = null, height = null where block_id = $1', [blockId]);
 }
 
+interface FreeCoins {
+  readonly epoch: number;
+  readonly tipHeight: number;
+}
+
+const coinColumns = 'txid, vout, address, script, branch, derivation_index, epoch, amount';
+
+/** $1 network, $2 height of the tip, $3 epoch. */
+const isFree = `network = $1 and epoch = $3 and spent_by is null and reserved_by is null and block_id is not null
+        and (not coinbase or height <= $2 - 100)
+        and not exists (select from deposit d where d.network = coin.network and d.txid = coin.txid and d.idx = 'vout:' || coin.vout and d.state <> 'credited')`;
+
 /**
  * Confirmed coins of the epoch that nothing spends or reserves, largest first, locked. A coinbase needs 100 confirmations (maturity).
  * The coin of a deposit is spent when the deposit is credited: before, a reorg may take it away, and with it the
@@ -99,15 +111,34 @@ export async function rollBackCoins(sql: Sql, blockId: bigint): Promise<void> {
 export async function lockFreeCoins(
   sql: Sql,
   network: string,
-  from: { readonly epoch: number; readonly tipHeight: number; readonly limit: number },
+  from: FreeCoins & { readonly limit: number },
 ): Promise<CoinRow[]> {
   return sql.query<CoinRow>(
-    `select txid, vout, address, script, branch, derivation_index, epoch, amount from coin
-      where network = $1 and epoch = $4 and spent_by is null and reserved_by is null and block_id is not null
-        and (not coinbase or height <= $2 - 100)
-        and not exists (select from deposit d where d.network = coin.network and d.txid = coin.txid and d.idx = 'vout:' || coin.vout and d.state <> 'credited')
-      order by amount desc, txid, vout limit $3 for update skip locked`,
-    [network, from.tipHeight, from.limit, from.epoch],
+    `select ${coinColumns} from coin where ${isFree}
+      order by amount desc, txid, vout limit $4 for update skip locked`,
+    [network, from.tipHeight, from.epoch, from.limit],
+  );
+}
+
+/**
+ * The smallest of the free coins above an amount, so many that `keep` of them are left; locked.
+ * @param from `above`: satoshis.
+ */
+export async function lockSurplusCoins(
+  sql: Sql,
+  network: string,
+  from: FreeCoins & { readonly above: bigint; readonly keep: number; readonly limit: number },
+): Promise<CoinRow[]> {
+  const [counted] = await sql.query<{ count: bigint }>(
+    `select count(*) from (select from coin where ${isFree} and amount > $4 limit $5) as counted`,
+    [network, from.tipHeight, from.epoch, from.above, from.keep + from.limit],
+  );
+  const surplus = Number(counted!.count) - from.keep;
+  if (surplus <= 0) return [];
+  return sql.query<CoinRow>(
+    `select ${coinColumns} from coin where ${isFree} and amount > $4
+      order by amount, txid, vout limit $5 for update skip locked`,
+    [network, from.tipHeight, from.epoch, from.above, surplus],
   );
 }
 
@@ -146,7 +177,7 @@ export async function releaseCoins(sql: Sql, transactionId: string): Promise<voi
 export async function lockCoinsNamed(sql: Sql, network: string, outpoints: readonly string[]): Promise<CoinRow[]> {
   if (outpoints.length === 0) return [];
   return sql.query<CoinRow>(
-    `select txid, vout, address, script, branch, derivation_index, epoch, amount from coin
+    `select ${coinColumns} from coin
       where network = $1 and txid || ':' || vout = any ($2) and spent_by is null and block_id is not null
       order by txid, vout for update`,
     [network, outpoints],

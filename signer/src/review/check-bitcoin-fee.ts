@@ -30,6 +30,16 @@ export function checkBitcoinFee(
   }
 }
 
+/** A consolidation is for times when blocks are cheap. @throws Failure consolidation-refused. */
+export function checkConsolidationFee(
+  { feeSats, vsize }: { readonly feeSats: bigint; readonly vsize: number },
+  { consolidation }: BitcoinNetworkPolicy,
+): void {
+  const rateMax = consolidation?.fee_rate_max_sat_vb ?? 0;
+  if (feeSats > BigInt(rateMax * vsize))
+    throw new Failure('consolidation-refused', `a fee of ${feeSats} sats for ${vsize} vB is over ${rateMax} sat/vB`);
+}
+
 /** The most that `checkBitcoinFee` could let pass, satoshis: what a signer charges when it cannot know the fee. */
 export function bitcoinFeeBound(
   paid: { readonly vsize: number; readonly evacuation: boolean },

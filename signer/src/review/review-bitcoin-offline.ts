@@ -43,7 +43,8 @@ const replaceableSequence = 0xffff_fffd;
 
 /**
  * Decides from the raw transaction and the policy, without a node, whether the transaction pays exactly the intents and
- * own change, or, in an evacuation, sealed cold addresses only, or, in a sweep, one own address of a later epoch. A peer's reservation is judged by the same function.
+ * own change, or, in an evacuation, sealed cold addresses only, or, in a sweep, one own address of a later epoch, or, in a
+ * consolidation, one own address of the same. A peer's reservation is judged by the same function.
  * @throws Failure with the reason of the refusal.
  */
 export function reviewBitcoinOffline(request: SignBitcoinRequest, context: BitcoinReviewContext): OfflineBitcoinReview {
@@ -54,9 +55,11 @@ export function reviewBitcoinOffline(request: SignBitcoinRequest, context: Bitco
   const evacuation = request.evacuation === true;
   // Moving coins from one own address to another costs a fee and pays nobody.
   const sweep = request.sweep !== undefined;
-  if (!evacuation && !sweep && intents.length === 0)
+  const consolidation = request.consolidation === true;
+  if (!evacuation && !sweep && !consolidation && intents.length === 0)
     throw new Failure('payment-missing', 'the transaction pays no intent');
   if (evacuation) refuseUnsealed(request, tx, network);
+  else if (consolidation) checkConsolidation(request, tx, changePlaces(request, tx, context), network);
   else if (sweep) checkSweep(request, tx, changePlaces(request, tx, context));
   else matchToIntents(intents, tx, changePlaces(request, tx, context), network);
   // A coin is spent once: of two transactions that spend it, one confirms.
@@ -117,6 +120,28 @@ function checkSweep(request: SignBitcoinRequest, tx: InspectedTransaction, own: 
     throw new Failure('sweep-refused', `${own.size} of ${tx.outputs.length} outputs are ours, not the only one`);
 }
 
+/**
+ * Many coins become one at an own address. It needs nobody's evidence: nobody gets anything, and each time at least
+ * `inputs_min` coins are gone, so it cannot be repeated without end. Its rate is checked with the fee.
+ * @throws Failure consolidation-refused.
+ */
+function checkConsolidation(
+  { intents, sweep }: SignBitcoinRequest,
+  tx: InspectedTransaction,
+  own: ReadonlySet<number>,
+  { network, consolidation: rule }: BitcoinNetworkPolicy,
+): void {
+  const refuse = (message: string): never => {
+    throw new Failure('consolidation-refused', message);
+  };
+  if (!rule) return refuse(`the policy has no consolidation on ${network}`);
+  if (intents.length > 0 || sweep !== undefined) refuse('a consolidation carries no intents and is no sweep');
+  if (tx.outputs.length !== 1 || own.size !== 1)
+    refuse(`${own.size} of ${tx.outputs.length} outputs are ours, not the only one`);
+  if (tx.inputs.length < rule.inputs_min)
+    refuse(`${tx.inputs.length} coins become one, ${rule.inputs_min} are the least`);
+}
+
 function matchToIntents(
   intents: readonly CheckedIntent[],
   tx: InspectedTransaction,
@@ -137,11 +162,11 @@ function matchToIntents(
 }
 
 function refuseUnsealed(
-  { intents, change, sweep }: SignBitcoinRequest,
+  { intents, change, sweep, consolidation }: SignBitcoinRequest,
   tx: InspectedTransaction,
   network: BitcoinNetworkPolicy,
 ): void {
-  if (intents.length > 0 || change.length > 0 || sweep !== undefined) {
+  if (intents.length > 0 || change.length > 0 || sweep !== undefined || consolidation === true) {
     throw new Failure('evacuation-refused', 'an evacuation carries no intents and leaves no change');
   }
   const params = bitcoinParams(network.network);

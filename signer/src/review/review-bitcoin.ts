@@ -4,7 +4,7 @@ import type { BitcoinNetworkPolicy } from '@holdfast/core/policy/policy.ts';
 import type { ReviewedTransaction } from '@holdfast/core/signing/decide-acceptance.ts';
 import type { SignBitcoinRequest } from '@holdfast/core/signing/messages.ts';
 import type { BitcoinFacts, ChainCoin } from '../nodes/bitcoin-node.ts';
-import { checkBitcoinFee } from './check-bitcoin-fee.ts';
+import { checkBitcoinFee, checkConsolidationFee } from './check-bitcoin-fee.ts';
 import type { OfflineBitcoinReview, OwnScript, WalletScripts } from './review-bitcoin-offline.ts';
 
 /** A coin that this signer has proven, and the address of ours that it is at. */
@@ -54,6 +54,7 @@ export function reviewBitcoin<A extends OwnScript>(
     inputs.map(({ address }) => address),
   );
   checkBitcoinFee({ feeSats, vsize, evacuation: reviewed.evacuation }, network, facts);
+  if (request.consolidation === true) checkConsolidationFee({ feeSats, vsize }, network);
   return { reviewed: { ...reviewed, height: facts.height, fee: feeSats }, inputs };
 }
 

@@ -7,7 +7,7 @@ import { Failure } from '@holdfast/core/failure.ts';
 import type { AssetCode } from '@holdfast/core/money/asset.ts';
 import { baseUnits } from '@holdfast/core/money/base-units.ts';
 import { parseNetworkId } from '@holdfast/core/money/network.ts';
-import type { MultisigWalletPolicy } from '@holdfast/core/policy/policy.ts';
+import type { BitcoinNetworkPolicy, MultisigWalletPolicy } from '@holdfast/core/policy/policy.ts';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import type { BitcoinNetwork } from '../../config.ts';
 import { offerToAll } from '../../nodes/agree.ts';
@@ -21,17 +21,26 @@ import { rememberWalletKey, walletKeys } from '../../store/wallet-keys.ts';
 import type { LoadedBlock, Network } from '../network.ts';
 import { bitcoinNode } from './bitcoin-node.ts';
 import { bitcoinPayments } from './bitcoin-payments.ts';
-import { bitcoinSweep } from './bitcoin-sweep.ts';
 import { frostWallet } from './frost-wallet.ts';
 import { multisigWallet } from './multisig-wallet.ts';
+import { ownCoinMoves } from './own-coin-moves.ts';
 import { depositBranch, type WalletKind } from './wallet-kind.ts';
 
-/** A Bitcoin network from its configuration row. @param deps `multisig`: the wallet that the policy names; null for FROST. */
+/**
+ * A Bitcoin network from its configuration row. @param deps `multisig`: the wallet that the policy names; null for FROST.
+ * `consolidation`: the policy's rule.
+ */
 export function bitcoinNetwork(
   config: BitcoinNetwork,
-  deps: { db: Database; panel: SignerPanel; nativeAsset: AssetCode; multisig: MultisigWalletPolicy | null },
+  deps: {
+    db: Database;
+    panel: SignerPanel;
+    nativeAsset: AssetCode;
+    multisig: MultisigWalletPolicy | null;
+    consolidation: BitcoinNetworkPolicy['consolidation'];
+  },
 ): Network {
-  const { db, panel, nativeAsset, multisig } = deps;
+  const { db, panel, nativeAsset, multisig, consolidation } = deps;
   const id = parseNetworkId(config.id);
   const params = bitcoinParams(id);
   const endpoints = config.endpoints.map((url) => rpcEndpoint(url));
@@ -175,6 +184,7 @@ export function bitcoinNetwork(
       offerToAll(endpoints, (endpoint) => endpoint.call('sendrawtransaction', [Buffer.from(raw).toString('hex')])),
     abandon: releaseCoins,
     ...bitcoinPayments(config, { node, params, walletOf }),
-    ...(multisig ? {} : { sweepOldKeys: bitcoinSweep(config, { node, wallets }) }),
+    ...(multisig ? {} : { hasEpochs: true }),
+    moveOwnCoins: ownCoinMoves(config, { node, wallets, rule: consolidation }),
   };
 }

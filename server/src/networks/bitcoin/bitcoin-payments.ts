@@ -21,6 +21,7 @@ export interface UnsignedBitcoin {
   /** As in SignBitcoinRequest; left out in the first epoch. */
   readonly epoch?: number;
   readonly sweep?: number;
+  readonly consolidation?: true;
   readonly raw_tx: string;
   readonly input_paths: [number, number][];
   readonly change: { output: number; index: number }[];

@@ -13,19 +13,20 @@ import {
 } from '../store/chain-transactions.ts';
 
 /**
- * Moves coins of earlier key epochs to the newest, one transaction at a time: what a rotation left behind, and what comes to a
- * superseded address later. Coins of a payment that is under way are left to it.
+ * Moves own coins to own addresses, one transaction at a time: coins of earlier key epochs to the newest (what a rotation left
+ * behind, and what comes to a superseded address later), else many small coins into one. Coins of a payment that is under way
+ * are left to it.
  * @returns how many were signed; the payments' loop broadcasts.
  * @throws Failure when the signers do not sign; what was built is offered again, or given up when they refuse it for good.
  */
-export async function sweepOldKeys(ctx: Context, network: Network, isHalted: HaltView['isHalted']): Promise<number> {
-  if (!network.sweepOldKeys || isHalted(network.id, null)) return 0;
-  const open = (await openSweep(ctx.db, network.id)) ?? (await build(ctx, network, network.sweepOldKeys));
+export async function moveOwnCoins(ctx: Context, network: Network, isHalted: HaltView['isHalted']): Promise<number> {
+  if (!network.moveOwnCoins || isHalted(network.id, null)) return 0;
+  const open = (await openSweep(ctx.db, network.id)) ?? (await build(ctx, network, network.moveOwnCoins));
   // Until it is in a block, its coins are its own and others' change has not come.
   if (open?.state !== 'built') return 0;
   try {
     const signed = await network.sign(open.unsigned, []);
-    ctx.step('old-keys-after-quorum');
+    ctx.step('move-after-quorum');
     await ctx.db.transaction(async (sql) => storeSigned(sql, open.id, await signed.seal(sql), ctx.now()));
     return 1;
   } catch (error) {
@@ -37,7 +38,7 @@ export async function sweepOldKeys(ctx: Context, network: Network, isHalted: Hal
 async function build(
   ctx: Context,
   network: Network,
-  survey: NonNullable<Network['sweepOldKeys']>,
+  survey: NonNullable<Network['moveOwnCoins']>,
 ): Promise<ChainTransactionRow | null> {
   const buildPlan = await survey();
   await ctx.db.transaction(async (sql) => {
