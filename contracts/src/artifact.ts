@@ -12,7 +12,8 @@ export type ContractName =
   | 'TestUSDC'
   | 'Splitter'
   | 'RevertingRecipient'
-  | 'GasBurner';
+  | 'GasBurner'
+  | 'HostileToken';
 
 /** What deployment and tests need of a compiled contract; byte strings are 0x hex. */
 export interface ContractArtifact {

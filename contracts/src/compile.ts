@@ -19,6 +19,7 @@ const sources = {
   Splitter: 'devnet/Splitter.sol',
   RevertingRecipient: 'devnet/RevertingRecipient.sol',
   GasBurner: 'devnet/GasBurner.sol',
+  HostileToken: 'devnet/HostileToken.sol',
 } as const satisfies Record<ContractName, string>;
 
 /**

@@ -1,7 +1,7 @@
 import { buildWithdrawalBatch, type WithdrawalLeg } from '@holdfast/core/chains/evm/build.ts';
 import { forwarderAddress, forwarderSalt } from '@holdfast/core/chains/evm/forwarder.ts';
 import type { EvmBlock, EvmHeader } from '@holdfast/core/chains/evm/node-block.ts';
-import { scanEvmBlock, touchedTokenBalances, type EvmWatch } from '@holdfast/core/chains/evm/scan.ts';
+import { scanEvmBlock, touchedBalances, type EvmWatch } from '@holdfast/core/chains/evm/scan.ts';
 import type { ScannedBlock } from '@holdfast/core/chains/chain.ts';
 import type { SafeTransaction } from '@holdfast/core/signing/messages.ts';
 import { devnetAbi, toHex } from '@holdfast/devnet/evm/abi.ts';
@@ -74,8 +74,12 @@ export async function safeNonce(rpcUrl: string, safe: string): Promise<bigint> {
   return BigInt(await rpcCall<string>(rpcUrl, 'eth_call', [{ to: safe, data: '0xaffed0e0' }, 'latest']));
 }
 
-export async function balanceWei(rpcUrl: string, address: string): Promise<bigint> {
-  return BigInt(await rpcCall<string>(rpcUrl, 'eth_getBalance', [address, 'latest']));
+export async function balanceWei(
+  rpcUrl: string,
+  address: string,
+  at: 'latest' | { readonly blockHash: string } = 'latest',
+): Promise<bigint> {
+  return BigInt(await rpcCall<string>(rpcUrl, 'eth_getBalance', [address, at]));
 }
 
 /** balanceOf(address) of a token, at the latest block or the one with this hash. */
@@ -102,9 +106,12 @@ export async function fetchBlock(rpcUrl: string, blockHash: string, watch: EvmWa
     rpcCall<EvmBlock['traces']>(rpcUrl, 'debug_traceBlockByHash', [blockHash, { tracer: 'callTracer' }]),
   ]);
   const balanceDeltas = await Promise.all(
-    touchedTokenBalances(receipts, watch).map(async ({ contract, address }) => {
-      const after = await tokenBalance(rpcUrl, contract, address, header.hash);
-      return { contract, address, delta: after - (await tokenBalance(rpcUrl, contract, address, header.parentHash)) };
+    touchedBalances({ header, receipts, traces }, watch).map(async ({ contract, address }) => {
+      const at = (blockHash: string): Promise<bigint> =>
+        contract === null
+          ? balanceWei(rpcUrl, address, { blockHash })
+          : tokenBalance(rpcUrl, contract, address, blockHash);
+      return { contract, address, delta: (await at(header.hash)) - (await at(header.parentHash)) };
     }),
   );
   return { header, receipts, traces, balanceDeltas };

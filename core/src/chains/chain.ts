@@ -8,7 +8,8 @@ import type { BaseUnits } from '../money/base-units.ts';
 export interface ScannedTransfer {
   /**
    * Place inside its transaction, stable across reorgs (never the block-wide log index):
-   * `vout:0`, `vin:2`, `log:1` (ordinal of the log inside the transaction), `trace:0.2` (call path), `fee`.
+   * `vout:0`, `vin:2`, `log:1` (ordinal of the log inside the transaction), `trace:0.2` (call path), `fee`;
+   * `balance:<contract or native>:<address>` for what only the balance shows.
    */
   readonly index: string;
   readonly asset: AssetCode;
@@ -16,11 +17,17 @@ export interface ScannedTransfer {
   /** The watched address, in the family's canonical text. */
   readonly address: string;
   readonly amount: BaseUnits;
-  /** Set when the amount cannot be trusted as a deposit; the deposit is quarantined with this reason. */
-  readonly doubt?: 'balance-delta-mismatch' | 'coinbase';
+  /**
+   * Set when it is no deposit to be credited. `nothing-arrived`: the amount is only claimed, the balance did not follow.
+   * `unlogged-arrival`: it came, and nothing says from whom or why; it is quarantined.
+   */
+  readonly doubt?: 'nothing-arrived' | 'unlogged-arrival';
+  /** Confirmations before which consensus lets nobody spend it (a coinbase output). */
+  readonly maturity?: number;
 }
 
 export interface ScannedTransaction {
+  /** The block's own hash for what came or went in a block without a transaction. */
   readonly txid: string;
   /**
    * Names under which the transaction can be one of ours, besides its txid: `tx:<txid>`, `safe:<safeTxHash>` (a Safe

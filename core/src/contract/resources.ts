@@ -87,6 +87,7 @@ export const DepositResource = Type.Object({
     Type.Literal('seen'),
     Type.Literal('credited'),
     Type.Literal('quarantined'),
+    Type.Literal('rejected'),
     Type.Literal('orphaned'),
   ]),
   reason: Nullable(Type.String()),

@@ -79,9 +79,20 @@ describe('arrivals', () => {
   });
 
   test('a doubted one waits in quarantine with its reason', () => {
-    const { deposits, moves } = decide([transaction([transfer('in', 'ann', 9n, { doubt: 'balance-delta-mismatch' })])]);
-    expect(deposits).toMatchObject([{ doubt: 'balance-delta-mismatch' }]);
+    const { deposits, moves } = decide([transaction([transfer('in', 'ann', 9n, { doubt: 'unlogged-arrival' })])]);
+    expect(deposits).toMatchObject([{ doubt: 'unlogged-arrival', state: 'quarantined' }]);
     expect(moves).toEqual([[uncollected, accountCodes.quarantine(evm, 'ETH'), 9n]]);
+  });
+
+  test('one that was only claimed is on record and in no account', () => {
+    const { deposits, moves } = decide([transaction([transfer('in', 'ann', 9n, { doubt: 'nothing-arrived' })])]);
+    expect(deposits).toMatchObject([{ doubt: 'nothing-arrived', state: 'rejected', amount: 9n }]);
+    expect(moves).toEqual([]);
+  });
+
+  test('one that nobody can spend yet waits until it matures', () => {
+    const { deposits } = decide([transaction([transfer('in', 'ann', 9n, { maturity: 100 })])], [], 'bitcoin');
+    expect(deposits).toMatchObject([{ state: 'seen', confirmationsRequired: 100 }]);
   });
 
   test('at the vault without a deposit address wait in suspense with an alarm; the relayer’s are our own capital', () => {

@@ -39,7 +39,9 @@ export interface SeenDeposit {
   readonly addressId: string;
   readonly customerId: string;
   readonly amount: BaseUnits;
-  readonly doubt: string | null;
+  /** Null for one that is credited when it is deep enough. */
+  readonly doubt: NonNullable<ScannedTransfer['doubt']> | null;
+  readonly state: 'seen' | 'quarantined' | 'rejected';
   readonly confirmationsRequired: number;
 }
 
@@ -239,7 +241,7 @@ function decideArrival(
   if (owner.kind === 'deposit') {
     const doubt = transfer.doubt ?? null;
     const waiting = doubt === null ? accountCodes.unconfirmed : accountCodes.quarantine;
-    post(account, waiting(state.network, transfer.asset), transfer.amount);
+    if (doubt !== 'nothing-arrived') post(account, waiting(state.network, transfer.asset), transfer.amount);
     changes.deposits.push({
       txid: transaction.txid,
       index: transfer.index,
@@ -248,7 +250,8 @@ function decideArrival(
       customerId: owner.customerId,
       amount: transfer.amount,
       doubt,
-      confirmationsRequired: state.confirmationsFor(transfer.asset, transfer.amount),
+      state: doubt === null ? 'seen' : doubt === 'nothing-arrived' ? 'rejected' : 'quarantined',
+      confirmationsRequired: Math.max(state.confirmationsFor(transfer.asset, transfer.amount), transfer.maturity ?? 1),
     });
     return;
   }

@@ -120,7 +120,7 @@ async function applyTransactions(
   for (const [i, deposit] of changes.deposits.entries()) {
     events.push({
       id: ctx.newId(),
-      type: deposit.doubt === null ? 'deposit.seen' : 'deposit.quarantined',
+      type: `deposit.${deposit.state}`,
       resource: 'deposit',
       resourceId: ids[i]!,
     });

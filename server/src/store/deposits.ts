@@ -8,7 +8,7 @@ export interface DepositRow {
   readonly asset: string;
   readonly customer_id: string;
   readonly amount: bigint;
-  readonly state: 'seen' | 'credited' | 'quarantined' | 'orphaned';
+  readonly state: 'seen' | 'credited' | 'quarantined' | 'rejected' | 'orphaned';
   readonly credits: number;
 }
 
@@ -45,7 +45,7 @@ export async function upsertSeenDeposits(
         deposit.addressId,
         deposit.customerId,
         deposit.amount,
-        deposit.doubt === null ? 'seen' : 'quarantined',
+        deposit.state,
         deposit.doubt,
         block.id,
         block.height,

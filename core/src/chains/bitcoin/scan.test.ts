@@ -89,9 +89,9 @@ test('an output paid and spent within one block comes in and goes out', () => {
   ]);
 });
 
-test('a coinbase output of ours is in doubt', () => {
+test('a coinbase output of ours carries its maturity', () => {
   const [found] = scan(block(tx('cb', [], [[alice.script, 50n]], true))).transactions;
-  expect(found?.transfers).toEqual([expect.objectContaining({ index: 'vout:0', amount: 50n, doubt: 'coinbase' })]);
+  expect(found?.transfers).toEqual([expect.objectContaining({ index: 'vout:0', amount: 50n, maturity: 100 })]);
 });
 
 test('two payments to one address in one transaction are two transfers', () => {

@@ -4,6 +4,9 @@ import type { ScannedBlock, ScannedTransaction, ScannedTransfer } from '../chain
 import type { ParsedBlock } from './parse-block.ts';
 import type { ParsedTransaction } from './parse-transaction.ts';
 
+/** Consensus: a coinbase output is spent 100 blocks later at the earliest. */
+const coinbaseMaturity = 100;
+
 /** The part of the watch set and of our coins that a block can touch, loaded before the scan. */
 export interface BitcoinWatch {
   addressOfScript(script: string): { readonly address: string; readonly kind: string } | undefined;
@@ -29,7 +32,7 @@ export function candidates(block: ParsedBlock): { scripts: string[]; outpoints: 
 
 /**
  * The transfers of our addresses in one block. A coin made and spent in the block needs no `coinAt`; a coinbase output
- * to us carries the doubt `coinbase` (it cannot be spent for 100 blocks).
+ * to us carries its maturity.
  */
 export function scanBitcoinBlock(
   block: ParsedBlock,
@@ -67,6 +70,6 @@ function receivedBy(
     const amount = baseUnits(output.amountSats);
     madeHere.set(`${tx.txid}:${n}`, { address, amount });
     const transfer = { index: `vout:${n}`, asset, direction: 'in' as const, address, amount };
-    return [tx.isCoinbase ? { ...transfer, doubt: 'coinbase' as const } : transfer];
+    return [tx.isCoinbase ? { ...transfer, maturity: coinbaseMaturity } : transfer];
   });
 }

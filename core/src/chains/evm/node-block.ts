@@ -10,6 +10,10 @@ export interface EvmHeader {
   readonly parentHash: string;
   /** Seconds. */
   readonly timestamp: string;
+  /** Who gets the tips, and where there is proof of work the reward. */
+  readonly miner?: string;
+  /** Validators' withdrawals, EIP-4895: they reach an address without a transaction. */
+  readonly withdrawals?: readonly { readonly address: string }[];
 }
 
 export interface EvmLog {
@@ -46,9 +50,10 @@ export interface EvmTrace {
   readonly result: EvmCallFrame;
 }
 
-/** Change of a token's balanceOf(address) from the parent block to the block; negative when it shrank. */
+/** Change of a balance from the parent block to the block; negative when it shrank. */
 export interface EvmBalanceDelta {
-  readonly contract: string;
+  /** Null for the native coin. */
+  readonly contract: string | null;
   readonly address: string;
   readonly delta: bigint;
 }
@@ -57,7 +62,7 @@ export interface EvmBlock {
   readonly header: EvmHeader;
   readonly receipts: readonly EvmReceipt[];
   readonly traces: readonly EvmTrace[];
-  /** One for every pair that touchedTokenBalances names. */
+  /** One for every pair that touchedBalances names. */
   readonly balanceDeltas: readonly EvmBalanceDelta[];
 }
 

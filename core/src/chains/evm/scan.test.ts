@@ -1,6 +1,8 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { EvmBalanceDelta, EvmBlock, EvmCallFrame, EvmLog, EvmReceipt } from './node-block.ts';
-import { scanEvmBlock, touchedTokenBalances, type EvmWatch } from './scan.ts';
+import { nativeMovements } from './movements.ts';
+import type { EvmBalanceDelta, EvmBlock, EvmCallFrame, EvmHeader, EvmLog, EvmReceipt } from './node-block.ts';
+import { scanEvmBlock, touchedBalances, type EvmWatch } from './scan.ts';
 
 const deposit = '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed';
 const vault = '0x3d9ebf620A74f13480e743Fb609D131076087f00';
@@ -45,7 +47,7 @@ interface Tx {
   frame?: EvmCallFrame;
 }
 /** A block of these transactions; balances move as the logs say unless a delta is given. */
-function blockOf(txs: Tx[], deltas?: EvmBalanceDelta[]): EvmBlock {
+function blockOf(txs: Tx[], deltas: EvmBalanceDelta[] = [], rewards: Partial<EvmHeader> = {}): EvmBlock {
   const hashOf = (at: number) => word(BigInt(at + 1));
   const receipts = txs.map((tx, at): EvmReceipt => ({
     transactionHash: hashOf(at),
@@ -57,24 +59,45 @@ function blockOf(txs: Tx[], deltas?: EvmBalanceDelta[]): EvmBlock {
     logs: tx.logs ?? [],
   }));
   const traces = txs.map((tx, at) => ({ txHash: hashOf(at), result: tx.frame ?? call(stranger, stranger, 0n) }));
-  const honest = touchedTokenBalances(receipts, watch).map((pair) => ({
+  const header = {
+    number: '0x10',
+    hash: blockHash,
+    parentHash: `0x${'b0'.repeat(32)}`,
+    timestamp: '0x65000000',
+    ...rewards,
+  };
+  const block = { header, receipts, traces };
+  const honest = touchedBalances(block, watch).map((pair) => ({
     ...pair,
-    delta: netOf(receipts, pair.address),
+    delta: pair.contract === null ? nativeNetOf(block, pair.address) : netOf(receipts, pair.address),
   }));
-  const header = { number: '0x10', hash: blockHash, parentHash: `0x${'b0'.repeat(32)}`, timestamp: '0x65000000' };
-  return { header, receipts, traces, balanceDeltas: deltas ?? honest };
+  // Given are the changes that are not honest.
+  const isGiven = ({ contract, address }: EvmBalanceDelta) =>
+    deltas.some((one) => one.contract === contract && one.address === address);
+  return { ...block, balanceDeltas: [...honest.filter((one) => !isGiven(one)), ...deltas] };
 }
 function netOf(receipts: readonly EvmReceipt[], address: string): bigint {
   const is = (text: string | undefined) => text === topic(address);
   return receipts
+    .filter(({ status }) => status === '0x1')
     .flatMap(({ logs }) => logs)
     .reduce(
       (net, log) => net + (is(log.topics[2]) ? BigInt(log.data) : 0n) - (is(log.topics[1]) ? BigInt(log.data) : 0n),
       0n,
     );
 }
-const transfersOf = (txs: Tx[], deltas?: EvmBalanceDelta[]) =>
-  scanEvmBlock(blockOf(txs, deltas), watch).transactions.flatMap(({ transfers }) => transfers);
+function nativeNetOf({ receipts, traces }: Omit<EvmBlock, 'balanceDeltas'>, address: string): bigint {
+  const own = address.toLowerCase();
+  return receipts.reduce((net, receipt, at) => {
+    const moved = receipt.status === '0x1' ? nativeMovements(traces[at]!.result, 'ETH') : [];
+    return moved.reduce(
+      (sum, { from, to, amount }) => sum + (to === own ? amount : 0n) - (from === own ? amount : 0n),
+      net,
+    );
+  }, 0n);
+}
+const transfersOf = (txs: Tx[], deltas?: EvmBalanceDelta[], rewards?: Partial<EvmHeader>) =>
+  scanEvmBlock(blockOf(txs, deltas, rewards), watch).transactions.flatMap(({ transfers }) => transfers);
 const delta = (amount: bigint): EvmBalanceDelta[] => [{ contract: usdt, address: deposit, delta: amount }];
 
 test('carries the header, and an uninteresting block has no transactions', () => {
@@ -182,50 +205,139 @@ describe('tokens', () => {
 
 describe('a balance that did not follow the logs', () => {
   const pay = (amount: bigint) => ({ logs: [transferLog(stranger, deposit, amount)] });
-  test('one transfer that arrived short is credited with what arrived', () => {
-    const [only] = transfersOf([pay(100n)], delta(97n));
-    expect(only).toEqual({ index: 'log:0', asset: 'USDT', direction: 'in', address: deposit, amount: 97n });
+  const out = (amount: bigint) => ({ logs: [transferLog(deposit, vault, amount)] });
+  const rest = `balance:${usdt.toLowerCase()}:${deposit.toLowerCase()}`;
+  /** Direction, index, amount and doubt, of the deposit address alone. */
+  const seen = (txs: Tx[], change: bigint) =>
+    transfersOf(txs, delta(change))
+      .filter(({ address }) => address === deposit)
+      .map(({ direction, index, amount, doubt }) => [direction, index, amount, ...(doubt ? [doubt] : [])]);
+
+  test.each<[string, bigint, unknown[]]>([
+    ['arrived short: what arrived', 97n, [['in', 'log:0', 97n]]],
+    ['did not arrive: a claim', 0n, [['in', 'log:0', 100n, 'nothing-arrived']]],
+    [
+      'did not arrive while something left',
+      -5n,
+      [
+        ['in', 'log:0', 100n, 'nothing-arrived'],
+        ['out', rest, 5n],
+      ],
+    ],
+    [
+      'brought more than it says: the surplus is doubted',
+      101n,
+      [
+        ['in', 'log:0', 100n],
+        ['in', rest, 1n, 'unlogged-arrival'],
+      ],
+    ],
+  ])('one transfer of 100 that %s', (_, change, expected) => {
+    expect(seen([pay(100n)], change)).toEqual(expected);
   });
 
-  test.each([0n, -5n, 101n])('one transfer of 100 that changed the balance by %s is doubted', (change) => {
-    expect(transfersOf([pay(100n)], delta(change))).toMatchObject([{ amount: 100n, doubt: 'balance-delta-mismatch' }]);
-  });
-
-  test('of several transfers all are doubted, in whichever transaction they are', () => {
-    expect(transfersOf([pay(100n), pay(50n)], delta(149n)).map(({ doubt }) => doubt)).toEqual([
-      'balance-delta-mismatch',
-      'balance-delta-mismatch',
+  test('of several transfers the later ones lack what did not arrive, in whichever transaction they are', () => {
+    expect(seen([pay(100n), pay(50n), pay(10n)], 120n)).toEqual([
+      ['in', 'log:0', 100n],
+      ['in', 'log:0', 20n],
+      ['in', 'log:0', 10n, 'nothing-arrived'],
     ]);
   });
 
-  test('a transfer in beside one out is doubted', () => {
-    const out = { logs: [transferLog(deposit, vault, 10n)] };
-    const deltas = [...delta(80n), { contract: usdt, address: vault, delta: 10n }];
-    expect(transfersOf([pay(100n), out], deltas).filter(({ doubt }) => doubt)).toMatchObject([
-      { direction: 'in', address: deposit },
+  test('what left in the same block had arrived', () => {
+    expect(seen([pay(100n), out(60n)], 30n)).toEqual([
+      ['in', 'log:0', 90n],
+      ['out', 'log:0', 60n],
     ]);
+  });
+
+  test('an outflow that the balance does not show is no arrival', () => {
+    expect(seen([out(10n)], 0n)).toEqual([]);
+    expect(seen([pay(100n), out(10n)], 95n)).toEqual([
+      ['in', 'log:0', 100n],
+      ['out', 'log:0', 5n],
+    ]);
+  });
+
+  test('a claim to the vault alone is no transfer', () => {
+    const lie = { logs: [transferLog(stranger, vault, 7n)] };
+    expect(transfersOf([lie], [{ contract: usdt, address: vault, delta: 0n }])).toEqual([]);
   });
 
   test('two transfers and one back that add up are believed', () => {
     expect(
-      transfersOf([pay(100n), pay(50n), { logs: [transferLog(deposit, stranger, 30n)] }], delta(120n)).some(
-        ({ doubt }) => doubt,
-      ),
+      transfersOf([pay(100n), pay(50n), { logs: [transferLog(deposit, stranger, 30n)] }]).some(({ doubt }) => doubt),
     ).toBe(false);
   });
 
+  test('whatever is claimed, what is seen adds up to the change', () => {
+    const claim = fc.record({ amount: fc.bigInt(1n, 100n), leaves: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(claim, { maxLength: 6 }), fc.bigInt(-300n, 300n), (claims, change) => {
+        const txs = claims.map(({ amount, leaves }) => (leaves ? out(amount) : pay(amount)));
+        if (txs.length === 0) return;
+        const total = transfersOf(txs, delta(change))
+          .filter(({ address, doubt }) => address === deposit && doubt !== 'nothing-arrived')
+          .reduce((sum, { direction, amount }) => sum + (direction === 'in' ? amount : -amount), 0n);
+        expect(total).toBe(change);
+      }),
+    );
+  });
+
   test('a forgotten balance is a bug of the caller', () => {
-    expect(() => transfersOf([pay(100n)], [])).toThrow('read no balance change');
+    expect(() => scanEvmBlock({ ...blockOf([pay(100n)]), balanceDeltas: [] }, watch)).toThrow('read no balance change');
   });
 });
 
-test('names each pair of token and watched address once', () => {
-  const { receipts } = blockOf([
-    { logs: [transferLog(stranger, deposit, 1n), transferLog(deposit, vault, 1n), transferLog(stranger, deposit, 2n)] },
-  ]);
-  expect(touchedTokenBalances(receipts, watch)).toEqual([
+describe('native coins that come without a transaction', () => {
+  const native = (amount: bigint): EvmBalanceDelta[] => [{ contract: null, address: deposit, delta: amount }];
+  const index = `balance:native:${deposit.toLowerCase()}`;
+  test.each<[string, Partial<EvmHeader>]>([
+    ['the tips of a block', { miner: deposit }],
+    ['a validator’s withdrawal', { withdrawals: [{ address: deposit }] }],
+  ])('%s are a transfer under the block’s hash', (_, rewards) => {
+    expect(scanEvmBlock(blockOf([], native(9n), rewards), watch).transactions).toEqual([
+      {
+        txid: blockHash,
+        refs: [],
+        transfers: [{ index, asset: 'ETH', direction: 'in', address: deposit, amount: 9n }],
+      },
+    ]);
+  });
+
+  test('beside a sweep of the same block they are not taken for less that left', () => {
+    const sweep = { frame: call(deposit, vault, 100n) };
+    expect(
+      transfersOf([sweep], native(-95n), { miner: deposit }).filter(({ address }) => address === deposit),
+    ).toMatchObject([
+      { direction: 'out', amount: 100n },
+      { direction: 'in', index, amount: 5n },
+    ]);
+  });
+
+  test('a trace that shows more than arrived does not make it more', () => {
+    expect(transfersOf([{ frame: call(stranger, deposit, 9n) }], native(0n))).toMatchObject([
+      { amount: 9n, doubt: 'nothing-arrived' },
+    ]);
+  });
+});
+
+test('names each pair of token and watched address once, the native coin as null, and no relayer', () => {
+  const block = blockOf(
+    [
+      {
+        logs: [transferLog(stranger, deposit, 1n), transferLog(deposit, vault, 1n), transferLog(stranger, deposit, 2n)],
+        frame: call(relayer, vault, 1n),
+      },
+    ],
+    [],
+    { miner: deposit },
+  );
+  expect(touchedBalances(block, watch)).toEqual([
+    { contract: null, address: vault },
     { contract: usdt, address: deposit },
     { contract: usdt, address: vault },
+    { contract: null, address: deposit },
   ]);
 });
 

@@ -1,7 +1,7 @@
 import { firstEpoch } from '@holdfast/core/signing/key-messages.ts';
 import { parseEvmAddress } from '@holdfast/core/chains/evm/address.ts';
 import { forwarderAddress, forwarderSalt } from '@holdfast/core/chains/evm/forwarder.ts';
-import { scanEvmBlock, touchedTokenBalances, type EvmWatch } from '@holdfast/core/chains/evm/scan.ts';
+import { addressesOf, scanEvmBlock, touchedBalances, type EvmWatch } from '@holdfast/core/chains/evm/scan.ts';
 import type { AddressOwner } from '@holdfast/core/deposits/decide-block.ts';
 import type { AssetCode } from '@holdfast/core/money/asset.ts';
 import { parseNetworkId } from '@holdfast/core/money/network.ts';
@@ -99,13 +99,9 @@ async function loadEvmBlock(
 ): Promise<LoadedBlock> {
   const contractOf = new Map([...assets.tokens].map(([contract, asset]) => [asset, contract]));
   const content = await node.block(hash);
-  // A first pass that knows nobody collects every address the block could be watched for.
-  const asked = new Set<string>();
-  scanEvmBlock({ ...content, balanceDeltas: [] }, { ...assets, kindOf: (address) => void asked.add(address) });
-  for (const receipt of content.receipts) asked.add(receipt.from.toLowerCase());
-  const owners = await lookUp([...asked]);
+  const owners = await lookUp([...addressesOf(content, assets)]);
   const watch: EvmWatch = { ...assets, kindOf: (address) => owners.get(address)?.kind };
-  const pairs = touchedTokenBalances(content.receipts, watch);
+  const pairs = touchedBalances(content, watch);
   const [before, after] = await Promise.all([
     node.balances(pairs, content.header.parentHash),
     node.balances(pairs, hash),

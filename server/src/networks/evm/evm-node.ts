@@ -56,11 +56,13 @@ export interface EvmCall {
 }
 
 // Endpoints may run different node software: only the fields that the scan reads have to agree.
-const slimHeader = ({ number, hash, parentHash, timestamp }: EvmHeader): EvmHeader => ({
+const slimHeader = ({ number, hash, parentHash, timestamp, miner, withdrawals }: EvmHeader): EvmHeader => ({
   number,
   hash,
   parentHash,
   timestamp,
+  ...(miner && { miner }),
+  ...(withdrawals && { withdrawals: withdrawals.map(({ address }) => ({ address })) }),
 });
 const slimReceipt = (receipt: EvmReceipt): EvmReceipt => ({
   transactionHash: receipt.transactionHash,
