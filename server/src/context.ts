@@ -1,3 +1,4 @@
+import type { Lanes } from './jobs/keep-lanes.ts';
 import type { Database } from './store/database.ts';
 import type { Policy } from '@holdfast/core/policy/policy.ts';
 import type { ServerConfig } from './config.ts';
@@ -15,6 +16,8 @@ export interface Context {
   /** Marks a numbered step of a flow; a test configures one at which the process dies. */
   readonly step: (name: Step) => void;
   readonly log: (event: string, fields?: Record<string, unknown>) => void;
+  /** Which loops are this server's; without it all are. */
+  readonly lanes?: Lanes;
 }
 
 /** Every place of a deposit's or a withdrawal's life between two effects, in order. A functional test kills the server at each. */

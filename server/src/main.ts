@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { errorRow } from '@holdfast/core/contract/error-codes.ts';
 import { Failure } from '@holdfast/core/failure.ts';
@@ -6,9 +7,11 @@ import { loadPolicy } from './load-policy.ts';
 import type { Context, Step } from './context.ts';
 import { buildHttp } from './http/build-http.ts';
 import { initServer, readServerKeys } from './init.ts';
+import { keepLanes } from './jobs/keep-lanes.ts';
 import { uuidV7 } from './new-id.ts';
 import { readGauges } from './store/gauges.ts';
 import { openDatabase } from './store/database.ts';
+import { fencedDatabase } from './store/fence.ts';
 import { idempotencyStore } from './store/idempotency.ts';
 import { migrate } from './store/migrate.ts';
 import { loggerOptions } from './telemetry/logger.ts';
@@ -43,9 +46,12 @@ async function run(dataDir: string): Promise<void> {
   const config = loadConfig(dataDir);
   const url = process.env['DATABASE_URL'];
   if (url === undefined) throw new Failure('config-invalid', 'DATABASE_URL is not set');
-  const db = openDatabase(url);
+  const database = openDatabase(url);
+  const db = fencedDatabase(database);
   for (const name of await migrate(db)) log('migrated', { name });
   const keys = readServerKeys(dataDir);
+  // Two processes of one machine cannot listen on one port; containers without a host name of their own take turns.
+  const lanes = keepLanes({ db: database, log }, { server: `${hostname()}:${config.listen.port}` });
   const ctx: Context = {
     db,
     config,
@@ -54,6 +60,7 @@ async function run(dataDir: string): Promise<void> {
     newId: () => uuidV7(Date.now()),
     step: killSwitch(config.kill_at),
     log,
+    lanes,
   };
   const adapters = wireAdapters(config, ctx.policy, keys, db, Date.now);
   const operations = wireOperations(ctx, adapters, keys);
@@ -91,7 +98,9 @@ async function run(dataDir: string): Promise<void> {
     stopping = true;
     log('stopping', { signal });
     await app.close();
+    lanes.endWaiting();
     await Promise.all(loops.map((loop) => loop.stop()));
+    await lanes.stop();
     adapters.close();
     await db.close();
     process.exit(0);

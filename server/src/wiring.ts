@@ -142,6 +142,9 @@ export function wireOperations(ctx: Context, adapters: Adapters, keys: ServerKey
   };
 }
 
+/** Each server needs to know what is halted itself; events and webhooks are shared row by row. */
+const everywhere = { everywhere: true };
+
 /** Starts every loop of the server. */
 export async function startJobs(ctx: Context, adapters: Adapters, keys: ServerKeys): Promise<Loop[]> {
   const signingKey = createPrivateKey(keys.webhookKey);
@@ -155,15 +158,20 @@ export async function startJobs(ctx: Context, adapters: Adapters, keys: ServerKe
       panel,
       pauses: halts.pauses,
     }),
-    startLoop(ctx, 'halts', 'signers', haltsEveryMs, () => watchHalts(ctx, halts)),
+    startLoop(ctx, 'halts', 'signers', haltsEveryMs, () => watchHalts(ctx, halts), everywhere),
     ...ctx.config.signers.flatMap(({ id }) =>
       lanes.map((lane) =>
         startLoop(ctx, 'tell', `${id} ${lane}`, recordsEveryMs, () => deliverSignerRecords(ctx, panel, id, lane)),
       ),
     ),
-    startLoop(ctx, 'sequence', 'events', eventsEveryMs, () => sequenceEvents({ db: ctx.db })),
-    startLoop(ctx, 'deliver', 'webhooks', eventsEveryMs, () =>
-      deliverWebhooks({ db: ctx.db, now: ctx.now, newId: ctx.newId, signingKey, allowPrivate }),
+    startLoop(ctx, 'sequence', 'events', eventsEveryMs, () => sequenceEvents({ db: ctx.db }), everywhere),
+    startLoop(
+      ctx,
+      'deliver',
+      'webhooks',
+      eventsEveryMs,
+      () => deliverWebhooks({ db: ctx.db, now: ctx.now, newId: ctx.newId, signingKey, allowPrivate }),
+      everywhere,
     ),
   ];
 }

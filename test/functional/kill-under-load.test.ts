@@ -1,12 +1,8 @@
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Client, createClient } from '@holdfast/client/create-client.ts';
+import type { Client } from '@holdfast/client/create-client.ts';
 import type { CreateWithdrawalBody } from '@holdfast/core/contract/bodies.ts';
 import { Failure } from '@holdfast/core/failure.ts';
-import { freePort } from '@holdfast/devnet/free-port.ts';
 import {
   type AssetName,
   awaitDeposit,
@@ -17,6 +13,7 @@ import {
 import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
 import { depositsOf } from '../support/chain-steps.ts';
 import { type Books, fund, mineUntilAll, openBooks, received, units, withdrawalBody } from '../support/payouts.ts';
+import { startSecondServer } from '../support/second-server.ts';
 import { type System, startSystem } from '../support/system.ts';
 
 /** Decides the moments and the loads; FAST_CHECK_SEED chooses another. */
@@ -193,7 +190,7 @@ describe(`under load (seed ${seed})`, () => {
 
 describe('two servers on one database', () => {
   it('pay each withdrawal once and credit each deposit once, whichever is asked', async () => {
-    const second = await startSecondServer();
+    const second = await startSecondServer(system);
     try {
       const clients = [() => system.client, () => second.client];
       const before = new Map(
@@ -231,20 +228,48 @@ describe('two servers on one database', () => {
       await system.mustBalance();
       const alarms = (await second.client.listAlarms({ limit: 50 })).data;
       expect(alarms).toEqual([]);
-      // Either of them goes on alone.
-      system.server().kill('SIGKILL');
-      await system.server().exited;
-      const [body] = (await load(1)).bodies as [CreateWithdrawalBody];
-      const id = await insist(() => second.client, body);
-      await awaitCondition(
-        'the second server settles',
-        async () => {
-          await system.mineEvm();
-          await system.mineBitcoin();
-          return (await second.client.getWithdrawal({ id })).state === 'settled';
-        },
-        30_000,
-        150,
+    } finally {
+      await second.stop();
+    }
+  });
+
+  it('go on alone in seconds when the other is stopped or killed, and one that wakes up later doubles nothing', async () => {
+    const second = await startSecondServer(system);
+    try {
+      await heldBy('two servers', (held) => Object.keys(held).length === 2);
+      const first = system.server();
+      const asked: Load[] = [];
+      const ids: string[] = [];
+      const ask = async (): Promise<void> => {
+        const some = await load(6);
+        asked.push(some);
+        ids.push(...(await Promise.all(some.bodies.map((body) => insist(() => second.client, body)))));
+      };
+      const stopMining = mining();
+      await ask();
+      // In the middle of what it does.
+      first.kill('SIGSTOP');
+      await ask();
+      const stoppedMs = await heldBy('the second alone', (held) => Object.keys(held).join() === second.name);
+      await ask();
+      first.kill('SIGCONT');
+      await heldBy('two servers again', (held) => Object.keys(held).length === 2);
+      await ask();
+      first.kill('SIGKILL');
+      await first.exited;
+      const killedMs = await heldBy('the second alone', (held) => Object.keys(held).join() === second.name);
+      console.log(`taken over ${stoppedMs} ms after a stop, ${killedMs} ms after a kill -9`);
+      expect(Math.max(stoppedMs, killedMs)).toBeLessThan(20_000);
+      await system.startServer();
+      await stopMining();
+      const joined = {
+        bodies: [],
+        assets: asked.flatMap((one) => one.assets),
+        destinations: asked.flatMap((one) => one.destinations),
+      };
+      await paidOnce(joined, ids);
+      expect((await system.client.listAlarms({ limit: 50 })).data.filter((alarm) => alarm.closed_at === null)).toEqual(
+        [],
       );
     } finally {
       await second.stop();
@@ -252,27 +277,21 @@ describe('two servers on one database', () => {
   });
 });
 
-async function startSecondServer(): Promise<{ client: Client; stop(): Promise<void> }> {
-  const folder = join(system.folder, 'server-2');
-  cpSync(join(system.folder, 'server'), folder, { recursive: true });
-  const file = join(folder, 'config.json');
-  const config = JSON.parse(readFileSync(file, 'utf8')) as { listen: { host: string; port: number } };
-  config.listen.port = await freePort();
-  writeFileSync(file, JSON.stringify(config, null, 2));
-  const child = await system.supervisor.spawnChild({
-    name: 'server-2',
-    command: process.execPath,
-    args: [fileURLToPath(new URL('../../server/src/main.ts', import.meta.url)), 'run', folder],
-    env: { DATABASE_URL: system.databaseUrl },
-    logFile: join(system.folder, 'logs', 'server-2.log'),
-    ready: (line) => line.includes('"event":"listening"'),
-    readyTimeoutMs: 60_000,
-  });
-  const privateKey = readFileSync(join(system.folder, 'cli', 'api.key'), 'utf8').trim();
-  const client = createClient({
-    baseUrl: `http://127.0.0.1:${config.listen.port}`,
-    keyId: 'integrator-api',
-    privateKey,
-  });
-  return { client, stop: () => child.stop() };
+/** Waits until the servers that hold lanes, with how many, are as wanted. @returns the milliseconds that it took. */
+async function heldBy(what: string, wanted: (held: Record<string, number>) => boolean): Promise<number> {
+  const beganMs = performance.now();
+  await awaitCondition(
+    what,
+    async () => {
+      const rows = await books.db.query<{ holder: string; count: number }>(
+        `select holder, count(*)::int as count from lane where expires_at > clock_timestamp() group by holder`,
+      );
+      const all = await books.db.query('select from lane');
+      const held = Object.fromEntries(rows.map((row) => [row.holder, row.count]));
+      return Object.values(held).reduce((sum, count) => sum + count, 0) === all.length && wanted(held);
+    },
+    30_000,
+    50,
+  );
+  return Math.round(performance.now() - beganMs);
 }

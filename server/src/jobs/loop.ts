@@ -1,6 +1,7 @@
 import { Failure } from '@holdfast/core/failure.ts';
 import type { Context } from '../context.ts';
 import { closeAlarms, raiseAlarm } from '../store/alarms.ts';
+import { inLane, type LaneGrant, LaneLost } from '../store/fence.ts';
 
 /** Longest pause of a loop that keeps failing. */
 const pauseMaxMs = 10_000;
@@ -12,10 +13,15 @@ export interface Loop {
   stop(): Promise<void>;
 }
 
+export interface LoopOptions {
+  /** Runs on every server at once, for what each needs itself or what several share row by row. */
+  readonly everywhere?: boolean;
+}
+
 /**
  * Runs `pass` for ever, a pause apart; a pass that reports work is followed at once. What fails raises an alarm on
  * `subject` that closes when a pass succeeds, and the pause grows. State is in the database, so a failed pass leaves
- * nothing half done.
+ * nothing half done. Of several servers on one database the one that holds the loop's lane runs it (keep-lanes.ts).
  */
 export function startLoop(
   ctx: Context,
@@ -23,7 +29,9 @@ export function startLoop(
   subject: string,
   pauseMs: number,
   pass: () => Promise<number>,
+  options: LoopOptions = {},
 ): Loop {
+  const lanes = options.everywhere === true ? undefined : ctx.lanes;
   let stopping = false;
   let failures = 0;
   let logged: string | undefined;
@@ -49,19 +57,35 @@ export function startLoop(
     await raiseAlarm(ctx.db, alarm, ctx.now()).catch(() => undefined);
   }
 
-  async function run(): Promise<void> {
-    while (!stopping) {
-      let worked = 0;
-      try {
-        worked = await pass();
-        if (alarmed) await closeAlarms(ctx.db, `${subject} ${name}`, ctx.now());
-        alarmed = false;
-        logged = undefined;
-        failures = 0;
-      } catch (error) {
-        await note(error);
+  /** One pass. @returns whether the next may follow at once. */
+  async function once(grant: LaneGrant | undefined): Promise<boolean> {
+    try {
+      const worked = await pass();
+      if (alarmed) await closeAlarms(ctx.db, `${subject} ${name}`, ctx.now());
+      alarmed = false;
+      logged = undefined;
+      failures = 0;
+      return worked > 0;
+    } catch (error) {
+      if (error instanceof LaneLost && grant !== undefined) {
+        lanes?.lost(grant);
+        return true;
       }
-      if (stopping || worked > 0) continue;
+      await note(error);
+      return false;
+    }
+  }
+
+  async function run(): Promise<void> {
+    let last: bigint | undefined;
+    while (!stopping) {
+      const grant = await lanes?.hold(`${name} ${subject}`);
+      if (grant === null) return;
+      // What the server before left open is this one's to close.
+      if (grant?.token !== last) alarmed = true;
+      last = grant?.token;
+      const goesOn = await (grant === undefined ? once(grant) : inLane(grant, () => once(grant)));
+      if (stopping || goesOn) continue;
       const ms = Math.min(pauseMaxMs, pauseMs * 2 ** Math.min(failures, 10));
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, failures === 0 ? pauseMs : ms);

@@ -70,7 +70,8 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
     options: [
       '-c plan_cache_mode=force_custom_plan',
       `-c statement_timeout=${statementTimeoutMs}`,
-      '-c idle_in_transaction_session_timeout=60000',
+      // A server that was stopped in the middle of a transaction holds its locks for so long.
+      '-c idle_in_transaction_session_timeout=10000',
       '-c timezone=UTC',
     ].join(' '),
   });
