@@ -7,6 +7,7 @@ import type { Context, Step } from './context.ts';
 import { buildHttp } from './http/build-http.ts';
 import { initServer, readServerKeys } from './init.ts';
 import { uuidV7 } from './new-id.ts';
+import { seedFeeSchedules } from './operations/create-fee-schedule.ts';
 import { readGauges } from './store/gauges.ts';
 import { openDatabase } from './store/database.ts';
 import { idempotencyStore } from './store/idempotency.ts';
@@ -55,6 +56,7 @@ async function run(dataDir: string): Promise<void> {
     step: killSwitch(config.kill_at),
     log,
   };
+  await seedFeeSchedules(ctx);
   const adapters = wireAdapters(config, ctx.policy, keys, db, Date.now);
   const operations = wireOperations(ctx, adapters, keys);
   let differences: Readings['differences'] = [];

@@ -19,6 +19,7 @@ import type { Database } from '../../store/database.ts';
 import { allWatchKeys, derivations, ownersOfKeys } from '../../store/deposit-addresses.ts';
 import { rememberWalletKey, walletKeys } from '../../store/wallet-keys.ts';
 import type { LoadedBlock, Network } from '../network.ts';
+import { bitcoinCosts } from './bitcoin-costs.ts';
 import { bitcoinNode } from './bitcoin-node.ts';
 import { bitcoinPayments } from './bitcoin-payments.ts';
 import { bitcoinSweep } from './bitcoin-sweep.ts';
@@ -174,6 +175,7 @@ export function bitcoinNetwork(
     broadcast: (raw) =>
       offerToAll(endpoints, (endpoint) => endpoint.call('sendrawtransaction', [Buffer.from(raw).toString('hex')])),
     abandon: releaseCoins,
+    costs: bitcoinCosts(config, node, multisig !== null),
     ...bitcoinPayments(config, { node, params, walletOf }),
     ...(multisig ? {} : { sweepOldKeys: bitcoinSweep(config, { node, wallets }) }),
   };
