@@ -17,8 +17,11 @@ const AssetRule = Type.Object(
     asset: Type.String({ pattern: '^[A-Z0-9]{2,16}$' }),
     caip19: Type.String(),
     contract: Type.Union([EvmAddress, Type.Null()]),
+    /** These three make the first version of the asset's terms, when the server starts on a database without one: changes
+     * are new versions (docs/how-to/change-a-fee-rule.md). */
     withdrawal_fee: Amount,
     withdrawal_minimum: Amount,
+    deposit_minimum: Type.Optional(Amount),
     per_withdrawal_max: Amount,
     /** Least that is worth the gas of collecting it from a forwarder (EVM). */
     sweep_minimum: Amount,
@@ -121,6 +124,8 @@ export const ServerConfig = Type.Object(
       ),
     ),
     networks: Type.Array(Type.Union([EvmNetwork, BitcoinNetwork]), { minItems: 1 }),
+    /** How long a quote holds; 60 when left out. */
+    quote_valid_s: Type.Optional(Type.Integer({ minimum: 1, maximum: 3_600 })),
     webhooks: Type.Object({ allow_private: Type.Boolean() }, strict),
     /** Tests only: the name of the step at which the process kills itself. Refused off the development chains. */
     kill_at: Type.Optional(Type.String()),

@@ -9,6 +9,7 @@ import { buildHttp } from './http/build-http.ts';
 import { initServer, readServerKeys } from './init.ts';
 import { keepLanes } from './jobs/keep-lanes.ts';
 import { uuidV7 } from './new-id.ts';
+import { seedFeeSchedules } from './operations/create-fee-schedule.ts';
 import { readGauges } from './store/gauges.ts';
 import { openDatabase } from './store/database.ts';
 import { fencedDatabase } from './store/fence.ts';
@@ -62,6 +63,7 @@ async function run(dataDir: string): Promise<void> {
     log,
     lanes,
   };
+  await seedFeeSchedules(ctx);
   const adapters = wireAdapters(config, ctx.policy, keys, db, Date.now);
   const operations = wireOperations(ctx, adapters, keys);
   let differences: Readings['differences'] = [];

@@ -8,6 +8,7 @@ import { createCustomer, getCustomer, listBalances, listCustomers } from './stor
 import type { Database } from './store/database.ts';
 import { getDepositAddress, listDepositAddresses } from './store/deposit-address-resources.ts';
 import { getDeposit, listDeposits } from './store/deposit-resources.ts';
+import { listFeeSchedules } from './store/fee-schedule-resources.ts';
 import { latestEventSeq, listEvents } from './store/event-resources.ts';
 import { getTransaction, listTransactions } from './store/transaction-resources.ts';
 import { listDeliveries, redeliver } from './store/webhook-deliveries.ts';
@@ -38,6 +39,8 @@ type NeedsMore =
   | 'listNetworks'
   | 'issueDepositAddress'
   | 'createWithdrawal'
+  | 'createFeeSchedule'
+  | 'createQuote'
   | 'approveWithdrawal'
   | 'createCustomerRecord'
   | 'createSettlement'
@@ -67,6 +70,7 @@ export function storeOperations(options: StoreOperationsOptions): Omit<Operation
     listWithdrawals: (filter, query) => listWithdrawals(db, traits, filter, query),
     getCustomerRecord: (id) => getCustomerRecord(db, id),
     listCustomerRecords: (filter, query) => listCustomerRecords(db, filter, query),
+    listFeeSchedules: (filter, query) => listFeeSchedules(db, filter, query),
     getTransaction: (id) => getTransaction(db, traits, id),
     listTransactions: (filter, query) => listTransactions(db, traits, filter, query),
     listAlarms: (filter, query) => listAlarms(db, filter, query),

@@ -19,6 +19,8 @@ import { storeOperations } from './store-operations.ts';
 import { approveWithdrawal } from './operations/approve-withdrawal.ts';
 import { createAdjustment } from './operations/create-adjustment.ts';
 import { createCustomerRecord } from './operations/create-customer-record.ts';
+import { createFeeSchedule } from './operations/create-fee-schedule.ts';
+import { createQuote } from './operations/create-quote.ts';
 import { createSettlement } from './operations/create-settlement.ts';
 import { createWithdrawal } from './operations/create-withdrawal.ts';
 import { issueDepositAddress } from './operations/issue-deposit-address.ts';
@@ -121,9 +123,11 @@ export function wireOperations(ctx: Context, adapters: Adapters, keys: ServerKey
   const webhooks = { signingKey: createPrivateKey(keys.webhookKey), allowPrivate: ctx.config.webhooks.allow_private };
   return {
     ...storeOperations({ db: ctx.db, now: ctx.now, newId: ctx.newId, assets: ctx.config.assets, traits, webhooks }),
-    listAssets: async () => listAssets(ctx),
+    listAssets: () => listAssets(ctx),
     listNetworks: () => listNetworks(ctx, networks.values()),
     issueDepositAddress: (body) => issueDepositAddress(ctx, networks, panel, body),
+    createFeeSchedule: (body, caller) => createFeeSchedule(ctx, body, caller),
+    createQuote: (body) => createQuote(ctx, networks, body),
     createWithdrawal: (body) => createWithdrawal(ctx, networks, traits, body),
     approveWithdrawal: async (id, assertion) => {
       await approveWithdrawal(ctx, id, assertion);

@@ -87,6 +87,8 @@ export async function testApi(options: TestApiOptions): Promise<TestApi> {
     listNetworks: notHere,
     issueDepositAddress: notHere,
     createWithdrawal: notHere,
+    createFeeSchedule: notHere,
+    createQuote: notHere,
     approveWithdrawal: notHere,
     createCustomerRecord: notHere,
     createSettlement: notHere,

@@ -36,6 +36,8 @@ export const CreateWithdrawalBody = Type.Object(
     /** The customer's passkey, or an integrator's key (tighter limits). */
     authorization: Authorization,
     approvals: Type.Optional(Type.Array(Assertion, { maxItems: 16 })),
+    /** Id of a quote, `quo_...`, that has not expired: its terms count, whatever is in force by now. */
+    quote: Type.Optional(Type.String({ maxLength: 80 })),
   },
   strict,
 );

@@ -55,6 +55,10 @@ export const errorCodes = {
   'insufficient-funds': refused('Ask for no more than the available balance less the fee.'),
   'below-minimum': refused('Ask for at least the minimum withdrawal of the asset on this network.'),
   'fee-above-maximum': refused('Sign an intent whose fee_max covers the asset’s withdrawal fee.'),
+  'too-precise': unprocessable('Send an amount with no more decimal places than the asset’s `precision`.'),
+  'quote-expired': refused('Ask for a new quote, and use it before its expires_at.'),
+  'quote-differs': unprocessable('Send the customer, network, asset and amount that the quote was given for, once.'),
+  'schedule-invalid': unprocessable('Correct the terms; docs/how-to/change-a-fee-rule.md says what each means.'),
   'limit-exceeded': refused('Wait for the rolling window to pass or ask for less.'),
   'withdrawals-blocked': refused(
     'The customer owes a receivable from a reversed deposit; a deposit that covers it lifts the block.',

@@ -13,6 +13,8 @@ export const idPrefixes = {
   delivery: 'dlv',
   alarm: 'alm',
   customerRecord: 'rec',
+  feeSchedule: 'fsc',
+  quote: 'quo',
 } as const;
 
 export type IdPrefix = (typeof idPrefixes)[keyof typeof idPrefixes];
@@ -47,6 +49,7 @@ const prefixOfResource: Readonly<Record<string, IdPrefix>> = {
   webhook_endpoint: 'whk',
   alarm: 'alm',
   customer_record: 'rec',
+  fee_schedule: 'fsc',
 };
 
 /** The public id of a resource named by its kind, as events name it. @throws InvariantError for an unknown kind. */

@@ -16,8 +16,14 @@ export const AssetResource = Type.Object({
       network: Type.String(),
       caip19: Type.String(),
       contract: Nullable(Type.String()),
+      /** Those in force now; `withdrawal_fee` is the flat part. */
+      schedule_version: Type.Integer(),
       withdrawal_fee: Amount,
+      withdrawal_fee_per_mille: Type.Integer(),
+      network_share_per_mille: Type.Integer(),
       withdrawal_minimum: Amount,
+      deposit_minimum: Amount,
+      precision: Type.Integer(),
     }),
   ),
 });
@@ -93,6 +99,8 @@ export const DepositResource = Type.Object({
   reason: Nullable(Type.String()),
   confirmations: Type.Integer(),
   confirmations_required: Type.Integer(),
+  /** Version of the asset's minimums that it was seen under; null for one of before there were any. */
+  schedule_version: Nullable(Type.Integer()),
   seen_at: Time,
   credited_at: Nullable(Time),
 });
@@ -119,6 +127,9 @@ export const WithdrawalResource = Type.Object({
   decimals: Type.Integer(),
   amount: Amount,
   fee: Amount,
+  /** Version of the asset's fees and minimums that it was accepted by; null for one of before there were any. */
+  schedule_version: Nullable(Type.Integer()),
+  quote: Nullable(Type.String()),
   destination: Type.String(),
   memo: Nullable(Type.String()),
   digest: Type.String(),

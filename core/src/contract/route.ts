@@ -12,6 +12,8 @@ export const scopes = [
   'halts',
   'policies',
   'settlements',
+  /** Changes what customers are charged. */
+  'fees',
 ] as const;
 export type Scope = (typeof scopes)[number];
 

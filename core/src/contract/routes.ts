@@ -11,6 +11,7 @@ import {
   Customer,
   Network,
 } from './bodies.ts';
+import { feeRoutes } from './fee-routes.ts';
 import { ListOf } from './page.ts';
 import {
   AlarmResource,
@@ -203,6 +204,7 @@ export const routes = {
   },
 
   ...signerRoutes,
+  ...feeRoutes,
 
   listTransactions: {
     method: 'GET',

@@ -230,7 +230,14 @@ export const Policy = Type.Object(
       strict,
     ),
     /** Approvals for a payment above the customer's proven position, and for an adjustment; 0: positions are not asked for. */
-    positions: Type.Object({ approvals: Count }, strict),
+    positions: Type.Object(
+      {
+        approvals: Count,
+        /** A payment takes the customer's fee from the position as well. Set it when every signer's build knows it; missing: no. */
+        count_fees: Type.Optional(Type.Boolean()),
+      },
+      strict,
+    ),
     /** Builds of the signer that may sign, and how long after its listing a new one may not. */
     builds: Type.Object(
       {

@@ -39,6 +39,7 @@ const intents: readonly CheckedIntent[] = Array.from({ length: 12 }, (_, at) => 
   amount: baseUnits(BigInt(10 + at * 8)),
   destination: 'd',
   customer,
+  fee: 0n,
   expiresAtMs: startMs + 30 * 24 * hourMs,
   class: at % 3 === 0 ? 'integrator' : 'customer',
   approvals: { total: 0, offline: 0 },

@@ -45,6 +45,7 @@ export function intent(name: string, amount = 100n, change: Partial<CheckedInten
     amount: baseUnits(amount),
     destination: 'd',
     customer,
+    fee: 0n,
     expiresAtMs: nowMs + 1,
     class: 'customer',
     approvals: { total: 0, offline: 0 },

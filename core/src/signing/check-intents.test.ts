@@ -85,6 +85,7 @@ test('gives class, code, canonical destination, amount and expiry of an intent t
       asset: sample.asset,
       code: 'ETH',
       amount: 100n * coin,
+      fee: 0n,
       destination: 'SOMEBODY',
       customer: alice,
       expiresAtMs: Date.UTC(2030, 0),
@@ -92,6 +93,17 @@ test('gives class, code, canonical destination, amount and expiry of an intent t
       approvals: { total: 0, offline: 0 },
     },
   ]);
+});
+
+test('takes the fee that is charged, up to what the intent allows, where the policy counts fees; then never without one', () => {
+  const counting = samplePolicy((one) => void (one.positions.count_fees = true));
+  const intent = byPasskey({ fee_max: '7' });
+  expect(check([{ ...intent, fee: '7' }], counting)).toMatchObject([{ fee: 7n }]);
+  expect(() => check([{ ...intent, fee: '8' }], counting)).toThrow(
+    expect.objectContaining({ code: 'fee-above-maximum' }),
+  );
+  expect(() => check([intent], counting)).toThrow(expect.objectContaining({ code: 'payment-mismatch' }));
+  expect(check([{ ...intent, fee: '8' }])).toMatchObject([{ fee: 0n }]);
 });
 
 test('puts an intent of an integrator’s key into the tighter class, with its ceiling', () => {

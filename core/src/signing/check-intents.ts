@@ -39,6 +39,8 @@ export interface CheckedIntent {
   /** The policy's code of the asset: positions are kept by it. */
   readonly code: string;
   readonly amount: BaseUnits;
+  /** What the customer is charged on top, by the server's word and within the intent; 0 where the policy does not count fees. */
+  readonly fee: bigint;
   /** Canonical text. */
   readonly destination: string;
   readonly customer: string;
@@ -52,7 +54,7 @@ export interface CheckedIntent {
  * destination and its entry in the address book, the approvals, and that no intent comes twice. What depends on other
  * payments (limits, positions, how many approvals) is decided by `decideAcceptance`. The schema was checked when the
  * message was parsed.
- * @throws Failure network-mismatch, unknown-asset, payment-mismatch, authorization-invalid, credential-unknown,
+ * @throws Failure network-mismatch, unknown-asset, payment-mismatch, fee-above-maximum, authorization-invalid, credential-unknown,
  * limit-exceeded, invalid-address, destination-refused, destination-not-approved, destination-immature, approval-invalid.
  */
 export function checkIntents(authorized: readonly AuthorizedIntent[], rules: IntentRules): CheckedIntent[] {
@@ -93,6 +95,7 @@ function checkIntent(
     asset: intent.asset,
     code: asset.code,
     amount,
+    fee: checkFee(one, digest, rules.policy),
     destination,
     customer: intent.customer,
     expiresAtMs: Date.parse(intent.expires_at),
@@ -122,6 +125,20 @@ function refuseAboveCeiling(digest: string, amount: bigint, asset: AssetPolicy, 
       throw new Failure('limit-exceeded', `intent ${digest}: ${amount} of ${asset.asset} is over ${max} a payment`);
     }
   }
+}
+
+/** The ledger takes amount and fee from the customer: a position that kept the fee would let it be paid out once more. */
+function checkFee({ intent, fee }: AuthorizedIntent, digest: string, policy: Policy): bigint {
+  if (policy.positions.count_fees !== true) return 0n;
+  if (fee === undefined)
+    throw new Failure('payment-mismatch', `intent ${digest} comes without the fee that is charged`);
+  if (BigInt(fee) > BigInt(intent.fee_max)) {
+    throw new Failure(
+      'fee-above-maximum',
+      `intent ${digest} is charged ${fee}, above its fee_max of ${intent.fee_max}`,
+    );
+  }
+  return BigInt(fee);
 }
 
 function checkDestination({ intent }: AuthorizedIntent, digest: string, rules: IntentRules): string {

@@ -255,6 +255,14 @@ describe('positions', () => {
     );
   });
 
+  test('cover the fee beside the amount', () => {
+    const state = holding(102n);
+    const withFee = (fee: bigint) => transaction('01', ['x'], [intent('aa', 100n, { fee })]);
+    expect(() => accept(state, withFee(3n), nowMs, asking)).toThrow(refusal('position-exceeded', /takes 103/));
+    accept(state, withFee(2n), nowMs, asking);
+    expect(position(state)).toBe(0n);
+  });
+
   test('are taken from once, not by replacements, nor again when the first payment is dead', () => {
     const state = holding(100n);
     accept(state, transaction('01', ['x'], [intent('aa')]), nowMs, asking);

@@ -166,7 +166,8 @@ function takeFromPositions(
 ): EntryOf<'accepted'>['body']['positions'] {
   const left = new Map<string, bigint>();
   const takes: EntryOf<'accepted'>['body']['positions'] = [];
-  for (const { digest, customer, code, amount, approvals } of intents) {
+  for (const { digest, customer, code, amount: paid, fee, approvals } of intents) {
+    const amount = paid + fee;
     const key = positionKey(customer, code);
     const isTaken = state.transactionsOf.has(digest);
     // Beyond the rules it was taken without asking whether it was there.

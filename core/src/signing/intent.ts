@@ -33,7 +33,13 @@ export type WithdrawalIntent = Static<typeof WithdrawalIntent>;
 
 /** An intent with its evidence: who authorised it, and the approvals over the same digest. */
 export const AuthorizedIntent = Type.Object(
-  { intent: WithdrawalIntent, authorization: Authorization, approvals: Type.Array(Assertion, { maxItems: 16 }) },
+  {
+    intent: WithdrawalIntent,
+    authorization: Authorization,
+    approvals: Type.Array(Assertion, { maxItems: 16 }),
+    /** What the customer is charged on top; named where the policy says `positions.count_fees`, and never above `fee_max`. */
+    fee: Type.Optional(Type.String({ pattern: '^(0|[1-9][0-9]{0,77})$' })),
+  },
   { additionalProperties: false },
 );
 export type AuthorizedIntent = Static<typeof AuthorizedIntent>;

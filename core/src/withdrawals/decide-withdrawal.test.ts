@@ -20,9 +20,27 @@ const intent: WithdrawalIntent = {
   expires_at: at(3_600_000),
   nonce: 'nonce-0001',
 };
+const rule: WithdrawalFacts['rules'][number] = {
+  asset: 'ETH',
+  caip19,
+  decimals: 18,
+  terms: {
+    version: 1,
+    feeFlat: 5n,
+    feePerMille: 2,
+    networkSharePerMille: 0,
+    networkFeeRateMax: null,
+    withdrawalMinimum: 100n,
+    depositMinimum: 0n,
+    precision: 18,
+  },
+  networkCost: 0n,
+  perWithdrawalMax: 5_000n,
+  perCustomerDayMax: 9_000n,
+};
 const facts: WithdrawalFacts = {
   nowMs,
-  rules: [{ asset: 'ETH', caip19, fee: 7n, minimum: 100n, perWithdrawalMax: 5_000n, perCustomerDayMax: 9_000n }],
+  rules: [rule],
   withdrawnToday: () => 0n,
   destination: intent.destination,
   destinationIsOurs: false,
@@ -41,7 +59,7 @@ describe('decideWithdrawal', () => {
 
   const accepted: [string, Partial<WithdrawalIntent>, Partial<WithdrawalFacts>][] = [
     ['the minimum', { amount: '100' }, {}],
-    ['the most of one withdrawal', { amount: '5000' }, {}],
+    ['the most of one withdrawal', { amount: '5000', fee_max: '15' }, {}],
     ['the last of a day', {}, { withdrawnToday: () => 8_000n }],
     ['the earliest expiry', { expires_at: at(30_000) }, {}],
     ['the latest expiry', { expires_at: at(30 * 86_400_000) }, {}],
@@ -64,6 +82,12 @@ describe('decideWithdrawal', () => {
     ['an expiry in the past', 'intent-expired', { expires_at: at(-1) }, {}],
     ['an expiry too far ahead', 'invalid-request', { expires_at: at(30 * 86_400_000 + 1) }, {}],
     ['an expiry that is no time', 'invalid-request', { expires_at: '2026-13-41T99:00:00.000Z' }, {}],
+    [
+      'more decimal places than the terms have',
+      'too-precise',
+      {},
+      { rules: [{ ...rule, terms: { ...rule.terms, precision: 14 } }] },
+    ],
     ['a memo', 'invalid-request', { memo: '12' }, {}],
     ['a destination of ours', 'destination-refused', {}, { destinationIsOurs: true }],
     ['a customer who owes', 'withdrawals-blocked', {}, { owes: true }],

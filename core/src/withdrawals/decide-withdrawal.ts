@@ -1,14 +1,18 @@
 import { Failure } from '../failure.ts';
-import { baseUnits, parseBaseUnits, type BaseUnits } from '../money/base-units.ts';
+import { parseBaseUnits, type BaseUnits } from '../money/base-units.ts';
 import type { AssetCode } from '../money/asset.ts';
 import type { WithdrawalIntent } from '../signing/intent.ts';
+import { chargeFee, checkAmount, type FeeTerms } from './fee-terms.ts';
 
-/** One asset's rule on one network, base units. Changing a fee is changing this row. */
+/** One asset's rule on one network, base units. */
 export interface WithdrawalRule {
   readonly asset: AssetCode;
   readonly caip19: string;
-  readonly fee: bigint;
-  readonly minimum: bigint;
+  readonly decimals: number;
+  /** Those of the customer's quote, else those in force. */
+  readonly terms: FeeTerms;
+  /** Estimated network fee of one payment, as the quote has it; 0 for a token. */
+  readonly networkCost: bigint;
   readonly perWithdrawalMax: bigint;
   readonly perCustomerDayMax: bigint;
 }
@@ -58,12 +62,7 @@ export function decideWithdrawal(intent: WithdrawalIntent, facts: WithdrawalFact
       pointer: '/intent/destination',
     });
   }
-  if (amount < rule.minimum)
-    throw new Failure(
-      'below-minimum',
-      `${amount} is below the minimum of ${rule.minimum} base units of ${rule.asset}`,
-      { pointer: '/intent/amount' },
-    );
+  checkAmount(rule.terms, amount, { code: rule.asset, decimals: rule.decimals }, '/intent/amount');
   if (amount > rule.perWithdrawalMax)
     throw new Failure(
       'limit-exceeded',
@@ -78,15 +77,16 @@ export function decideWithdrawal(intent: WithdrawalIntent, facts: WithdrawalFact
       { pointer: '/intent/amount' },
     );
   }
-  if (rule.fee > feeMax) {
+  const fee = chargeFee(rule.terms, amount, rule.networkCost);
+  if (fee > feeMax) {
     throw new Failure(
       'fee-above-maximum',
-      `the fee is ${rule.fee} base units of ${rule.asset}, the intent allows ${feeMax}`,
+      `the fee is ${fee} base units of ${rule.asset}, the intent allows ${feeMax}`,
       { pointer: '/intent/fee_max' },
     );
   }
   if (facts.owes) throw new Failure('withdrawals-blocked', 'the customer owes a receivable');
-  return { asset: rule.asset, amount, fee: baseUnits(rule.fee), expiresAtMs };
+  return { asset: rule.asset, amount, fee, expiresAtMs };
 }
 
 function parseExpiry(text: string, nowMs: number): number {

@@ -6,7 +6,8 @@ import { decodeCursor, encodeCursor } from './cursor.ts';
 import type { Operations } from './operations.ts';
 
 type Handlers = {
-  readonly [N in RouteName]: (operations: Operations, input: RouteInput<N>) => Promise<RouteOutput<N>>;
+  /** `caller` is the key id that signed the request. */
+  readonly [N in RouteName]: (operations: Operations, input: RouteInput<N>, caller: string) => Promise<RouteOutput<N>>;
 };
 
 /** What each route does with its checked input: calls its operation and puts a page into the list envelope. */
@@ -40,6 +41,11 @@ export const handlers: Handlers = {
   getCustomerRecord: (operations, { id }) => operations.getCustomerRecord(id),
   listCustomerRecords: (operations, input) =>
     paged('customer_records', input, (query) => operations.listCustomerRecords(input, query)),
+
+  createFeeSchedule: (operations, input, caller) => operations.createFeeSchedule(input, caller),
+  listFeeSchedules: (operations, input) =>
+    paged('fee_schedules', input, (query) => operations.listFeeSchedules(input, query)),
+  createQuote: (operations, input) => operations.createQuote(input),
 
   listHalts: async (operations) => whole(await operations.listHalts()),
   halt: (operations, input) => operations.halt(input),

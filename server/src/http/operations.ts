@@ -29,6 +29,12 @@ import type {
   CreatedWebhookEndpoint,
   SignerAnswers,
 } from '@holdfast/core/contract/bodies.ts';
+import type {
+  CreateFeeScheduleBody,
+  CreateQuoteBody,
+  FeeScheduleResource,
+  QuoteResource,
+} from '@holdfast/core/contract/fee-resources.ts';
 import type { SignedPolicy } from '@holdfast/core/policy/policy.ts';
 import type { Assertion } from '@holdfast/core/signing/evidence.ts';
 import type { SignedHalt, SignedResume } from '@holdfast/core/signing/halt.ts';
@@ -63,6 +69,10 @@ export interface TransactionFilter {
   readonly network?: string | undefined;
   readonly kind?: TransactionResource['kind'] | undefined;
   readonly state?: string | undefined;
+}
+export interface FeeScheduleFilter {
+  readonly network?: string | undefined;
+  readonly asset?: string | undefined;
 }
 export interface AlarmFilter {
   /** Default `open`. */
@@ -109,6 +119,11 @@ export interface Operations {
   createAdjustment(body: CreateAdjustmentBody): Promise<CustomerRecordResource>;
   getCustomerRecord(id: string): Promise<CustomerRecordResource>;
   listCustomerRecords(filter: CustomerRecordFilter, query: PageQuery): Promise<Page<CustomerRecordResource>>;
+
+  /** @param caller key id, kept with the version. */
+  createFeeSchedule(body: CreateFeeScheduleBody, caller: string): Promise<FeeScheduleResource>;
+  listFeeSchedules(filter: FeeScheduleFilter, query: PageQuery): Promise<Page<FeeScheduleResource>>;
+  createQuote(body: CreateQuoteBody): Promise<QuoteResource>;
 
   listHalts(): Promise<readonly HaltResource[]>;
   halt(signed: SignedHalt): Promise<SignerAnswers>;

@@ -23,7 +23,7 @@ declare module 'fastify' {
   }
 }
 
-type AnyHandler = (operations: Operations, input: Record<string, unknown>) => Promise<unknown>;
+type AnyHandler = (operations: Operations, input: Record<string, unknown>, caller: string) => Promise<unknown>;
 
 /** Registers every route of the contract's table. */
 export function registerRoutes(app: FastifyInstance, operations: Operations, runner: IdempotentRunner): void {
@@ -50,7 +50,7 @@ function register(
 
   const answer = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
     if (route.method !== 'POST') {
-      const body = await handle(operations, inputOf(request));
+      const body = await handle(operations, inputOf(request), request.callerKeyId);
       return reply.code(route.status).send(body);
     }
     const key = { keyId: request.callerKeyId, key: idempotencyKeyOf(request) };
@@ -61,7 +61,7 @@ function register(
     const fingerprint = requestFingerprint(request.method, request.url, request.rawBody);
     const response = await runner.run(key, fingerprint, async () => ({
       status: route.status,
-      body: await handle(operations, input),
+      body: await handle(operations, input, request.callerKeyId),
     }));
     if (response.replayed) reply.header('idempotent-replayed', 'true');
     return reply.code(response.status).send(response.body);

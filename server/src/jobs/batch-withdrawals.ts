@@ -10,6 +10,7 @@ import {
   insertTransaction,
   lockBatching,
 } from '../store/chain-transactions.ts';
+import { holdDearAssets } from './hold-dear-assets.ts';
 import type { HaltView } from '../signers/halt-view.ts';
 import { closeAlarms, raiseAlarm } from '../store/alarms.ts';
 import type { Sql } from '../store/database.ts';
@@ -49,7 +50,8 @@ export async function batchWithdrawals(
   }
   if (isHalted(network.id, null)) return null;
   const halted = network.config.assets.filter(({ caip19 }) => isHalted(network.id, caip19)).map(({ asset }) => asset);
-  const queued = await queuedWithdrawals(ctx.db, network.id, nowMs, network.config.batch_size_max, halted);
+  const kept = [...halted, ...(await holdDearAssets(ctx, network, nowMs))];
+  const queued = await queuedWithdrawals(ctx.db, network.id, nowMs, network.config.batch_size_max, kept);
   const { expired, groups } = choosePayouts(queued.map(candidate), {
     nowMs,
     waitMs: network.config.batch_wait_ms,

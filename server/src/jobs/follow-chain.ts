@@ -8,9 +8,10 @@ import type { LoadedBlock, Network } from '../networks/network.ts';
 import { raiseAlarm } from '../store/alarms.ts';
 import { type AppliedBlock, insertBlock, lockTip, tipBlock } from '../store/blocks.ts';
 import { abandonReverted, markIncluded, ownByRefs } from '../store/chain-transactions.ts';
-import { sweptDeposits, upsertSeenDeposits } from '../store/deposits.ts';
+import { noteTerms, sweptDeposits, upsertSeenDeposits } from '../store/deposits.ts';
 import type { Sql } from '../store/database.ts';
 import { insertEvents, type NewEvent } from '../store/events.ts';
+import { schedulesInForce } from '../store/fee-schedules.ts';
 import { mustPost } from '../store/ledger/post-batch.ts';
 import { markPaidBy, requeue } from '../store/withdrawals.ts';
 import { rollBackTip } from './roll-back-tip.ts';
@@ -117,6 +118,10 @@ async function applyTransactions(
     ctx.newId,
     nowMs,
   );
+  if (ids.length > 0) {
+    const inForce = await schedulesInForce(sql, network.id, nowMs);
+    await noteTerms(sql, ids, new Map([...inForce].map(([asset, { id }]) => [asset, id])));
+  }
   for (const [i, deposit] of changes.deposits.entries()) {
     events.push({
       id: ctx.newId(),

@@ -69,7 +69,10 @@ async function signOne(ctx: Context, network: Network, transaction: ChainTransac
     await noteOffer(ctx.db, transaction.id);
     ctx.step('sign-before-request');
     const offered = withdrawals.map((row) =>
-      authorizedIntent({ ...row, approvals: listedApprovals(row.approvals, ctx.policy) }),
+      authorizedIntent(
+        { ...row, approvals: listedApprovals(row.approvals, ctx.policy) },
+        ctx.policy.positions.count_fees === true,
+      ),
     );
     const batch = await network.sign(transaction.unsigned, offered);
     ctx.step('sign-after-quorum');

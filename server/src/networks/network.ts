@@ -75,6 +75,18 @@ export interface StoredTransaction {
   readonly relayerNonce: bigint | null;
 }
 
+/** What transactions cost now, by the nodes' estimates; base units of the network's coin. */
+export interface NetworkCosts {
+  /** Wei a gas, satoshi a virtual byte. */
+  readonly feeRate: bigint;
+  /** The configuration's ceiling, in the same unit. */
+  readonly feeRateMax: bigint;
+  /** Of one payment of the asset that has its transaction for itself. */
+  readonly payment: (asset: AssetCode) => bigint;
+  /** Of collecting, or spending, one deposit of the asset. */
+  readonly collection: (asset: AssetCode) => bigint;
+}
+
 /**
  * One network as the server's jobs use it: a record of functions over its configuration row, made per family.
  * Everything read from nodes is what all endpoints agree on.
@@ -106,6 +118,8 @@ export interface Network {
   /** What our wallets hold at a block by the node's own account, base units by asset. */
   chainBalances(height: number, hash: string): Promise<ReadonlyMap<AssetCode, bigint>>;
 
+  /** @throws Failure node-unavailable. */
+  costs(): Promise<NetworkCosts>;
   surveyBatch(payouts: readonly Payout[]): Promise<BatchOutlook>;
   /** Asks the signers. @throws Failure signers-unavailable to try again; any other Failure is a refusal. */
   sign(unsigned: object, intents: readonly AuthorizedIntent[]): Promise<SignedBatch>;

@@ -1,5 +1,6 @@
 import { formatId, parseId } from '@holdfast/core/contract/ids.ts';
 import type { WithdrawalResource } from '@holdfast/core/contract/resources.ts';
+import { formatTime } from '@holdfast/core/contract/time.ts';
 import type { CreateWithdrawalBody } from '@holdfast/core/contract/bodies.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
@@ -22,13 +23,16 @@ import type { Sql } from '../store/database.ts';
 import { customerCredential } from '../store/customer-records.ts';
 import { ownersOfKeys } from '../store/deposit-addresses.ts';
 import { insertEvents } from '../store/events.ts';
+import { type FeeSchedule, scheduleById, schedulesInForce } from '../store/fee-schedules.ts';
 import { balancesWithPrefix } from '../store/ledger/balances.ts';
 import { postBatch } from '../store/ledger/post-batch.ts';
+import { quoteById } from '../store/quotes.ts';
 import { insertApprovals } from '../store/withdrawal-approvals.ts';
 import { insertWithdrawal, withdrawalByDigest, withdrawalByReference, withdrawnSince } from '../store/withdrawals.ts';
 import type { AssetTraits } from '../store/asset-traits.ts';
 import { getWithdrawal } from '../store/withdrawal-resources.ts';
 import { approvalsFor } from './approve-withdrawal.ts';
+import { networkCostFor } from './create-quote.ts';
 import { verifyAuthorization } from './verify-authorization.ts';
 
 const dayMs = 24 * 3_600_000;
@@ -57,6 +61,7 @@ export async function createWithdrawal(
   const isApproved = given.total >= needed.approvals && given.offline >= needed.offline;
   const digest = intentDigestHex(intent);
   const nowMs = ctx.now();
+  const cost = await costInForce(ctx, network, intent.asset, nowMs);
   const ownWallet = (await network.isOwnWallet(destination)) || isOwnByPolicy(ctx, network, destination);
 
   const request: Request = {
@@ -66,6 +71,7 @@ export async function createWithdrawal(
     customerId,
     digest,
     ownWallet,
+    networkCost: cost,
     nowMs,
     approvalsNeeded: needed.approvals,
     isApproved,
@@ -89,6 +95,8 @@ interface Request {
   readonly customerId: string;
   readonly digest: string;
   readonly ownWallet: boolean;
+  /** Estimated network fee of the payment, base units of the asset, where the terms in force charge a part of it. */
+  readonly networkCost: bigint;
   readonly nowMs: number;
   readonly approvalsNeeded: number;
   readonly isApproved: boolean;
@@ -124,7 +132,7 @@ async function findEarlier(sql: Sql, { body, digest }: Request): Promise<string 
 async function accept(ctx: Context, sql: Sql, request: Request): Promise<string> {
   const { body, network, destination, customerId, nowMs } = request;
   const { intent, authorization } = body;
-  const accepted = await decide(sql, request);
+  const { accepted, scheduleId, quoteId } = await decide(ctx, sql, request);
   const id = ctx.newId();
   const inserted = await insertWithdrawal(sql, {
     id,
@@ -134,6 +142,8 @@ async function accept(ctx: Context, sql: Sql, request: Request): Promise<string>
     asset: accepted.asset,
     amount: accepted.amount,
     fee: accepted.fee,
+    schedule_id: scheduleId,
+    quote_id: quoteId,
     destination,
     memo: intent.memo,
     intent,
@@ -174,14 +184,21 @@ async function accept(ctx: Context, sql: Sql, request: Request): Promise<string>
   return id;
 }
 
-async function decide(sql: Sql, request: Request): Promise<AcceptedWithdrawal> {
+interface Decided {
+  readonly accepted: AcceptedWithdrawal;
+  readonly scheduleId: string;
+  readonly quoteId: string | null;
+}
+
+async function decide(ctx: Context, sql: Sql, request: Request): Promise<Decided> {
   const { network, destination, customerId, ownWallet, nowMs } = request;
   const { intent } = request.body;
-  const rules = network.config.assets.map(withdrawalRule);
-  const rule = rules.find((one) => one.caip19 === intent.asset);
-  const today = rule ? await withdrawnSince(sql, customerId, network.id, rule.asset, nowMs - dayMs) : 0n;
+  const row = network.config.assets.find(({ caip19 }) => caip19 === intent.asset);
+  const found = row ? await termsFor(sql, request, row) : null;
+  const rules = row && found ? [withdrawalRule(ctx, row, found)] : [];
+  const today = row ? await withdrawnSince(sql, customerId, network.id, row.asset, nowMs - dayMs) : 0n;
   const owed = await balancesWithPrefix(sql, `receivable:${intent.customer}:`);
-  return decideWithdrawal(intent, {
+  const accepted = decideWithdrawal(intent, {
     nowMs,
     rules,
     withdrawnToday: () => today,
@@ -189,13 +206,69 @@ async function decide(sql: Sql, request: Request): Promise<AcceptedWithdrawal> {
     destinationIsOurs: ownWallet || (await ownersOfKeys(sql, network.id, [network.watchKey(destination)])).size > 0,
     owes: [...owed.values()].some((balance) => balance > 0n),
   });
+  invariant(found, 'what was accepted has terms');
+  return { accepted, scheduleId: found.schedule.id, quoteId: found.quoteId };
 }
 
-const withdrawalRule = (rule: AssetRule): WithdrawalRule => ({
-  asset: rule.asset,
-  caip19: rule.caip19,
-  fee: BigInt(rule.withdrawal_fee),
-  minimum: BigInt(rule.withdrawal_minimum),
-  perWithdrawalMax: BigInt(rule.per_withdrawal_max),
-  perCustomerDayMax: BigInt(rule.per_customer_day_max),
-});
+interface Terms {
+  readonly schedule: FeeSchedule;
+  readonly networkCost: bigint;
+  readonly quoteId: string | null;
+}
+
+/**
+ * The terms of the quote that the request names, else those in force.
+ * @throws Failure quote-expired, quote-differs, not-found.
+ */
+async function termsFor(
+  sql: Sql,
+  { body, customerId, network, networkCost, nowMs }: Request,
+  row: AssetRule,
+): Promise<Terms> {
+  if (body.quote === undefined) {
+    const schedule = (await schedulesInForce(sql, network.id, nowMs)).get(row.asset);
+    invariant(schedule, `${row.asset} on ${network.id} has a fee schedule`);
+    // Of a version that began since the estimate was asked for, the part of the network's fee may be missing this once.
+    return { schedule, networkCost, quoteId: null };
+  }
+  const pointer = { pointer: '/quote' };
+  const quote = await quoteById(sql, parseId('quo', body.quote, '/quote'));
+  if (!quote || quote.customer_id !== customerId) throw new Failure('quote-expired', `no quote ${body.quote}`, pointer);
+  const schedule = await scheduleById(sql, quote.schedule_id);
+  invariant(schedule, 'a quote has its schedule');
+  const isFor =
+    schedule.network === network.id && schedule.asset === row.asset && quote.amount === BigInt(body.intent.amount);
+  if (!isFor) {
+    throw new Failure(
+      'quote-differs',
+      `quote ${body.quote} is for ${quote.amount} base units of ${schedule.asset} on ${schedule.network}`,
+      pointer,
+    );
+  }
+  if (quote.used) throw new Failure('quote-differs', `another withdrawal has used quote ${body.quote}`, pointer);
+  if (nowMs >= Number(quote.expires_at_ms)) {
+    throw new Failure('quote-expired', `quote ${body.quote} ended at ${formatTime(quote.expires_at_ms)}`, pointer);
+  }
+  return { schedule, networkCost: quote.network_cost, quoteId: quote.id };
+}
+
+/** Asked before the transaction, which waits for no node; 0n where a quote has it or no part of it is charged. */
+async function costInForce(ctx: Context, network: Network, caip19: string, nowMs: number): Promise<bigint> {
+  const asset = network.config.assets.find((rule) => rule.caip19 === caip19)?.asset;
+  const terms = asset === undefined ? undefined : (await schedulesInForce(ctx.db, network.id, nowMs)).get(asset);
+  return asset === undefined || !terms ? 0n : networkCostFor(terms, network, asset);
+}
+
+function withdrawalRule(ctx: Context, row: AssetRule, { schedule, networkCost }: Terms): WithdrawalRule {
+  const decimals = ctx.config.assets.find(({ code }) => code === row.asset)?.decimals;
+  invariant(decimals !== undefined, `the configuration has ${row.asset}`);
+  return {
+    asset: row.asset,
+    caip19: row.caip19,
+    decimals,
+    terms: schedule,
+    networkCost,
+    perWithdrawalMax: BigInt(row.per_withdrawal_max),
+    perCustomerDayMax: BigInt(row.per_customer_day_max),
+  };
+}

@@ -1,23 +1,38 @@
 import type { AssetResource, NetworkResource, SignerResource } from '@holdfast/core/contract/resources.ts';
+import { invariant } from '@holdfast/core/invariant.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
 import type { SignerPanel } from '../signers/panel.ts';
+import { schedulesInForce } from '../store/fee-schedules.ts';
 import { tipBlock } from '../store/blocks.ts';
 
-export function listAssets(ctx: Context): AssetResource[] {
+/** With the terms in force now. */
+export async function listAssets(ctx: Context): Promise<AssetResource[]> {
+  const nowMs = ctx.now();
+  const inForce = new Map<string, Awaited<ReturnType<typeof schedulesInForce>>>();
+  for (const { id } of ctx.config.networks) inForce.set(id, await schedulesInForce(ctx.db, id, nowMs));
   return ctx.config.assets.map((asset) => ({
     object: 'asset',
     ...asset,
     networks: ctx.config.networks.flatMap((network) =>
       network.assets
         .filter((rule) => rule.asset === asset.code)
-        .map((rule) => ({
-          network: network.id,
-          caip19: rule.caip19,
-          contract: rule.contract,
-          withdrawal_fee: rule.withdrawal_fee,
-          withdrawal_minimum: rule.withdrawal_minimum,
-        })),
+        .map((rule) => {
+          const terms = inForce.get(network.id)?.get(asset.code);
+          invariant(terms, `${asset.code} on ${network.id} has a fee schedule`);
+          return {
+            network: network.id,
+            caip19: rule.caip19,
+            contract: rule.contract,
+            schedule_version: terms.version,
+            withdrawal_fee: String(terms.feeFlat),
+            withdrawal_fee_per_mille: terms.feePerMille,
+            network_share_per_mille: terms.networkSharePerMille,
+            withdrawal_minimum: String(terms.withdrawalMinimum),
+            deposit_minimum: String(terms.depositMinimum),
+            precision: terms.precision,
+          };
+        }),
     ),
   }));
 }

@@ -22,6 +22,7 @@ interface Row {
   /** Height of the applied chain; null before its first block. */
   readonly tip: bigint | null;
   readonly confirmations_required: number;
+  readonly schedule_version: number | null;
   readonly seen_at_ms: bigint;
   readonly credited_at_ms: bigint | null;
 }
@@ -29,8 +30,9 @@ interface Row {
 const select = `
   select d.id, d.customer_id, d.network, d.asset, d.amount, a.address, d.txid, d.idx, d.state, d.reason, d.height,
          (select max(b.height) from block b where b.network = d.network and b.state = 'applied') as tip,
-         d.confirmations_required, d.seen_at_ms, d.credited_at_ms
-    from deposit d join deposit_address a on a.id = d.address_id`;
+         d.confirmations_required, s.version as schedule_version, d.seen_at_ms, d.credited_at_ms
+    from deposit d join deposit_address a on a.id = d.address_id
+    left join fee_schedule s on s.id = d.schedule_id`;
 
 function resourceOf(traits: AssetTraits): (row: Row) => DepositResource {
   return (row) => ({
@@ -49,6 +51,7 @@ function resourceOf(traits: AssetTraits): (row: Row) => DepositResource {
     // The block that holds it is the first confirmation; a block that was rolled back gives none.
     confirmations: row.state === 'orphaned' || row.tip === null ? 0 : Math.max(0, Number(row.tip - row.height) + 1),
     confirmations_required: row.confirmations_required,
+    schedule_version: row.schedule_version,
     seen_at: formatTime(row.seen_at_ms),
     credited_at: formatTimeOrNull(row.credited_at_ms),
   });

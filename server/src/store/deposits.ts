@@ -59,6 +59,20 @@ export async function upsertSeenDeposits(
   return ids;
 }
 
+/** Notes the terms that deposits were seen under; one that a reorg brings back keeps its own. */
+export async function noteTerms(
+  sql: Sql,
+  ids: readonly string[],
+  scheduleIds: ReadonlyMap<string, string>,
+): Promise<void> {
+  if (ids.length === 0) return;
+  await sql.query(
+    `update deposit d set schedule_id = t.schedule_id from unnest($2::text[], $3::uuid[]) as t (asset, schedule_id)
+      where d.id = any ($1) and d.asset = t.asset and d.schedule_id is null`,
+    [ids, [...scheduleIds.keys()], [...scheduleIds.values()]],
+  );
+}
+
 /** Seen deposits deep enough for credit at `tipHeight`, oldest first, locked for the caller's transaction. */
 export async function lockCreditable(
   sql: Sql,

@@ -19,6 +19,9 @@ export interface WithdrawalRow {
   readonly asset: string;
   readonly amount: bigint;
   readonly fee: bigint;
+  /** Version of the fees that it was accepted by; null for one of before there were any. */
+  readonly schedule_id: string | null;
+  readonly quote_id: string | null;
   readonly destination: string;
   readonly memo: string | null;
   readonly intent: WithdrawalIntent;
@@ -35,19 +38,23 @@ export interface WithdrawalRow {
   readonly updated_at_ms: bigint;
 }
 
-const columns = `w.id, w.customer_id, w.client_reference, w.network, w.asset, w.amount, w.fee, w.destination, w.memo, w.intent, w.digest,
+const columns = `w.id, w.customer_id, w.client_reference, w.network, w.asset, w.amount, w.fee, w.schedule_id, w.quote_id, w.destination, w.memo, w.intent, w.digest,
   w."authorization", w.approvals_needed, w.expires_at_ms, w.state, w.reason, w.transaction_id, w.not_before_ms, w.created_at_ms, w.updated_at_ms,
   (select coalesce(jsonb_agg(p.assertion order by p.credential_id), '[]') from withdrawal_approval p where p.withdrawal_id = w.id) as approvals`;
 
 /** @returns false when the client_reference is taken, also by a request of another customer that commits meanwhile. */
 export async function insertWithdrawal(
   sql: Sql,
-  row: Omit<WithdrawalRow, 'reason' | 'transaction_id' | 'updated_at_ms' | 'not_before_ms' | 'approvals'>,
+  row: Omit<
+    WithdrawalRow,
+    'reason' | 'transaction_id' | 'updated_at_ms' | 'not_before_ms' | 'approvals' | 'schedule_id' | 'quote_id'
+  > &
+    Partial<Pick<WithdrawalRow, 'schedule_id' | 'quote_id'>>,
 ): Promise<boolean> {
   const inserted = await sql.query(
     `insert into withdrawal (id, customer_id, client_reference, network, asset, amount, fee, destination, memo, intent, digest,
-                             "authorization", approvals_needed, expires_at_ms, state, not_before_ms, created_at_ms, updated_at_ms)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12::jsonb, $13, $14, $15, $16, $16, $16)
+                             "authorization", approvals_needed, expires_at_ms, state, not_before_ms, created_at_ms, updated_at_ms, schedule_id, quote_id)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12::jsonb, $13, $14, $15, $16, $16, $16, $17, $18)
      on conflict (client_reference) do nothing returning id`,
     [
       row.id,
@@ -66,6 +73,8 @@ export async function insertWithdrawal(
       row.expires_at_ms,
       row.state,
       row.created_at_ms,
+      row.schedule_id ?? null,
+      row.quote_id ?? null,
     ],
   );
   return inserted.length > 0;
@@ -119,14 +128,14 @@ const owes = `exists (select from account r where r.balance > 0
  * Queued withdrawals of a network whose time has come, oldest first; of more than `limit` those whose time came first, so
  * that many that only wait, each time for a few seconds more, do not keep the ones behind them out for ever. Left out, so that they fill no places: those of
  * customers who owe a receivable, until they expire, expired ones that may have been signed and can only wait, and those
- * of halted assets.
+ * of assets that are halted or whose network fee is too high, until they expire.
  */
 export async function queuedWithdrawals(
   sql: Sql,
   network: string,
   nowMs: number,
   limit: number,
-  haltedAssets: readonly string[],
+  keptAssets: readonly string[],
 ): Promise<QueuedWithdrawal[]> {
   const rows = await sql.query<QueuedWithdrawal>(
     `select ${columns}, w.company_max,
@@ -134,9 +143,9 @@ export async function queuedWithdrawals(
             exists (${openAttempts} and not t.refused) as may_be_signed
        from withdrawal w
       where w.network = $1 and w.state = 'queued' and w.not_before_ms <= $2 and (w.expires_at_ms <= $2 or not ${owes})
-        and (w.expires_at_ms > $2 or not exists (${openAttempts} and not t.refused)) and w.asset <> all ($4::text[])
+        and (w.expires_at_ms > $2 or not exists (${openAttempts} and not t.refused)) and (w.expires_at_ms <= $2 or w.asset <> all ($4::text[]))
       order by w.not_before_ms, w.id limit $3`,
-    [network, nowMs, limit, haltedAssets],
+    [network, nowMs, limit, keptAssets],
   );
   return rows.toSorted((a, b) => (a.id < b.id ? -1 : 1));
 }
@@ -298,10 +307,12 @@ export async function releaseUnpayable(
   return rows.length > 0;
 }
 
-export const authorizedIntent = (row: WithdrawalRow): AuthorizedIntent => ({
+/** @param countsFees what the policy says: signers of before do not know the field. */
+export const authorizedIntent = (row: WithdrawalRow, countsFees: boolean): AuthorizedIntent => ({
   intent: row.intent,
   authorization: row.authorization,
   approvals: row.approvals,
+  ...(countsFees && { fee: row.fee.toString() }),
 });
 
 /** One outpoint (`txid:vout`) of every earlier transaction of these withdrawals: spending them all conflicts with each. */

@@ -19,6 +19,7 @@ import type { Database } from '../../store/database.ts';
 import { allWatchKeys, derivations, ownersOfKeys } from '../../store/deposit-addresses.ts';
 import { rememberWalletKey, walletKeys } from '../../store/wallet-keys.ts';
 import type { LoadedBlock, Network } from '../network.ts';
+import { bitcoinCosts } from './bitcoin-costs.ts';
 import { bitcoinNode } from './bitcoin-node.ts';
 import { bitcoinPayments } from './bitcoin-payments.ts';
 import { frostWallet } from './frost-wallet.ts';
@@ -183,6 +184,7 @@ export function bitcoinNetwork(
     broadcast: (raw) =>
       offerToAll(endpoints, (endpoint) => endpoint.call('sendrawtransaction', [Buffer.from(raw).toString('hex')])),
     abandon: releaseCoins,
+    costs: bitcoinCosts(config, node, multisig !== null),
     ...bitcoinPayments(config, { node, params, walletOf }),
     ...(multisig ? {} : { hasEpochs: true }),
     moveOwnCoins: ownCoinMoves(config, { node, wallets, rule: consolidation }),

@@ -12,6 +12,7 @@ import type { SignerPanel } from '../../signers/panel.ts';
 import type { Database } from '../../store/database.ts';
 import { addressesWithDeposits, ownersOfKeys } from '../../store/deposit-addresses.ts';
 import type { LoadedBlock, Network } from '../network.ts';
+import { evmCosts } from './evm-costs.ts';
 import { evmNode, type EvmNode, type Holding } from './evm-node.ts';
 import { evmPause } from './evm-pause.ts';
 import { evmPayments } from './evm-payments.ts';
@@ -86,6 +87,7 @@ export function evmNetwork(
         endpoint.call('eth_sendRawTransaction', [`0x${Buffer.from(raw).toString('hex')}`]),
       ),
     abandon: async () => undefined,
+    costs: evmCosts(config, node),
     ...(config.guard && { pause: evmPause(config.guard, { node, gas }) }),
     ...evmPayments(config, { node, gas, panel: deps.panel, now: deps.now }),
   };

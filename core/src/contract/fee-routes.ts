@@ -1,0 +1,38 @@
+import Type from 'typebox';
+import { CreateFeeScheduleBody, CreateQuoteBody, FeeScheduleResource, QuoteResource } from './fee-resources.ts';
+import { ListOf } from './page.ts';
+import { query, type Route } from './route.ts';
+
+/** Routes of what customers are charged. */
+export const feeRoutes = {
+  createFeeSchedule: {
+    method: 'POST',
+    path: '/v1/fee_schedules',
+    scope: 'fees',
+    summary: 'A new version of an asset’s fees and minimums on a network; earlier versions stay as they are',
+    body: CreateFeeScheduleBody,
+    status: 201,
+    response: FeeScheduleResource,
+  },
+  listFeeSchedules: {
+    method: 'GET',
+    path: '/v1/fee_schedules',
+    scope: 'read',
+    summary: 'Versions of fees and minimums, newest first',
+    query: query({
+      network: Type.Optional(Type.String({ maxLength: 64 })),
+      asset: Type.Optional(Type.String({ maxLength: 16 })),
+    }),
+    status: 200,
+    response: ListOf(FeeScheduleResource),
+  },
+  createQuote: {
+    method: 'POST',
+    path: '/v1/quotes',
+    scope: 'withdrawals',
+    summary: 'What a withdrawal would cost; one withdrawal may name it and gets its terms until it expires',
+    body: CreateQuoteBody,
+    status: 201,
+    response: QuoteResource,
+  },
+} as const satisfies Record<string, Route>;

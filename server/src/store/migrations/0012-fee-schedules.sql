@@ -1,0 +1,49 @@
+-- What customers are charged, and the least they may move: versions of each asset on each network, never changed.
+create table fee_schedule (
+  id uuid primary key,
+  network text not null,
+  asset text not null,
+  -- 1, 2, 3, ...; of those whose time has come the highest counts.
+  version integer not null check (version >= 1),
+  valid_from_ms bigint not null,
+  fee_flat numeric(78, 0) not null check (fee_flat >= 0),
+  fee_per_mille integer not null check (fee_per_mille between 0 and 1000),
+  -- Thousandths of the estimated network fee of one payment; the network's own coin only.
+  network_share_per_mille integer not null check (network_share_per_mille between 0 and 10000),
+  -- Wei a gas, satoshi a virtual byte; null for no limit beside the configuration's.
+  network_fee_rate_max numeric(78, 0) check (network_fee_rate_max > 0),
+  withdrawal_minimum numeric(78, 0) not null check (withdrawal_minimum >= 0),
+  deposit_minimum numeric(78, 0) not null check (deposit_minimum >= 0),
+  precision_places integer not null check (precision_places between 0 and 30),
+  client_reference text not null unique,
+  -- Key that asked for it; 'config' for the first version.
+  created_by text not null,
+  reason text not null,
+  created_at_ms bigint not null,
+  unique (network, asset, version)
+);
+
+create function fee_schedule_is_append_only() returns trigger language plpgsql as $$
+begin
+  raise exception 'fee schedules are append-only: % on %', tg_op, tg_table_name;
+end $$;
+create trigger fee_schedule_append_only before update or delete or truncate on fee_schedule
+  for each statement execute function fee_schedule_is_append_only();
+
+-- Terms promised to a customer for one withdrawal, until they expire.
+create table quote (
+  id uuid primary key,
+  customer_id uuid not null references customer,
+  schedule_id uuid not null references fee_schedule,
+  amount numeric(78, 0) not null check (amount > 0),
+  fee numeric(78, 0) not null check (fee >= 0),
+  -- The estimate that the fee was made with, base units of the asset.
+  network_cost numeric(78, 0) not null check (network_cost >= 0),
+  expires_at_ms bigint not null,
+  created_at_ms bigint not null
+);
+create index quote_customer on quote (customer_id, expires_at_ms);
+
+-- The version that each was judged by; null for those of before.
+alter table withdrawal add column schedule_id uuid references fee_schedule, add column quote_id uuid unique references quote;
+alter table deposit add column schedule_id uuid references fee_schedule;
