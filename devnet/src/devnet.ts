@@ -29,6 +29,8 @@ export interface DevnetOptions {
   readonly pollMs?: number;
   readonly batchWaitMs?: number;
   readonly sweepWaitMs?: number;
+  /** `fee_bump` of the server's networks; the families' own when left out. */
+  readonly feeBump?: object;
   /** Quick key stretching; the sealed files say so. */
   readonly weakKdf?: boolean;
   /** Of the server; else DATABASE_URL's, else on a PostgreSQL of its own. */
@@ -180,6 +182,7 @@ async function assemble(
       batchWaitMs: options.batchWaitMs ?? 500,
       sweepWaitMs: options.sweepWaitMs ?? 0,
       killAt: how.killAt,
+      feeBump: options.feeBump,
     });
     writePrivate(join(folder, 'server', 'config.json'), JSON.stringify(own, null, 2));
     keepCliConfig(folder, port, api);

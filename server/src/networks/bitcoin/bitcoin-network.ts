@@ -21,6 +21,7 @@ import { rememberWalletKey, walletKeys } from '../../store/wallet-keys.ts';
 import type { LoadedBlock, Network } from '../network.ts';
 import { bitcoinNode } from './bitcoin-node.ts';
 import { bitcoinPayments } from './bitcoin-payments.ts';
+import { bitcoinReplacement } from './bitcoin-replacement.ts';
 import { bitcoinSweep } from './bitcoin-sweep.ts';
 import { frostWallet } from './frost-wallet.ts';
 import { multisigWallet } from './multisig-wallet.ts';
@@ -175,6 +176,7 @@ export function bitcoinNetwork(
       offerToAll(endpoints, (endpoint) => endpoint.call('sendrawtransaction', [Buffer.from(raw).toString('hex')])),
     abandon: releaseCoins,
     ...bitcoinPayments(config, { node, params, walletOf }),
+    replacePayment: bitcoinReplacement(config, { node, walletOf }),
     ...(multisig ? {} : { sweepOldKeys: bitcoinSweep(config, { node, wallets }) }),
   };
 }
