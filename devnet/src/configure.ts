@@ -69,9 +69,15 @@ export function serverConfig(
     sweepWaitMs: number;
     consolidateAbove: number;
     killAt?: string | undefined;
+    feeBump?: object | undefined;
   },
 ): object {
-  const common = { poll_ms: own.pollMs, batch_size_max: 100, batch_wait_ms: own.batchWaitMs };
+  const common = {
+    poll_ms: own.pollMs,
+    batch_size_max: 100,
+    batch_wait_ms: own.batchWaitMs,
+    ...(own.feeBump === undefined ? {} : { fee_bump: own.feeBump }),
+  };
   const { evm } = input;
   const networks: object[] = [
     {

@@ -31,6 +31,8 @@ export interface DevnetOptions {
   readonly sweepWaitMs?: number;
   /** Free coins of the Bitcoin wallet above which the smallest become one. */
   readonly consolidateAbove?: number;
+  /** `fee_bump` of the server's networks; the families' own when left out. */
+  readonly feeBump?: object;
   /** Quick key stretching; the sealed files say so. */
   readonly weakKdf?: boolean;
   /** Of the server; else DATABASE_URL's, else on a PostgreSQL of its own. */
@@ -183,6 +185,7 @@ async function assemble(
       sweepWaitMs: options.sweepWaitMs ?? 0,
       consolidateAbove: options.consolidateAbove ?? 200,
       killAt: how.killAt,
+      feeBump: options.feeBump,
     });
     writePrivate(join(folder, 'server', 'config.json'), JSON.stringify(own, null, 2));
     keepCliConfig(folder, port, api);

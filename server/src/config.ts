@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '@holdfast/core/failure.ts';
 import { isDevelopmentNetwork } from '@holdfast/core/money/development-network.ts';
+import type { BumpRule } from '@holdfast/core/withdrawals/fee-bump.ts';
 import Type, { type Static, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 
@@ -52,6 +53,20 @@ const common = {
   batch_size_max: Type.Integer({ minimum: 1, maximum: 200 }),
   /** How long the first withdrawal of a batch waits for company. */
   batch_wait_ms: Type.Integer({ minimum: 0 }),
+  /** When a transaction that no block takes is offered at a higher fee; both waits double with each time, up to eight times as much. */
+  fee_bump: Type.Optional(
+    Type.Object(
+      {
+        /** Blocks without it, and milliseconds, since it was offered last. */
+        after_blocks: Type.Integer({ minimum: 1, maximum: 10_000 }),
+        after_ms: Type.Integer({ minimum: 0 }),
+        tries_max: Type.Integer({ minimum: 0, maximum: 50 }),
+        /** By how much the fee rises at least. */
+        percent: Type.Integer({ minimum: 13, maximum: 1_000 }),
+      },
+      strict,
+    ),
+  ),
   assets: Type.Array(AssetRule, { minItems: 1 }),
 };
 
@@ -89,6 +104,14 @@ const BitcoinNetwork = Type.Object(
 );
 export type BitcoinNetwork = Static<typeof BitcoinNetwork>;
 export type NetworkConfig = EvmNetwork | BitcoinNetwork;
+
+/** Of the family, where the network names none: a Bitcoin block comes every ten minutes, others every few seconds. */
+export function bumpRule({ family, fee_bump: own }: NetworkConfig): BumpRule {
+  if (own)
+    return { afterBlocks: own.after_blocks, afterMs: own.after_ms, triesMax: own.tries_max, percent: own.percent };
+  const afterMs = family === 'bitcoin' ? 15 * 60_000 : 60_000;
+  return { afterBlocks: 3, afterMs, triesMax: 10, percent: 25 };
+}
 
 export const ServerConfig = Type.Object(
   {

@@ -55,4 +55,7 @@ export const steps = [
 
 /** The same of a rotation of keys, and of coins that move between own addresses. */
 export const rotationSteps = ['rotate-before-commit', 'move-after-quorum'] as const;
-export type Step = (typeof steps)[number] | (typeof rotationSteps)[number];
+
+/** The same of a payment whose fee is raised. */
+export const bumpSteps = ['bump-before-commit', 'bump-after-commit', 'bump-after-quorum', 'bump-after-store'] as const;
+export type Step = (typeof steps)[number] | (typeof rotationSteps)[number] | (typeof bumpSteps)[number];

@@ -1,7 +1,9 @@
 import { invariant } from '@holdfast/core/invariant.ts';
+import { offerOutcome } from '@holdfast/core/withdrawals/offer-outcome.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
 import { closeAlarms, raiseAlarm } from '../store/alarms.ts';
+import { tipBlock } from '../store/blocks.ts';
 import type { Sql } from '../store/database.ts';
 import { markBroadcast, noteProblem, transactionsIn } from '../store/chain-transactions.ts';
 import { insertEvents } from '../store/events.ts';
@@ -10,7 +12,7 @@ import { withdrawalsOf } from '../store/withdrawals.ts';
 /** Bytes that no block shows are offered again, always the same bytes. */
 const rebroadcastMs = 5_000;
 
-/** No node takes the bytes: it may know them already, or they cannot be mined as they are, which a person has to see. */
+/** No node takes the bytes: they cannot be mined as they are, which a person has to see. */
 async function noteRefusal(
   ctx: Context,
   sql: Sql,
@@ -20,7 +22,6 @@ async function noteRefusal(
   nowMs: number,
 ): Promise<void> {
   await noteProblem(sql, id, objections, nowMs + rebroadcastMs);
-  if (/already (?:known|imported|in (?:mempool|block chain|utxo set))|txn-already/i.test(objections)) return;
   await raiseAlarm(
     sql,
     {
@@ -45,8 +46,11 @@ export async function broadcastTransactions(ctx: Context, network: Network): Pro
     ctx.step('broadcast-after-send');
     const nowMs = ctx.now();
     await ctx.db.transaction(async (sql) => {
-      const inFlight = await markBroadcast(sql, transaction.id, nowMs + rebroadcastMs, nowMs);
-      if (outcome.accepted) await closeAlarms(sql, `${transaction.id} broadcast`, nowMs);
+      const height = (await tipBlock(sql, network.id))?.height ?? 0;
+      const made = offerOutcome(outcome);
+      const offer = { feeRefused: made === 'fee-refused', height, nextAttemptAtMs: nowMs + rebroadcastMs };
+      const inFlight = await markBroadcast(sql, transaction.id, offer, nowMs);
+      if (made === 'taken') await closeAlarms(sql, `${transaction.id} broadcast`, nowMs);
       // Otherwise a block took it meanwhile, or it was given up: nobody would close an alarm about it.
       else if (inFlight) await noteRefusal(ctx, sql, network.id, transaction.id, outcome.objections.join('; '), nowMs);
       if (transaction.state !== 'signed') return;

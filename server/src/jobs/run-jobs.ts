@@ -9,6 +9,7 @@ import { moveOwnCoins } from './move-own-coins.ts';
 import { creditDeposits } from './credit-deposits.ts';
 import { followChain } from './follow-chain.ts';
 import { type Loop, startLoop } from './loop.ts';
+import { replacePayments } from './replace-payments.ts';
 import { relayPauses } from './relay-pauses.ts';
 import { settleTransactions } from './settle-transactions.ts';
 import { signTransactions } from './sign-transactions.ts';
@@ -40,9 +41,9 @@ export function runNetworkJobs(
       }),
       startLoop(ctx, 'pay', network.id, every, async () => {
         const built = (await batchWithdrawals(ctx, network, signers.isHalted)) === null ? 0 : 1;
-        return (
-          built + (await signTransactions(ctx, network, signers.tell)) + (await broadcastTransactions(ctx, network))
-        );
+        const bumped = await replacePayments(ctx, network, signers.isHalted);
+        const signed = await signTransactions(ctx, network, signers.tell);
+        return built + bumped + signed + (await broadcastTransactions(ctx, network));
       }),
     ];
     if (network.moveOwnCoins) {

@@ -24,6 +24,7 @@ export async function settleTransactions(ctx: Context, network: Network): Promis
     const events: NewEvent[] = [];
     for (const transaction of final) {
       await closeAlarms(sql, `${transaction.id} broadcast`, nowMs);
+      await closeAlarms(sql, `${transaction.first_version} fee`, nowMs);
       await setTransactionState(sql, transaction.id, ['included'], 'final');
       // The application of the block names the settlement, so that a reorg below finality undoes this one.
       const cause = `settle:${transaction.id}:${transaction.block_id}`;
@@ -67,13 +68,13 @@ async function lapse(sql: Sql, network: Network, finalHeight: number, nowMs: num
   if (finalTimeMs === null) return 0;
   const ids = await markLapsed(sql, network.id, finalTimeMs, nowMs);
   for (const id of ids) {
-    await closeAlarms(sql, `${id} broadcast`, nowMs);
     await endUnpaid(sql, network, id, 'no block took its transaction before the deadline', nowMs);
   }
   return ids.length;
 }
 
 async function endUnpaid(sql: Sql, network: Network, id: string, reason: string, nowMs: number): Promise<void> {
+  await closeAlarms(sql, `${id} broadcast`, nowMs);
   await network.abandon(sql, id);
   await requeue(sql, id, reason, { pauseMs: () => 0, split: false }, nowMs);
 }

@@ -15,8 +15,17 @@ import {
   storeSigned,
   transactionsIn,
 } from '../store/chain-transactions.ts';
+import type { Sql } from '../store/database.ts';
 import { insertEvents } from '../store/events.ts';
-import { authorizedIntent, moveWithdrawals, owingNow, requeue, withdrawalsOf } from '../store/withdrawals.ts';
+import {
+  attemptedBy,
+  authorizedIntent,
+  moveToVersion,
+  moveWithdrawals,
+  owingNow,
+  requeue,
+  withdrawalsOf,
+} from '../store/withdrawals.ts';
 
 /** Reasons to wait that somebody must do something about. */
 const signersMissing: ReadonlySet<string> = new Set([
@@ -55,12 +64,16 @@ export async function signTransactions(
 }
 
 async function signOne(ctx: Context, network: Network, transaction: ChainTransactionRow): Promise<boolean> {
-  const withdrawals = await withdrawalsOf(ctx.db, transaction.id);
+  const isBump = transaction.version > 1;
+  const withdrawals = await (isBump ? attemptedBy : withdrawalsOf)(ctx.db, transaction.id);
   try {
-    const owing = await owingNow(
-      ctx.db,
-      withdrawals.map((row) => row.id),
-    );
+    // Of a bump the version before is signed already: refusing this one would keep nothing from being paid.
+    const owing = isBump
+      ? new Set()
+      : await owingNow(
+          ctx.db,
+          withdrawals.map((row) => row.id),
+        );
     if (owing.size > 0)
       throw new Failure(
         'withdrawals-blocked',
@@ -75,14 +88,15 @@ async function signOne(ctx: Context, network: Network, transaction: ChainTransac
       ),
     );
     const batch = await network.sign(transaction.unsigned, offered);
-    ctx.step('sign-after-quorum');
+    ctx.step(isBump ? 'bump-after-quorum' : 'sign-after-quorum');
     await ctx.db.transaction(async (sql) => {
       const nowMs = ctx.now();
       if (!(await storeSigned(sql, transaction.id, await batch.seal(sql), nowMs))) return;
+      if (isBump) return noteReplaced(ctx, sql, transaction, nowMs);
       await moveWithdrawals(sql, transaction.id, 'broadcast', nowMs);
       ctx.step('sign-before-commit');
     });
-    ctx.step('sign-after-commit');
+    ctx.step(isBump ? 'bump-after-store' : 'sign-after-commit');
     await closeAlarms(ctx.db, `${network.id} signers`, ctx.now());
     return true;
   } catch (error) {
@@ -94,6 +108,17 @@ async function signOne(ctx: Context, network: Network, transaction: ChainTransac
       : abandon(ctx, network, transaction, error));
     return false;
   }
+}
+
+/** The withdrawals go on with the version that is offered from now on, and whoever follows a txid hears of it. */
+async function noteReplaced(ctx: Context, sql: Sql, transaction: ChainTransactionRow, nowMs: number): Promise<void> {
+  const moved = await moveToVersion(sql, transaction.id, nowMs);
+  await insertEvents(
+    sql,
+    moved.map((id) => ({ id: ctx.newId(), type: 'withdrawal.replaced', resource: 'withdrawal', resourceId: id })),
+    nowMs,
+  );
+  await closeAlarms(sql, `${transaction.first_version} fee`, nowMs);
 }
 
 async function wait(ctx: Context, network: Network, transaction: ChainTransactionRow, failure: Failure): Promise<void> {
@@ -122,6 +147,18 @@ function neverSigned(transaction: ChainTransactionRow, failure: Failure): boolea
   return failure instanceof QuorumRefusal && (transaction.attempts === 0 || failure.code === 'intent-expired');
 }
 
+/** The version before is still offered; after the wait another one is built. */
+async function noteBumpRefused(
+  ctx: Context,
+  sql: Sql,
+  { first_version: first }: ChainTransactionRow,
+  failure: Failure,
+  nowMs: number,
+): Promise<void> {
+  const message = `${failure.code}: ${failure.message}`;
+  await raiseAlarm(sql, { id: ctx.newId(), code: 'fee-bump-refused', subject: `${first} fee`, message }, nowMs);
+}
+
 async function abandon(
   ctx: Context,
   network: Network,
@@ -146,6 +183,7 @@ async function abandon(
     );
     // A halt is an alarm of its own, and no verdict about these withdrawals.
     if (isHalted) return;
+    if (transaction.version > 1) return noteBumpRefused(ctx, sql, transaction, failure, nowMs);
     await insertEvents(
       sql,
       ids.map((id) => ({ id: ctx.newId(), type: 'withdrawal.refused', resource: 'withdrawal', resourceId: id })),

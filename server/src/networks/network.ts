@@ -130,6 +130,16 @@ export interface Network {
   /** Threshold wallets only: its keys can be followed by those of a later epoch. */
   readonly hasEpochs?: true;
   /**
+   * Bitcoin only: the next version of a payment that no block takes, at a fee that is higher by so many percent at least.
+   * @returns what fixes it inside the deciding transaction: null when it cannot be built now.
+   * @throws Failure fee-too-high when the ceiling leaves no room.
+   */
+  readonly replacePayment?: (
+    unsigned: object,
+    percent: number,
+  ) => Promise<(sql: Sql, transactionId: string) => Promise<SweepPlan | null>>;
+
+  /**
    * Bitcoin only: moves coins of an earlier key epoch to the newest, or makes many small coins into one.
    * @returns what fixes the content inside the deciding transaction: null when nothing is to be moved now.
    */

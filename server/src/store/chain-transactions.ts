@@ -2,7 +2,15 @@ import type { OwnTransaction } from '@holdfast/core/deposits/decide-block.ts';
 import type { StoredTransaction } from '../networks/network.ts';
 import type { Sql } from './database.ts';
 
-export type TransactionState = 'built' | 'signed' | 'broadcast' | 'included' | 'final' | 'abandoned' | 'replaced';
+export type TransactionState =
+  | 'built'
+  | 'signed'
+  | 'broadcast'
+  | 'uncertain'
+  | 'included'
+  | 'final'
+  | 'abandoned'
+  | 'replaced';
 
 type TransactionKind = OwnTransaction['kind'];
 
@@ -21,10 +29,17 @@ export interface ChainTransactionRow {
   readonly height: bigint | null;
   readonly next_attempt_at_ms: bigint;
   readonly broadcast_at_ms: bigint | null;
+  /** The same for all versions of one transaction; the first one's own id. */
+  readonly first_version: string;
+  readonly version: number;
 }
 
-const columns =
-  'id, network, kind, state, unsigned, conflict_keys, refs, txid, raw, attempts, block_id, height, next_attempt_at_ms, broadcast_at_ms';
+export const transactionColumns =
+  't.id, t.network, t.kind, t.state, t.unsigned, t.conflict_keys, t.refs, t.txid, t.raw, t.attempts, t.block_id, t.height, t.next_attempt_at_ms, t.broadcast_at_ms, t.first_version, t.version';
+
+/** Versions of `t` that make it pointless to offer it: a block has one, or a later one is on its way. */
+export const laterVersion = `select from chain_transaction o where o.first_version = t.first_version and o.id <> t.id
+  and (o.state in ('included', 'final') or (o.version > t.version and o.state in ('signed', 'broadcast', 'uncertain')))`;
 
 export async function insertTransaction(
   sql: Sql,
@@ -35,13 +50,26 @@ export async function insertTransaction(
     unsigned: object;
     conflictKeys: readonly string[];
     refs: readonly string[];
+    /** Left out: it is the first one of its kind. */
+    versionOf?: { firstVersion: string; version: number };
   },
   nowMs: number,
 ): Promise<void> {
+  const { firstVersion, version } = row.versionOf ?? { firstVersion: row.id, version: 1 };
   await sql.query(
-    `insert into chain_transaction (id, network, kind, state, unsigned, conflict_keys, refs, created_at_ms, next_attempt_at_ms)
-     values ($1, $2, $3, 'built', $4::jsonb, $5, $6, $7, $7)`,
-    [row.id, row.network, row.kind, JSON.stringify(row.unsigned), row.conflictKeys, row.refs, nowMs],
+    `insert into chain_transaction (id, network, kind, state, unsigned, conflict_keys, refs, created_at_ms, next_attempt_at_ms, first_version, version)
+     values ($1, $2, $3, 'built', $4::jsonb, $5, $6, $7, $7, $8, $9)`,
+    [
+      row.id,
+      row.network,
+      row.kind,
+      JSON.stringify(row.unsigned),
+      row.conflictKeys,
+      row.refs,
+      nowMs,
+      firstVersion,
+      version,
+    ],
   );
 }
 
@@ -54,16 +82,17 @@ export async function lockBatching(sql: Sql, network: string): Promise<void> {
 export async function hasEmergency(sql: Sql, network: string, ref: string): Promise<boolean> {
   const rows = await sql.query(
     `select 1 from chain_transaction where network = $1 and kind = 'emergency'
-        and (refs @> array[$2] or state in ('built', 'signed', 'broadcast')) limit 1`,
+        and (refs @> array[$2] or state in ('built', 'signed', 'broadcast', 'uncertain')) limit 1`,
     [network, ref],
   );
   return rows.length > 0;
 }
 
-/** Whether a payment of the network is under way: built, signed or broadcast and not yet in a block. */
+/** Whether a payment of the network is under way: built, signed or broadcast, and no version of it in a block yet. */
 export async function hasOpenWithdrawalTransaction(sql: Sql, network: string): Promise<boolean> {
   const rows = await sql.query(
-    `select 1 from chain_transaction where network = $1 and kind = 'withdrawal' and state in ('built', 'signed', 'broadcast') limit 1`,
+    `select 1 from chain_transaction t where network = $1 and kind = 'withdrawal' and state in ('built', 'signed', 'broadcast', 'uncertain')
+        and not exists (select from chain_transaction o where o.first_version = t.first_version and o.state in ('included', 'final')) limit 1`,
     [network],
   );
   return rows.length > 0;
@@ -77,12 +106,14 @@ export async function lockSweeping(sql: Sql, network: string): Promise<void> {
 /** The sweep of the network that is under way: built, signed or broadcast and not yet in a block. */
 export async function openSweep(sql: Sql, network: string): Promise<ChainTransactionRow | null> {
   const [row] = await sql.query<ChainTransactionRow>(
-    `select ${columns} from chain_transaction where network = $1 and kind = 'sweep' and state in ('built', 'signed', 'broadcast') order by id limit 1`,
+    `select ${transactionColumns} from chain_transaction t
+      where network = $1 and kind = 'sweep' and state in ('built', 'signed', 'broadcast', 'uncertain') order by id limit 1`,
     [network],
   );
   return row ?? null;
 }
 
+/** Those whose time has come, but for what a later version or a block has made pointless. */
 export async function transactionsIn(
   sql: Sql,
   network: string,
@@ -90,7 +121,8 @@ export async function transactionsIn(
   dueBeforeMs: number,
 ): Promise<ChainTransactionRow[]> {
   return sql.query<ChainTransactionRow>(
-    `select ${columns} from chain_transaction where network = $1 and state = any ($2) and next_attempt_at_ms <= $3 order by id limit 100`,
+    `select ${transactionColumns} from chain_transaction t
+      where network = $1 and state = any ($2) and next_attempt_at_ms <= $3 and not exists (${laterVersion}) order by id limit 100`,
     [network, states, dueBeforeMs],
   );
 }
@@ -110,13 +142,23 @@ export async function noteOffer(sql: Sql, id: string): Promise<void> {
   await sql.query('update chain_transaction set attempts = attempts + 1 where id = $1', [id]);
 }
 
-/** @returns false when it is not in flight any more. */
-export async function markBroadcast(sql: Sql, id: string, nextAttemptAtMs: number, nowMs: number): Promise<boolean> {
+/**
+ * Notes an offer of the bytes to the nodes.
+ * @param offer `height` of the applied chain: the blocks above it count as waited.
+ * @returns false when it is not in flight any more.
+ */
+export async function markBroadcast(
+  sql: Sql,
+  id: string,
+  offer: { readonly feeRefused: boolean; readonly height: number; readonly nextAttemptAtMs: number },
+  nowMs: number,
+): Promise<boolean> {
   const rows = await sql.query(
     `update chain_transaction set state = case state when 'signed' then 'broadcast' else state end,
-            broadcast_at_ms = coalesce(broadcast_at_ms, $2), next_attempt_at_ms = $3, attempts = 0
+            broadcast_at_ms = coalesce(broadcast_at_ms, $2), next_attempt_at_ms = $3, attempts = 0, fee_refused = $4,
+            waiting_from_ms = coalesce(waiting_from_ms, $2), waiting_from_height = coalesce(waiting_from_height, $5)
       where id = $1 and state in ('signed', 'broadcast') returning id`,
-    [id, nowMs, nextAttemptAtMs],
+    [id, nowMs, offer.nextAttemptAtMs, offer.feeRefused, offer.height],
   );
   return rows.length > 0;
 }
@@ -196,7 +238,7 @@ export async function markIncluded(
 export async function holdsConflictKey(sql: Sql, network: string, keys: readonly string[]): Promise<boolean> {
   const rows = await sql.query(
     `select 1 from chain_transaction where network = $1 and conflict_keys && $2::text[]
-        and state in ('built', 'signed', 'broadcast', 'included', 'final') limit 1`,
+        and state in ('built', 'signed', 'broadcast', 'uncertain', 'included', 'final') limit 1`,
     [network, keys],
   );
   return rows.length > 0;
@@ -210,7 +252,7 @@ export async function markReplaced(sql: Sql, finalId: string): Promise<string[]>
   const rows = await sql.query<{ id: string }>(
     `update chain_transaction t set state = 'replaced' from chain_transaction f
       where f.id = $1 and t.id <> f.id and t.network = f.network and t.conflict_keys && f.conflict_keys
-        and t.state in ('built', 'signed', 'broadcast', 'abandoned') returning t.id`,
+        and t.state in ('built', 'signed', 'broadcast', 'uncertain', 'abandoned') returning t.id`,
     [finalId],
   );
   return rows.map((row) => row.id);
@@ -225,7 +267,7 @@ export async function markReplaced(sql: Sql, finalId: string): Promise<string[]>
 export async function markLapsed(sql: Sql, network: string, finalTimeMs: bigint, nowMs: number): Promise<string[]> {
   const rows = await sql.query<{ id: string }>(
     `update chain_transaction set state = 'replaced', last_problem = 'no block took it before its deadline'
-      where network = $1 and state in ('built', 'signed', 'broadcast', 'abandoned')
+      where network = $1 and state in ('built', 'signed', 'broadcast', 'uncertain', 'abandoned')
         and (unsigned->>'not_after_ms')::bigint < least($2::bigint, $3::bigint) returning id`,
     [network, finalTimeMs, nowMs],
   );
@@ -238,7 +280,7 @@ export async function markLapsed(sql: Sql, network: string, finalTimeMs: bigint,
  * @returns false when it was not in flight: a block holds its content already, in another envelope.
  */
 export async function abandonReverted(sql: Sql, id: string, problem: string): Promise<boolean> {
-  return setTransactionState(sql, id, ['signed', 'broadcast'], 'abandoned', problem);
+  return setTransactionState(sql, id, ['signed', 'broadcast', 'uncertain'], 'abandoned', problem);
 }
 
 /**
@@ -247,8 +289,8 @@ export async function abandonReverted(sql: Sql, id: string, problem: string): Pr
  */
 export async function lockFinal(sql: Sql, network: string, heightMax: number): Promise<ChainTransactionRow[]> {
   return sql.query<ChainTransactionRow>(
-    `select ${columns} from chain_transaction where network = $1 and state = 'included' and height <= $2
-        and not exists (select from alarm where code = 'payment-differs' and subject = chain_transaction.id::text and closed_at_ms is null)
+    `select ${transactionColumns} from chain_transaction t where network = $1 and state = 'included' and height <= $2
+        and not exists (select from alarm where code = 'payment-differs' and subject = t.id::text and closed_at_ms is null)
       order by id limit 100 for update skip locked`,
     [network, heightMax],
   );

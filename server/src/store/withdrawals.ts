@@ -7,6 +7,7 @@ export type WithdrawalRowState =
   | 'queued'
   | 'signing'
   | 'broadcast'
+  | 'uncertain'
   | 'included'
   | 'settled'
   | 'released';
@@ -188,6 +189,35 @@ export async function withdrawalsOf(sql: Sql, transactionId: string): Promise<Wi
   ]);
 }
 
+/** What a transaction was built to pay, whichever version of it they are counted to now. */
+export async function attemptedBy(sql: Sql, transactionId: string): Promise<WithdrawalRow[]> {
+  return sql.query<WithdrawalRow>(
+    `select ${columns} from withdrawal w join withdrawal_attempt a on a.withdrawal_id = w.id where a.transaction_id = $1 order by w.id`,
+    [transactionId],
+  );
+}
+
+/** Notes that another version of their transaction was built; until it is signed the one before counts. */
+export async function attemptAgain(sql: Sql, from: string, transactionId: string): Promise<void> {
+  await sql.query(
+    `insert into withdrawal_attempt (withdrawal_id, transaction_id)
+     select withdrawal_id, $2 from withdrawal_attempt where transaction_id = $1`,
+    [from, transactionId],
+  );
+}
+
+/** A new version of their transaction is signed: that one is offered from now on. @returns their ids. */
+export async function moveToVersion(sql: Sql, transactionId: string, nowMs: number): Promise<string[]> {
+  const rows = await sql.query<{ id: string }>(
+    `update withdrawal w set transaction_id = $1, state = 'broadcast', updated_at_ms = $2
+       from withdrawal_attempt a, chain_transaction t, chain_transaction o
+      where a.transaction_id = $1 and w.id = a.withdrawal_id and t.id = $1 and o.id = w.transaction_id
+        and o.first_version = t.first_version and w.state in ('signing', 'broadcast', 'uncertain') returning w.id`,
+    [transactionId, nowMs],
+  );
+  return rows.map((row) => row.id).toSorted();
+}
+
 /**
  * A block shows a transaction: its withdrawals are paid by it, even where another one was being built for them.
  * @returns their ids.
@@ -229,7 +259,7 @@ export async function requeue(
 ): Promise<string[]> {
   const rows = await sql.query<{ id: string; attempts: number }>(
     `select w.id, (select count(*)::int from withdrawal_attempt a where a.withdrawal_id = w.id) as attempts
-       from withdrawal w where w.transaction_id = $1 and w.state in ('signing', 'broadcast') order by w.id for update`,
+       from withdrawal w where w.transaction_id = $1 and w.state in ('signing', 'broadcast', 'uncertain') order by w.id for update`,
     [transactionId],
   );
   await sql.query(

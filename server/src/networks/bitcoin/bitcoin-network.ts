@@ -22,6 +22,7 @@ import type { LoadedBlock, Network } from '../network.ts';
 import { bitcoinCosts } from './bitcoin-costs.ts';
 import { bitcoinNode } from './bitcoin-node.ts';
 import { bitcoinPayments } from './bitcoin-payments.ts';
+import { bitcoinReplacement } from './bitcoin-replacement.ts';
 import { frostWallet } from './frost-wallet.ts';
 import { multisigWallet } from './multisig-wallet.ts';
 import { ownCoinMoves } from './own-coin-moves.ts';
@@ -186,6 +187,7 @@ export function bitcoinNetwork(
     abandon: releaseCoins,
     costs: bitcoinCosts(config, node, multisig !== null),
     ...bitcoinPayments(config, { node, params, walletOf }),
+    replacePayment: bitcoinReplacement(config, { node, walletOf }),
     ...(multisig ? {} : { hasEpochs: true }),
     moveOwnCoins: ownCoinMoves(config, { node, wallets, rule: consolidation }),
   };

@@ -14,17 +14,28 @@ export interface SpentCoins {
   readonly prevouts: { script: string; amount: string }[];
 }
 
-/** Reserves the coins that a transaction spends, inside the transaction that decides it. @param offered among them, locked. */
+/**
+ * Reserves the coins that a transaction spends, inside the transaction that decides it.
+ * @param offered among them, locked.
+ * @param taken of the version before: they stay reserved by that one, which may confirm instead.
+ */
 export async function spendCoins(
   sql: Sql,
   network: string,
   transactionId: string,
   built: Pick<BuiltBatch, 'rawTx' | 'inputs'>,
   offered: readonly CoinRow[],
+  taken: readonly CoinRow[] = [],
 ): Promise<SpentCoins> {
   const rowOf = new Map(offered.map((row) => [`${row.txid}:${row.vout}`, row]));
   const names = built.inputs.map(nameOf);
-  await reserveCoins(sql, network, names, transactionId);
+  const reserved = new Set(taken.map((row) => `${row.txid}:${row.vout}`));
+  await reserveCoins(
+    sql,
+    network,
+    names.filter((name) => !reserved.has(name)),
+    transactionId,
+  );
   const spent = names.map((name) => {
     const row = rowOf.get(name);
     invariant(row, `input ${name} is none of the coins offered`);
