@@ -55,7 +55,7 @@ async function run(dataDir: string): Promise<void> {
     step: killSwitch(config.kill_at),
     log,
   };
-  const adapters = wireAdapters(config, ctx.policy, keys, db, Date.now);
+  const adapters = wireAdapters(config, ctx.policy, keys, db, Date.now, log);
   const operations = wireOperations(ctx, adapters, keys);
   let differences: Readings['differences'] = [];
   const metrics = createMetrics(async () => ({ ...(await readGauges(db)), differences }));
