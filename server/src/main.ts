@@ -64,7 +64,7 @@ async function run(dataDir: string): Promise<void> {
     lanes,
   };
   await seedFeeSchedules(ctx);
-  const adapters = wireAdapters(config, ctx.policy, keys, db, Date.now);
+  const adapters = wireAdapters(config, ctx.policy, keys, db, Date.now, log);
   const operations = wireOperations(ctx, adapters, keys);
   let differences: Readings['differences'] = [];
   const metrics = createMetrics(async () => ({ ...(await readGauges(db)), differences }));

@@ -55,6 +55,7 @@ export function wireAdapters(
   keys: ServerKeys,
   db: Context['db'],
   now: Context['now'],
+  log: Context['log'],
 ): Adapters {
   const clients = config.signers.map((signer) =>
     createSignerClient({ ...signer, certificate: keys.identity.certificate, key: keys.identity.privateKey }),
@@ -64,13 +65,14 @@ export function wireAdapters(
   const networks = config.networks.map((row): Network => {
     const nativeAsset = nativeRule(row).asset;
     return row.family === 'evm'
-      ? evmNetwork(row, { db, panel, relayerKey: keys.relayerKey, nativeAsset, now })
+      ? evmNetwork(row, { db, panel, relayerKey: keys.relayerKey, nativeAsset, now, log })
       : bitcoinNetwork(row, {
           db,
           panel,
           nativeAsset,
           multisig: multisigOf(policy, row.id, config.quorum),
           consolidation: bitcoinPolicyOf(policy, row.id)?.consolidation,
+          log,
         });
   });
   return {

@@ -34,8 +34,11 @@ export function runNetworkJobs(
 ): Loop[] {
   return [...networks].flatMap((network) => {
     const every = network.config.poll_ms;
+    let watching = false;
     const loops = [
       startLoop(ctx, 'follow', network.id, every, async () => {
+        if (!watching) await network.watchAll();
+        watching = true;
         const changed = await followChain(ctx, network);
         return changed + (await creditDeposits(ctx, network)) + (await settleTransactions(ctx, network));
       }),

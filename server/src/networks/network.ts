@@ -109,6 +109,8 @@ export interface Network {
    */
   depositAddress(customerId: string, index: number): Promise<{ address: string; epoch: number }>;
 
+  /** Has what scans look for in memory; the first call may take seconds, and no block needs to wait for it then. */
+  watchAll(): Promise<void>;
   /** The highest block of each endpoint. */
   heights(): Promise<readonly EndpointHeight[]>;
   hashAt(height: number): Promise<string>;

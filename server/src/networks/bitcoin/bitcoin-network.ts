@@ -18,6 +18,7 @@ import { coinsAt, markSpent, type NewCoin, releaseCoins, rollBackCoins, upsertCo
 import type { Database } from '../../store/database.ts';
 import { allWatchKeys, derivations, ownersOfKeys } from '../../store/deposit-addresses.ts';
 import { rememberWalletKey, walletKeys } from '../../store/wallet-keys.ts';
+import { watchIndex, type WatchIndexOptions } from '../../store/watch-index.ts';
 import type { LoadedBlock, Network } from '../network.ts';
 import { bitcoinCosts } from './bitcoin-costs.ts';
 import { bitcoinNode } from './bitcoin-node.ts';
@@ -40,6 +41,7 @@ export function bitcoinNetwork(
     nativeAsset: AssetCode;
     multisig: MultisigWalletPolicy | null;
     consolidation: BitcoinNetworkPolicy['consolidation'];
+    log?: WatchIndexOptions['log'];
   },
 ): Network {
   const { db, panel, nativeAsset, multisig, consolidation } = deps;
@@ -48,6 +50,7 @@ export function bitcoinNetwork(
   const endpoints = config.endpoints.map((url) => rpcEndpoint(url));
   const node = bitcoinNode(endpoints);
   const coldKeys = config.cold_keys.map((key) => hexToBytes(key));
+  const watch = watchIndex(db, id, ['deposit_address', 'change_address', 'coin'], deps);
   let watched: WalletKind | undefined;
 
   /**
@@ -81,10 +84,11 @@ export function bitcoinNetwork(
     await watchChange();
     const parsed = parseBitcoinBlock(await node.rawBlock(hash), hash);
     const { scripts, outpoints } = candidates(parsed);
+    const found = await watch.among([...scripts, ...outpoints]);
     const [deposits, changes, coins] = await Promise.all([
-      ownersOfKeys(db, id, scripts),
-      changeByScript(db, id, scripts),
-      coinsAt(db, id, outpoints),
+      ownersOfKeys(db, id, found),
+      changeByScript(db, id, found),
+      coinsAt(db, id, found),
     ]);
     const owners = new Map<string, AddressOwner>();
     for (const owner of deposits.values()) owners.set(owner.address, owner);
@@ -165,6 +169,7 @@ export function bitcoinNetwork(
       const { derive, epoch } = await walletOf();
       return { address: derive([depositBranch, index]).address, epoch };
     },
+    watchAll: watch.catchUp,
     heights: () => node.heights(),
     hashAt: (height) => node.hashAt(height),
     loadBlock,

@@ -11,6 +11,7 @@ import { rpcEndpoint } from '../../nodes/json-rpc.ts';
 import type { SignerPanel } from '../../signers/panel.ts';
 import type { Database } from '../../store/database.ts';
 import { addressesWithDeposits, ownersOfKeys } from '../../store/deposit-addresses.ts';
+import { watchIndex, type WatchIndexOptions } from '../../store/watch-index.ts';
 import type { LoadedBlock, Network } from '../network.ts';
 import { evmCosts } from './evm-costs.ts';
 import { evmNode, type EvmNode, type Holding } from './evm-node.ts';
@@ -21,12 +22,20 @@ import { relayer } from './relayer.ts';
 /** An EVM network from its configuration row. @param relayerKey 32 bytes: pays gas, moves no customer funds. */
 export function evmNetwork(
   config: EvmNetwork,
-  deps: { db: Database; panel: SignerPanel; relayerKey: Uint8Array; nativeAsset: AssetCode; now: () => number },
+  deps: {
+    db: Database;
+    panel: SignerPanel;
+    relayerKey: Uint8Array;
+    nativeAsset: AssetCode;
+    now: () => number;
+    log?: WatchIndexOptions['log'];
+  },
 ): Network {
   const id = parseNetworkId(config.id);
   const endpoints = config.endpoints.map((url) => rpcEndpoint(url));
   const node = evmNode(endpoints);
   const gas = relayer(id, deps.relayerKey, node, BigInt(config.max_fee_per_gas));
+  const watch = watchIndex(deps.db, id, ['deposit_address'], deps);
   const safe = config.safe.toLowerCase();
   const relayerAddress = gas.address.toLowerCase();
   const tokens = new Map(
@@ -62,11 +71,12 @@ export function evmNetwork(
     watchKey: (address) => address.toLowerCase(),
     // Forwarders hang on the registry, not on a key that would be replaced.
     depositAddress: async (customerId, index) => ({ address: depositAddress(customerId, index), epoch: firstEpoch }),
+    watchAll: watch.catchUp,
     heights: () => node.heights(),
     hashAt: (height) => node.hashAt(height),
     loadBlock: (_height, hash) =>
       loadEvmBlock(hash, node, { tokens, nativeAsset: deps.nativeAsset }, async (keys) => {
-        const owners: Map<string, AddressOwner> = new Map(await ownersOfKeys(deps.db, id, keys));
+        const owners: Map<string, AddressOwner> = new Map(await ownersOfKeys(deps.db, id, await watch.among(keys)));
         owners.set(safe, { kind: 'hot' });
         owners.set(relayerAddress, { kind: 'relayer' });
         return owners;
