@@ -23,6 +23,7 @@ const input = {
   records: {} as RecordDeps,
   halts,
   spread: () => undefined,
+  feed: { own: async (after: number) => ({ lines: [`after ${after}`], signed: null }) },
 } as unknown as Input;
 const caller: Caller = { role: 'server', name: 'server', fingerprint: '' };
 const routes = new Map<string, (body: object) => Promise<unknown>>(
@@ -39,6 +40,10 @@ test('hands halts and resumptions to the desk', async () => {
   expect(await routes.get('/v1/resume')?.({ statement: 2 })).toEqual({});
   expect(halts.halt).toHaveBeenCalledWith({ statement: 1 });
   expect(halts.resume).toHaveBeenCalledWith({ statement: 2 });
+});
+
+test('hands out its own journal', async () => {
+  expect(await routes.get('/v1/journal')?.({ after: 7 })).toEqual({ lines: ['after 7'], signed: null });
 });
 
 test('has no wallet on a network that it does not serve', async () => {

@@ -10,6 +10,7 @@ import { policyDigest } from '@holdfast/core/policy/policy.ts';
 import { statementDigestHex } from '@holdfast/core/signing/statement.ts';
 import type { HaltDesk } from './halts/halt-desk.ts';
 import type { Spread } from './halts/spread.ts';
+import type { JournalFeed } from './mesh/journal-feed.ts';
 import { acceptPolicy } from './policy/accept-policy.ts';
 import { acceptRecords, type RecordDeps } from './records/accept-records.ts';
 import type { Route } from './transport/pinned-server.ts';
@@ -30,8 +31,9 @@ export function walletRoutes(input: {
   readonly records: Omit<RecordDeps, 'recorded'>;
   readonly halts: HaltDesk;
   readonly spread: Spread;
+  readonly feed: Pick<JournalFeed, 'own' | 'request'>;
 }): [SignerPath, Route][] {
-  const { evm, bitcoin, share, records, halts, spread } = input;
+  const { evm, bitcoin, share, records, halts, spread, feed } = input;
   const recorded = refusalRecorder(input.deps);
   const route = <P extends SignerPath>(
     path: P,
@@ -79,6 +81,8 @@ export function walletRoutes(input: {
         },
       ),
     ),
+    route('/v1/journal', async ({ after }) => feed.own(after)),
+    route('/v1/request', async (body) => feed.request(body)),
   ];
 }
 

@@ -145,7 +145,7 @@ export function wireSigner(parts: Parts): Wired {
   const checkpoint = cosignOrHalt(checkpoints, halts, mesh.copies);
   const newPolicy = async (signed: SignedPolicy) => acceptPolicy({ policies, journal, agreedNowMs, spread }, signed);
   const routes: [string, Route][] = [
-    ...walletRoutes({ ...wallets, status, deps, records, halts, spread }),
+    ...walletRoutes({ ...wallets, status, deps, records, halts, spread, feed: mesh.feed }),
     ...meshRoutes({ ...desks, checkpoint, acceptPolicy: newPolicy }),
   ];
   return { routes, keyrings, watchers, governance, checkpoints, pauses, hello };

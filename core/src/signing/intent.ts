@@ -31,6 +31,20 @@ export const WithdrawalIntent = Type.Object(
 );
 export type WithdrawalIntent = Static<typeof WithdrawalIntent>;
 
+/**
+ * How the server has booked an intent. Signers check nothing of it and keep it with the request: a server whose database was
+ * lost reads it from them (docs/adr/0031-rebuilt-from-journals.md).
+ */
+const Booked = Type.Object(
+  {
+    withdrawal: Type.String({ pattern: '^wd_[0-9a-f-]{36}$' }),
+    client_reference: Type.String({ minLength: 1, maxLength: 128 }),
+    /** Charged to the customer on top of the amount, base units of the same asset. */
+    fee: Type.String({ pattern: '^(0|[1-9][0-9]{0,77})$' }),
+  },
+  { additionalProperties: false },
+);
+
 /** An intent with its evidence: who authorised it, and the approvals over the same digest. */
 export const AuthorizedIntent = Type.Object(
   {
@@ -39,6 +53,7 @@ export const AuthorizedIntent = Type.Object(
     approvals: Type.Array(Assertion, { maxItems: 16 }),
     /** What the customer is charged on top; named where the policy says `positions.count_fees`, and never above `fee_max`. */
     fee: Type.Optional(Type.String({ pattern: '^(0|[1-9][0-9]{0,77})$' })),
+    booked: Type.Optional(Booked),
   },
   { additionalProperties: false },
 );

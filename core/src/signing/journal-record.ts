@@ -33,6 +33,8 @@ export const journalEntries = {
     address: Type.String(),
     /** Of the keys that it hangs on; 1 when left out. */
     epoch: Type.Optional(Type.Integer({ minimum: 2 })),
+    /** What the integrator calls the customer. */
+    customer_reference: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
   }),
   /** A transaction may be signed: written and flushed before anything of its signature leaves. */
   accepted: entry('accepted', {

@@ -135,6 +135,17 @@ export type SignBitcoinRequest = Static<typeof SignBitcoinRequest>;
 export const NonceCommitment = Type.Object({ identifier: hex(32), hiding: hex(33), binding: hex(33) }, strict);
 export type NonceCommitment = Static<typeof NonceCommitment>;
 
+/** A signing request as the signer that asks for the reservation got it. */
+export const SigningRequest = Type.Union([
+  Type.Object({ family: Type.Literal('evm'), body: SignEvmRequest }, strict),
+  Type.Object({ family: Type.Literal('bitcoin'), body: SignBitcoinRequest }, strict),
+]);
+export type SigningRequest = Static<typeof SigningRequest>;
+
+/** For a request that a line of a journal names, by the SHA-256 of its RFC 8785 text; null when it is not known. */
+const RequestAsked = Type.Object({ hash: hex(32) }, strict);
+const RequestAnswer = Type.Object({ request: Type.Union([Type.Null(), SigningRequest]) }, strict);
+
 /**
  * Everything a signer hears and answers, with `meshMessages`. POST, JSON, mutual TLS 1.3, body at most 1 MiB; unknown properties
  * are refused. The server calls `/v1/...`; only peers pinned as signers call `/v1/mesh/...`. Errors are problem+json
@@ -150,6 +161,8 @@ export const signerMessages = {
         index: Type.Integer({ minimum: 0, maximum: 0x7fffffff }),
         /** That the server has derived the address in; 1 when left out. */
         epoch: Type.Optional(Epoch),
+        /** The integrator's name of the customer; kept, so that a server whose database was lost can read it here. */
+        customer_reference: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
       },
       strict,
     ),
@@ -218,6 +231,10 @@ export const signerMessages = {
   },
   '/v1/halt': { request: SignedHalt, response: Type.Object({ digest: hex(32) }, strict) },
   '/v1/resume': { request: SignedResume, response: Empty },
+  /** The signer's own journal after a record: what a server whose database was lost is rebuilt from. */
+  '/v1/journal': { request: Type.Object({ after: Type.Integer({ minimum: 0 }) }, strict), response: JournalPage },
+  /** A request that a line of it names, by the SHA-256 of its RFC 8785 text; null when it is not known. */
+  '/v1/request': { request: RequestAsked, response: RequestAnswer },
 } as const satisfies Record<string, { request: TSchema; response: TSchema }>;
 
 export type SignerPath = keyof typeof signerMessages;
@@ -254,13 +271,6 @@ export const Checkpoint = Type.Object(
   strict,
 );
 export type Checkpoint = Static<typeof Checkpoint>;
-
-/** A signing request as the signer that asks for the reservation got it. */
-export const SigningRequest = Type.Union([
-  Type.Object({ family: Type.Literal('evm'), body: SignEvmRequest }, strict),
-  Type.Object({ family: Type.Literal('bitcoin'), body: SignBitcoinRequest }, strict),
-]);
-export type SigningRequest = Static<typeof SigningRequest>;
 
 const MeshHello = Type.Object(
   {
@@ -328,11 +338,7 @@ export const meshMessages = {
     ),
   },
   '/v1/mesh/journal': { request: JournalAsked, response: JournalPage },
-  /** A request that a line of a journal names, by the SHA-256 of its RFC 8785 text; null when it is not known. */
-  '/v1/mesh/request': {
-    request: Type.Object({ hash: hex(32) }, strict),
-    response: Type.Object({ request: Type.Union([Type.Null(), SigningRequest]) }, strict),
-  },
+  '/v1/mesh/request': { request: RequestAsked, response: RequestAnswer },
   /** The caller's halt, or one that it got with evidence. */
   '/v1/mesh/halt': {
     request: Type.Union([SignedHalt, Type.Object({ statement: HaltStatement }, strict)]),

@@ -17,6 +17,7 @@ import {
   insertAddress,
   nextDerivationIndex,
 } from '../store/deposit-addresses.ts';
+import { getCustomer } from '../store/customers.ts';
 import { insertEvents } from '../store/events.ts';
 import { getDepositAddress } from '../store/deposit-address-resources.ts';
 
@@ -69,8 +70,9 @@ export async function issueDepositAddress(
   });
   if (row.state === 'pending') {
     const index = Number(row.derivation_index);
-    const asked = { network: network.id, customer: body.customer, index, ...ofEpoch(row.epoch) };
-    const theirs = await panel.attestAddress(asked);
+    const { client_reference: customerReference } = await getCustomer(ctx.db, body.customer);
+    const named = { customer: body.customer, customer_reference: customerReference };
+    const theirs = await panel.attestAddress({ network: network.id, ...named, index, ...ofEpoch(row.epoch) });
     if (theirs.address !== row.address) {
       throw new Failure(
         'derivation-mismatch',

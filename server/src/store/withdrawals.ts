@@ -1,3 +1,4 @@
+import { formatId } from '@holdfast/core/contract/ids.ts';
 import type { Assertion, Authorization } from '@holdfast/core/signing/evidence.ts';
 import type { AuthorizedIntent, WithdrawalIntent } from '@holdfast/core/signing/intent.ts';
 import type { Sql } from './database.ts';
@@ -343,6 +344,11 @@ export const authorizedIntent = (row: WithdrawalRow, countsFees: boolean): Autho
   authorization: row.authorization,
   approvals: row.approvals,
   ...(countsFees && { fee: row.fee.toString() }),
+  booked: {
+    withdrawal: formatId('wd', row.id),
+    client_reference: row.client_reference,
+    fee: row.fee.toString(),
+  },
 });
 
 /** One outpoint (`txid:vout`) of every earlier transaction of these withdrawals: spending them all conflicts with each. */

@@ -11,6 +11,8 @@ import type { PeerJournals } from './peer-journals.ts';
 export interface JournalFeed {
   /** This signer's own journal, or the copy of the caller's. @throws Failure peer-unknown for another one's. */
   readonly journal: (peer: string, body: MeshRequest<'/v1/mesh/journal'>) => Promise<JournalPage>;
+  /** This signer's own, for the server. */
+  readonly own: (after: number) => Promise<JournalPage>;
   readonly request: (body: MeshRequest<'/v1/mesh/request'>) => Promise<MeshResponse<'/v1/mesh/request'>>;
 }
 
@@ -40,6 +42,7 @@ export function journalFeed(input: {
   };
 
   return {
+    own,
     journal: async (peer, { signer: whose, after }) => {
       if (whose === signer) return own(after);
       if (whose === peer) return copies.page(peer, after);

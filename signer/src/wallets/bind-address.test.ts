@@ -61,6 +61,11 @@ test('has the binding on the disk before it vouches for it', async () => {
   expect(written().match(/"kind":"address"/g)).toHaveLength(1);
 });
 
+test('keeps what the integrator calls the customer', async () => {
+  await bindAddress(deps(key), { network, customer, index: 7, customer_reference: 'alice' }, derived);
+  expect(written()).toContain('"customer_reference":"alice"');
+});
+
 test('signs nothing for an index of another customer, nor for another address', async () => {
   await bindAddress(deps(key), { network, customer, index: 7 }, derived);
   const silent = { ...key, sign: () => expect.unreachable('nothing to vouch for') };

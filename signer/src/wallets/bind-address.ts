@@ -20,7 +20,12 @@ const indexGapMax = 10_000;
  */
 export async function bindAddress(
   { journal, statement, assertBuild }: Pick<WalletDeps, 'journal' | 'statement' | 'assertBuild'>,
-  request: { readonly network: string; readonly customer: string; readonly index: number },
+  request: {
+    readonly network: string;
+    readonly customer: string;
+    readonly index: number;
+    readonly customer_reference?: string;
+  },
   derived: { readonly address: string; readonly epoch: number },
 ): Promise<SignerResponse<'/v1/address'>> {
   // Two signers that a poisoned release got into would else vouch for a thief's address inside its soak time.
@@ -40,7 +45,9 @@ export async function bindAddress(
   if (index > indexMax) {
     throw new Failure('invalid-request', `index ${index} of ${network} is above ${indexMax}`, { pointer: '/index' });
   }
-  const body = { network, customer, index, address, ...(epoch > firstEpoch && { epoch }) };
+  const { customer_reference: reference } = request;
+  const named = reference === undefined ? {} : { customer_reference: reference };
+  const body = { network, customer, index, address, ...(epoch > firstEpoch && { epoch }), ...named };
   await (bound ? journal.flushed() : journal.append({ kind: 'address', body }));
   const said: AddressStatement = { version: 1, network, customer, address, epoch };
   return { address, epoch, statement: statement.sign(statementDigest('address', said)) };
