@@ -68,9 +68,15 @@ export function serverConfig(
     batchWaitMs: number;
     sweepWaitMs: number;
     killAt?: string | undefined;
+    agree?: number | undefined;
   },
 ): object {
-  const common = { poll_ms: own.pollMs, batch_size_max: 100, batch_wait_ms: own.batchWaitMs };
+  const common = {
+    poll_ms: own.pollMs,
+    batch_size_max: 100,
+    batch_wait_ms: own.batchWaitMs,
+    ...(own.agree === undefined ? {} : { agree: own.agree }),
+  };
   const { evm } = input;
   const networks: object[] = [
     {

@@ -63,7 +63,13 @@ export function wireAdapters(
     const nativeAsset = nativeRule(row).asset;
     return row.family === 'evm'
       ? evmNetwork(row, { db, panel, relayerKey: keys.relayerKey, nativeAsset, now })
-      : bitcoinNetwork(row, { db, panel, nativeAsset, multisig: multisigOf(policy, row.id, config.quorum) });
+      : bitcoinNetwork(row, {
+          db,
+          panel,
+          nativeAsset,
+          multisig: multisigOf(policy, row.id, config.quorum),
+          easiestBits: easiestBitsOf(policy, row.id),
+        });
   });
   return {
     panel,
@@ -83,6 +89,12 @@ function multisigOf(policy: Policy, id: string, quorum: number): MultisigWalletP
       `the wallet of ${id} takes ${wallet.threshold} signatures, quorum is ${quorum}`,
     );
   return wallet ?? null;
+}
+
+/** The least work of a block that the signers believe; null where the policy does not list the network. */
+function easiestBitsOf(policy: Policy, id: string): string | null {
+  const network = policy.networks.find((one) => one.network === id);
+  return network?.family === 'bitcoin' ? network.easiest_bits : null;
 }
 
 function nativeRule(row: NetworkConfig): AssetRule {

@@ -1,5 +1,4 @@
 import { parseBitcoinAddress } from '@holdfast/core/chains/bitcoin/address.ts';
-import { parseBitcoinBlock } from '@holdfast/core/chains/bitcoin/parse-block.ts';
 import { bitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
 import { candidates, scanBitcoinBlock } from '@holdfast/core/chains/bitcoin/scan.ts';
 import type { AddressOwner } from '@holdfast/core/deposits/decide-block.ts';
@@ -9,8 +8,9 @@ import { baseUnits } from '@holdfast/core/money/base-units.ts';
 import { parseNetworkId } from '@holdfast/core/money/network.ts';
 import type { MultisigWalletPolicy } from '@holdfast/core/policy/policy.ts';
 import { hexToBytes } from '@noble/hashes/utils.js';
-import type { BitcoinNetwork } from '../../config.ts';
-import { offerToAll } from '../../nodes/agree.ts';
+import { type BitcoinNetwork, quorumOf } from '../../config.ts';
+import { returnAfterBlocks } from '../../nodes/endpoints.ts';
+import { offerToAll } from '../../nodes/offer-to-all.ts';
 import { rpcEndpoint } from '../../nodes/json-rpc.ts';
 import type { SignerPanel } from '../../signers/panel.ts';
 import { allChangeScripts, changeByScript, keepChangeAddress } from '../../store/change-addresses.ts';
@@ -29,13 +29,24 @@ import { depositBranch, type WalletKind } from './wallet-kind.ts';
 /** A Bitcoin network from its configuration row. @param deps `multisig`: the wallet that the policy names; null for FROST. */
 export function bitcoinNetwork(
   config: BitcoinNetwork,
-  deps: { db: Database; panel: SignerPanel; nativeAsset: AssetCode; multisig: MultisigWalletPolicy | null },
+  deps: {
+    db: Database;
+    panel: SignerPanel;
+    nativeAsset: AssetCode;
+    multisig: MultisigWalletPolicy | null;
+    easiestBits: string | null;
+  },
 ): Network {
-  const { db, panel, nativeAsset, multisig } = deps;
+  const { db, panel, nativeAsset, multisig, easiestBits } = deps;
   const id = parseNetworkId(config.id);
   const params = bitcoinParams(id);
   const endpoints = config.endpoints.map((url) => rpcEndpoint(url));
-  const node = bitcoinNode(endpoints);
+  const rules = {
+    quorum: quorumOf(config),
+    returnAfterBlocks: returnAfterBlocks(config.final_confirmations),
+    easiestBits,
+  };
+  const node = bitcoinNode(endpoints, rules);
   const coldKeys = config.cold_keys.map((key) => hexToBytes(key));
   let watched: WalletKind | undefined;
 
@@ -68,7 +79,7 @@ export function bitcoinNetwork(
 
   async function loadBlock(height: number, hash: string): Promise<LoadedBlock> {
     await watchChange();
-    const parsed = parseBitcoinBlock(await node.rawBlock(hash), hash);
+    const parsed = await node.block(hash);
     const { scripts, outpoints } = candidates(parsed);
     const [deposits, changes, coins] = await Promise.all([
       ownersOfKeys(db, id, scripts),
@@ -154,7 +165,7 @@ export function bitcoinNetwork(
       const { derive, epoch } = await walletOf();
       return { address: derive([depositBranch, index]).address, epoch };
     },
-    heights: () => node.heights(),
+    nodes: node.nodes,
     hashAt: (height) => node.hashAt(height),
     loadBlock,
     unrecord: rollBackCoins,
