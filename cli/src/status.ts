@@ -1,4 +1,5 @@
 import type { Client } from '@holdfast/client/create-client.ts';
+import type { NetworkResource } from '@holdfast/core/contract/resources.ts';
 import { pageLimitMax } from '@holdfast/core/contract/page.ts';
 import type { Command } from './command.ts';
 import { formatTable, printable } from './format-table.ts';
@@ -26,13 +27,25 @@ export const status: Command = {
     const reachable = signers.data.filter((signer) => signer.reachable).length;
     const away = signers.data.filter((signer) => !signer.reachable).map((signer) => signer.id);
     const table = formatTable(
-      [{ title: 'NETWORK' }, { title: 'NAME' }, { title: 'HEIGHT', right: true }, { title: 'BLOCK' }],
+      [
+        { title: 'NETWORK' },
+        { title: 'NAME' },
+        { title: 'HEIGHT', right: true },
+        { title: 'NODES' },
+        { title: 'BLOCK' },
+      ],
       networks.data.map((network) => [
         network.id,
         network.name,
         String(network.height ?? '-'),
+        nodesOf(network),
         network.block_hash ?? '-',
       ]),
+    );
+    const nodeLines = networks.data.flatMap((network) =>
+      network.endpoints
+        .filter(({ standing }) => standing !== 'counted')
+        .map(({ name, standing, detail }) => printable(`node         ${name} ${standing}: ${detail ?? ''}`)),
     );
     const alarmLines = alarms.data.map((alarm) =>
       printable(`  ${alarm.opened_at}  ${alarm.code}  ${alarm.subject}: ${alarm.message}`),
@@ -41,6 +54,7 @@ export const status: Command = {
       `Holdfast at ${url}`,
       '',
       table,
+      ...nodeLines,
       '',
       `signers      ${reachable}/${signers.data.length} reachable${away.length === 0 ? '' : `, not ${away.join(', ')}`}`,
       `withdrawals  ${queue.map((row) => `${row.count}${row.more ? '+' : ''} ${row.state}`).join(', ')}`,
@@ -57,6 +71,12 @@ export const status: Command = {
     return { json, text };
   },
 };
+
+/** `3/3, 2 needed` */
+function nodesOf({ agree, endpoints }: NetworkResource): string {
+  const counted = endpoints.filter(({ standing }) => standing === 'counted' || standing === 'ahead').length;
+  return `${counted}/${endpoints.length}, ${agree} needed`;
+}
 
 async function countOf(client: Client, state: (typeof openStates)[number]): Promise<Count> {
   const page = await client.listWithdrawals({ state, limit: pageLimitMax });

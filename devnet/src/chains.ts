@@ -108,10 +108,11 @@ export interface PartyView {
   close(): Promise<void>;
 }
 
-export async function openView(chains: Chains): Promise<PartyView> {
-  // Two endpoints each, so that agreement has something to compare.
-  const evm = await Promise.all([chains.anvil.url, chains.anvil.url].map((target) => startRpcProxy({ target })));
-  const nodes = chains.bitcoin?.nodes ?? [];
+/** @param count of endpoints a network; two, so that agreement has something to compare. */
+export async function openView(chains: Chains, count = 2): Promise<PartyView> {
+  const evm = await Promise.all(Array.from({ length: count }, () => startRpcProxy({ target: chains.anvil.url })));
+  const pair = chains.bitcoin?.nodes ?? [];
+  const nodes = pair.length === 0 ? [] : Array.from({ length: count }, (_, at) => pair[at % 2]!);
   const bitcoin = await Promise.all(nodes.map((node) => startRpcProxy({ target: node.rpcUrl })));
   const withCredentials = (proxy: RpcProxy, node: BitcoinNode): string => {
     const url = new URL(proxy.url);

@@ -70,6 +70,7 @@ export function serverConfig(
     consolidateAbove: number;
     killAt?: string | undefined;
     feeBump?: object | undefined;
+    agree?: number | undefined;
   },
 ): object {
   const common = {
@@ -77,6 +78,7 @@ export function serverConfig(
     batch_size_max: 100,
     batch_wait_ms: own.batchWaitMs,
     ...(own.feeBump === undefined ? {} : { fee_bump: own.feeBump }),
+    ...(own.agree === undefined ? {} : { agree: own.agree }),
   };
   const { evm } = input;
   const networks: object[] = [

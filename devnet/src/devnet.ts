@@ -43,6 +43,8 @@ export interface DevnetOptions {
   readonly policy?: PolicyChange;
   /** What the vault on the chain has instead of the usual; of no effect on a folder that has one. */
   readonly vault?: VaultChange;
+  /** How many endpoints a network the server has, and how many of them must agree; 2 of 2 when left out. */
+  readonly nodes?: { readonly endpoints: number; readonly agree: number };
 }
 
 export type VaultChange = Partial<Pick<DeployVaultInput, 'limits' | 'governanceDelayS'>>;
@@ -137,7 +139,7 @@ async function assemble(
   const { input, api, parties, first } = keys;
   const views = new Map<string, PartyView>();
   for (const name of ['server', ...signerIds]) {
-    const view = await openView(chains);
+    const view = await openView(chains, name === 'server' ? options.nodes?.endpoints : undefined);
     stops.push(() => view.close());
     views.set(name, view);
   }
@@ -186,6 +188,7 @@ async function assemble(
       consolidateAbove: options.consolidateAbove ?? 200,
       killAt: how.killAt,
       feeBump: options.feeBump,
+      agree: options.nodes?.agree,
     });
     writePrivate(join(folder, 'server', 'config.json'), JSON.stringify(own, null, 2));
     keepCliConfig(folder, port, api);

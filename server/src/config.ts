@@ -44,8 +44,9 @@ export type AssetRule = Static<typeof AssetRule>;
 const common = {
   id: Type.String(),
   name: Type.String(),
-  /** Every endpoint must agree on a block before it counts; with fewer answering, nothing does. */
   endpoints: Type.Array(Type.String(), { minItems: 1 }),
+  /** So many endpoints must say the same, more than half of them; never fewer. Left out: the smallest majority. */
+  agree: Type.Optional(Type.Integer({ minimum: 1 })),
   start_height: Type.Integer({ minimum: 0 }),
   poll_ms: Type.Integer({ minimum: 20 }),
   /** Confirmations after which our own transaction is final and its holds are consumed. */
@@ -111,6 +112,25 @@ export function bumpRule({ family, fee_bump: own }: NetworkConfig): BumpRule {
     return { afterBlocks: own.after_blocks, afterMs: own.after_ms, triesMax: own.tries_max, percent: own.percent };
   const afterMs = family === 'bitcoin' ? 15 * 60_000 : 60_000;
   return { afterBlocks: 3, afterMs, triesMax: 10, percent: 25 };
+}
+
+/** How many endpoints of a network must say the same: 2 of 2, 2 of 3, 3 of 5, unless `agree` asks for more. */
+export function quorumOf(network: Pick<NetworkConfig, 'agree' | 'endpoints'>): number {
+  return network.agree ?? Math.floor(network.endpoints.length / 2) + 1;
+}
+
+/** @throws Failure config-invalid. */
+function assertQuorum(network: NetworkConfig, file: string): void {
+  const { length } = network.endpoints;
+  const quorum = quorumOf(network);
+  if (new Set(network.endpoints).size < length)
+    throw new Failure('config-invalid', `${file}: ${network.id} lists an endpoint twice; it counts once`);
+  if (quorum > length || 2 * quorum <= length) {
+    throw new Failure(
+      'config-invalid',
+      `${file}: ${network.id} asks for ${quorum} of ${length} endpoints; it takes more than half of them`,
+    );
+  }
 }
 
 export const ServerConfig = Type.Object(
@@ -182,6 +202,7 @@ export function loadConfig(dataDir: string): ServerConfig {
   const config = parseConfig(ServerConfig, value, file);
   const codes = new Set(config.assets.map((asset) => asset.code));
   for (const network of config.networks) {
+    assertQuorum(network, file);
     for (const rule of network.assets) {
       if (!codes.has(rule.asset))
         throw new Failure('config-invalid', `${file}: ${network.id} lists ${rule.asset}, which /assets lacks`);

@@ -17,6 +17,7 @@ import { idempotencyStore } from './store/idempotency.ts';
 import { migrate } from './store/migrate.ts';
 import { loggerOptions } from './telemetry/logger.ts';
 import { createMetrics, type Readings } from './telemetry/metrics.ts';
+import { endpointReadings } from './operations/list-resources.ts';
 import { startJobs, wireAdapters, wireOperations } from './wiring.ts';
 
 /**
@@ -67,7 +68,11 @@ async function run(dataDir: string): Promise<void> {
   const adapters = wireAdapters(config, ctx.policy, keys, db, Date.now, log);
   const operations = wireOperations(ctx, adapters, keys);
   let differences: Readings['differences'] = [];
-  const metrics = createMetrics(async () => ({ ...(await readGauges(db)), differences }));
+  const metrics = createMetrics(async () => ({
+    ...(await readGauges(db)),
+    differences,
+    endpoints: endpointReadings(adapters.networks.values()),
+  }));
   const app = await buildHttp(
     {
       ...operations,

@@ -73,6 +73,7 @@ export function wireAdapters(
           multisig: multisigOf(policy, row.id, config.quorum),
           consolidation: bitcoinPolicyOf(policy, row.id)?.consolidation,
           log,
+          easiestBits: bitcoinPolicyOf(policy, row.id)?.easiest_bits ?? null,
         });
   });
   return {

@@ -53,6 +53,12 @@ beforeAll(async () => {
           family: 'evm',
           height: 1234,
           block_hash: '0xabc',
+          agree: 2,
+          endpoints: [
+            { name: 'node-1', standing: 'counted', height: 1234, detail: null },
+            { name: 'node-2', standing: 'counted', height: 1234, detail: null },
+            { name: 'node-3', standing: 'away', height: null, detail: 'node-3 does not answer' },
+          ],
           confirmations: [],
         },
         {
@@ -62,6 +68,8 @@ beforeAll(async () => {
           family: 'bitcoin',
           height: null,
           block_hash: null,
+          agree: 1,
+          endpoints: [],
           confirmations: [],
         },
       ],
@@ -130,7 +138,8 @@ function holdfast(...args: string[]): Promise<{ code: number; out: string; err: 
 test('status shows networks, signers, the queue and the open alarms', async () => {
   const calm = await holdfast('status');
   expect(calm).toMatchObject({ code: 0, err: '' });
-  expect(calm.out).toContain('eip155:31337                             Anvil      1234  0xabc\n');
+  expect(calm.out).toContain('eip155:31337                             Anvil      1234  2/3, 2 needed  0xabc\n');
+  expect(calm.out).toContain('node         node-3 away: node-3 does not answer\n');
   expect(calm.out).toContain('signers      2/3 reachable, not signer-3');
   expect(calm.out).toContain('withdrawals  0 queued, 0 signing, 0 broadcast, 0 included');
   expect(calm.out).toContain('alarms       none open');

@@ -1,12 +1,15 @@
 import { expect, test } from 'vitest';
-import { commonHeight, describeLag } from './endpoint-heights.ts';
+import { describeLag, quorumHeight } from './endpoint-heights.ts';
 
 const at = (...heights: number[]) => heights.map((height, i) => ({ endpoint: `node-${i + 1}`, height }));
 
-test('the common height is that of the lowest endpoint', () => {
-  expect(commonHeight(at(12, 10, 11))).toBe(10);
-  expect(commonHeight(at(7))).toBe(7);
-  expect(() => commonHeight([])).toThrow('a network has an endpoint');
+test('the height of a quorum is what so many have reached: neither a laggard nor a boaster moves it', () => {
+  expect(quorumHeight(at(12, 10, 11), 3)).toBe(10);
+  expect(quorumHeight(at(12, 10, 11), 2)).toBe(11);
+  expect(quorumHeight(at(1_000_000, 10, 11), 2)).toBe(11);
+  expect(quorumHeight(at(7), 1)).toBe(7);
+  expect(quorumHeight(at(7), 2)).toBeNull();
+  expect(quorumHeight([], 1)).toBeNull();
 });
 
 test('two blocks behind is a matter of moments, three is said', () => {

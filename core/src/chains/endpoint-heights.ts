@@ -1,5 +1,3 @@
-import { invariant } from '../invariant.ts';
-
 /** The highest block that one endpoint of a network reports. */
 export interface EndpointHeight {
   /** Without credentials. */
@@ -8,12 +6,12 @@ export interface EndpointHeight {
 }
 
 /** Blocks that an endpoint may be behind another without a word: new ones reach the nodes at different times. */
-const behindMax = 2;
+export const behindMax = 2;
 
-/** Height that every endpoint has reached. */
-export function commonHeight(heights: readonly EndpointHeight[]): number {
-  invariant(heights.length > 0, 'a network has an endpoint');
-  return Math.min(...heights.map(({ height }) => height));
+/** The highest block that a quorum of endpoints has reached; null when fewer than a quorum tell their height. */
+export function quorumHeight(heights: readonly Pick<EndpointHeight, 'height'>[], quorum: number): number | null {
+  const highestFirst = heights.map(({ height }) => height).toSorted((a, b) => b - a);
+  return highestFirst[quorum - 1] ?? null;
 }
 
 /** What to say of an endpoint that is too far behind another (or behind what is applied); null when all are level. */

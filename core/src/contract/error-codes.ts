@@ -234,6 +234,9 @@ export const errorCodes = {
   'node-disagreement': later(
     'Two endpoints report different chains. Find the one that lies; nothing is credited until they agree.',
   ),
+  'node-quorum-lost': later(
+    'Repair the endpoints that the message names. Nothing is credited or paid until so many agree as config.json asks for.',
+  ),
   'derivation-mismatch': {
     status: 500,
     exit: 1,

@@ -36,6 +36,21 @@ export const NetworkResource = Type.Object({
   family: Type.Union([Type.Literal('evm'), Type.Literal('bitcoin')]),
   height: Nullable(Type.Integer()),
   block_hash: Nullable(Type.String()),
+  agree: Type.Integer({ description: 'So many of the endpoints must say the same' }),
+  endpoints: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      standing: Type.Union([
+        Type.Literal('counted'),
+        Type.Literal('ahead'),
+        Type.Literal('away'),
+        Type.Literal('behind'),
+        Type.Literal('set-aside'),
+      ]),
+      height: Nullable(Type.Integer()),
+      detail: Nullable(Type.String({ description: 'Why it does not count' })),
+    }),
+  ),
   confirmations: Type.Array(
     Type.Object({ below: Nullable(Amount), asset: Type.String(), confirmations: Type.Integer() }),
   ),

@@ -1,4 +1,4 @@
-import { commonHeight, describeLag } from '@holdfast/core/chains/endpoint-heights.ts';
+import { describeLag, quorumHeight } from '@holdfast/core/chains/endpoint-heights.ts';
 import { type BlockChanges, decideBlock, type Inclusion } from '@holdfast/core/deposits/decide-block.ts';
 import { confirmationsRequired } from '@holdfast/core/deposits/confirmations.ts';
 import { refusedPauseMs } from '@holdfast/core/withdrawals/refused-pause.ts';
@@ -24,12 +24,13 @@ const blocksPerPass = 200;
  * applies new ones in order, each in one transaction. A lagging or shorter chain is waited for; only a different block
  * undoes one.
  * @returns how many blocks were applied or rolled back.
- * @throws Failure node-unavailable or node-disagreement: nothing was applied that the endpoints do not agree on. An
- * endpoint that stays behind the others or behind what is applied is node-unavailable too, once what it has is applied.
+ * @throws Failure node-quorum-lost: nothing was applied that fewer than a quorum of the endpoints agree on. A quorum that
+ * stays behind another endpoint or behind what is applied is that too, once what it has is applied.
  */
 export async function followChain(ctx: Context, network: Network): Promise<number> {
-  const heights = await network.heights();
-  const height = commonHeight(heights);
+  const heights = await network.nodes.heights();
+  const { quorum } = network.nodes;
+  const height = quorumHeight(heights, quorum) ?? 0;
   let changed = 0;
   let tip = await tipBlock(ctx.db, network.id);
   while (tip && tip.height <= height && (await network.hashAt(tip.height)) !== tip.hash) {
@@ -47,8 +48,10 @@ export async function followChain(ctx: Context, network: Network): Promise<numbe
     changed++;
   }
   const ours = tip ? [{ endpoint: 'the applied chain', height: tip.height }] : [];
-  const lag = changed === 0 ? describeLag([...heights, ...ours]) : null;
-  if (lag !== null) throw new Failure('node-unavailable', lag);
+  // With an endpoint to spare, one that is far off is named by itself and holds nobody up.
+  const needed = heights.length > quorum ? [{ endpoint: 'the quorum', height }] : heights;
+  const lag = changed === 0 ? describeLag([...needed, ...ours]) : null;
+  if (lag !== null) throw new Failure('node-quorum-lost', lag);
   return changed;
 }
 

@@ -14,7 +14,10 @@ import { relayPauses } from './relay-pauses.ts';
 import { settleTransactions } from './settle-transactions.ts';
 import { signTransactions } from './sign-transactions.ts';
 import { sweepForwarders } from './sweep-forwarders.ts';
+import { watchNodes } from './watch-nodes.ts';
 
+/** Least pause of the loops that look at endpoints. */
+const nodesEveryMs = 250;
 /** Pause of the loops that ask the signers for newer keys. */
 const keysEveryMs = 1_000;
 
@@ -42,6 +45,7 @@ export function runNetworkJobs(
         const changed = await followChain(ctx, network);
         return changed + (await creditDeposits(ctx, network)) + (await settleTransactions(ctx, network));
       }),
+      startLoop(ctx, 'nodes', network.id, Math.max(every, nodesEveryMs), watchNodes(ctx, network)),
       startLoop(ctx, 'pay', network.id, every, async () => {
         const built = (await batchWithdrawals(ctx, network, signers.isHalted)) === null ? 0 : 1;
         const bumped = await replacePayments(ctx, network, signers.isHalted);

@@ -1,5 +1,4 @@
 import type { ScannedBlock } from '@holdfast/core/chains/chain.ts';
-import type { EndpointHeight } from '@holdfast/core/chains/endpoint-heights.ts';
 import type { AddressOwner } from '@holdfast/core/deposits/decide-block.ts';
 import type { AssetCode } from '@holdfast/core/money/asset.ts';
 import type { BaseUnits } from '@holdfast/core/money/base-units.ts';
@@ -7,6 +6,7 @@ import type { Family, NetworkId } from '@holdfast/core/money/network.ts';
 import type { EmergencyAuthorisation } from '@holdfast/core/signing/emergency.ts';
 import type { AuthorizedIntent } from '@holdfast/core/signing/intent.ts';
 import type { NetworkConfig } from '../config.ts';
+import type { Endpoints } from '../nodes/endpoints.ts';
 import type { Sql } from '../store/database.ts';
 
 /** A block read from the nodes, with what the database knew of its addresses. */
@@ -89,7 +89,7 @@ export interface NetworkCosts {
 
 /**
  * One network as the server's jobs use it: a record of functions over its configuration row, made per family.
- * Everything read from nodes is what all endpoints agree on.
+ * Everything read from nodes is what a quorum of endpoints agrees on, or proven.
  */
 export interface Network {
   readonly id: NetworkId;
@@ -111,8 +111,8 @@ export interface Network {
 
   /** Has what scans look for in memory; the first call may take seconds, and no block needs to wait for it then. */
   watchAll(): Promise<void>;
-  /** The highest block of each endpoint. */
-  heights(): Promise<readonly EndpointHeight[]>;
+  /** Its endpoints: which count, how high they are. */
+  readonly nodes: Pick<Endpoints, 'quorum' | 'heights' | 'review' | 'states'>;
   hashAt(height: number): Promise<string>;
   loadBlock(height: number, hash: string): Promise<LoadedBlock>;
   /** Undoes `record` of a block. */

@@ -48,11 +48,22 @@ export async function listNetworks(ctx: Context, networks: Iterable<Network>): P
         family: network.family,
         height: tip?.height ?? null,
         block_hash: tip?.hash ?? null,
+        agree: network.nodes.quorum,
+        endpoints: network.nodes.states(),
         confirmations: network.config.assets.flatMap((rule) =>
           rule.confirmations.map((tier) => ({ ...tier, asset: rule.asset })),
         ),
       };
     }),
+  );
+}
+
+/** For the metrics: which endpoints count. */
+export function endpointReadings(networks: Iterable<Network>): { network: string; name: string; counts: boolean }[] {
+  return [...networks].flatMap(({ id, nodes }) =>
+    nodes
+      .states()
+      .map(({ name, standing }) => ({ network: id, name, counts: standing === 'counted' || standing === 'ahead' })),
   );
 }
 

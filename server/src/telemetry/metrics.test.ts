@@ -4,6 +4,10 @@ import { createMetrics, type Readings } from './metrics.ts';
 const readings: Readings = {
   scannedHeights: { 'eip155:31337': 7 },
   openAlarms: 2,
+  endpoints: [
+    { network: 'eip155:31337', name: 'node-1', counts: true },
+    { network: 'eip155:31337', name: 'node-2', counts: false },
+  ],
   withdrawals: { queued: 3 },
   differences: [{ network: 'eip155:31337', asset: 'ETH', difference: -1n }],
 };
@@ -14,6 +18,8 @@ test('the gauges show what is read at the time of asking', async () => {
   const text = await metrics.text();
   expect(text).toContain('holdfast_scanned_height{network="eip155:31337"} 7');
   expect(text).toContain('holdfast_open_alarms 2');
+  expect(text).toContain('holdfast_endpoint_counted{network="eip155:31337",endpoint="node-1"} 1');
+  expect(text).toContain('holdfast_endpoint_counted{network="eip155:31337",endpoint="node-2"} 0');
   expect(text).toContain('holdfast_withdrawals{state="queued"} 3');
   expect(text).toContain('holdfast_reconcile_difference{network="eip155:31337",asset="ETH"} -1');
   expect(text).toContain(

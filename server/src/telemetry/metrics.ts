@@ -5,6 +5,8 @@ export interface Readings {
   /** Height of the applied chain by network. */
   readonly scannedHeights: Readonly<Record<string, number>>;
   readonly openAlarms: number;
+  /** Whether an endpoint's answers count. */
+  readonly endpoints: readonly { readonly network: string; readonly name: string; readonly counts: boolean }[];
   /** Withdrawals by state. */
   readonly withdrawals: Readonly<Record<string, number>>;
   /** Ledger minus chain in base units at the last reconciliation; a Prometheus number is a double, so only 0 is exact. */
@@ -47,6 +49,12 @@ export function createMetrics(read: () => Promise<Readings>): Metrics {
     labelNames: ['network', 'asset'] as const,
     registers,
   });
+  const endpoints = new Gauge({
+    name: 'holdfast_endpoint_counted',
+    help: '1 when the answers of a chain endpoint count, 0 while it is away, behind or set aside',
+    labelNames: ['network', 'endpoint'] as const,
+    registers,
+  });
   const gaugesFailed = new Gauge({
     name: 'holdfast_gauges_failed',
     help: '1 when the other gauges could not be read: they are missing or old',
@@ -54,13 +62,15 @@ export function createMetrics(read: () => Promise<Readings>): Metrics {
   });
 
   async function refresh(): Promise<void> {
-    for (const gauge of [heights, withdrawals, differences]) gauge.reset();
+    for (const gauge of [heights, withdrawals, differences, endpoints]) gauge.reset();
     try {
       const readings = await read();
       for (const [network, height] of Object.entries(readings.scannedHeights)) heights.set({ network }, height);
       for (const [state, count] of Object.entries(readings.withdrawals)) withdrawals.set({ state }, count);
       for (const { network, asset, difference } of readings.differences)
         differences.set({ network, asset }, Number(difference));
+      for (const { network, name, counts } of readings.endpoints)
+        endpoints.set({ network, endpoint: name }, counts ? 1 : 0);
       alarms.set(readings.openAlarms);
       gaugesFailed.set(0);
     } catch {

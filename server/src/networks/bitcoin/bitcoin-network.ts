@@ -1,5 +1,4 @@
 import { parseBitcoinAddress } from '@holdfast/core/chains/bitcoin/address.ts';
-import { parseBitcoinBlock } from '@holdfast/core/chains/bitcoin/parse-block.ts';
 import { bitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
 import { candidates, scanBitcoinBlock } from '@holdfast/core/chains/bitcoin/scan.ts';
 import type { AddressOwner } from '@holdfast/core/deposits/decide-block.ts';
@@ -9,8 +8,9 @@ import { baseUnits } from '@holdfast/core/money/base-units.ts';
 import { parseNetworkId } from '@holdfast/core/money/network.ts';
 import type { BitcoinNetworkPolicy, MultisigWalletPolicy } from '@holdfast/core/policy/policy.ts';
 import { hexToBytes } from '@noble/hashes/utils.js';
-import type { BitcoinNetwork } from '../../config.ts';
-import { offerToAll } from '../../nodes/agree.ts';
+import { type BitcoinNetwork, quorumOf } from '../../config.ts';
+import { returnAfterBlocks } from '../../nodes/endpoints.ts';
+import { offerToAll } from '../../nodes/offer-to-all.ts';
 import { rpcEndpoint } from '../../nodes/json-rpc.ts';
 import type { SignerPanel } from '../../signers/panel.ts';
 import { allChangeScripts, changeByScript, keepChangeAddress } from '../../store/change-addresses.ts';
@@ -42,13 +42,20 @@ export function bitcoinNetwork(
     multisig: MultisigWalletPolicy | null;
     consolidation: BitcoinNetworkPolicy['consolidation'];
     log?: WatchIndexOptions['log'];
+    /** The least work of a block that the signers believe; null where the policy does not list the network. */
+    easiestBits: string | null;
   },
 ): Network {
-  const { db, panel, nativeAsset, multisig, consolidation } = deps;
+  const { db, panel, nativeAsset, multisig, consolidation, easiestBits } = deps;
   const id = parseNetworkId(config.id);
   const params = bitcoinParams(id);
   const endpoints = config.endpoints.map((url) => rpcEndpoint(url));
-  const node = bitcoinNode(endpoints);
+  const rules = {
+    quorum: quorumOf(config),
+    returnAfterBlocks: returnAfterBlocks(config.final_confirmations),
+    easiestBits,
+  };
+  const node = bitcoinNode(endpoints, rules);
   const coldKeys = config.cold_keys.map((key) => hexToBytes(key));
   const watch = watchIndex(db, id, ['deposit_address', 'change_address', 'coin'], deps);
   let watched: WalletKind | undefined;
@@ -82,7 +89,7 @@ export function bitcoinNetwork(
 
   async function loadBlock(height: number, hash: string): Promise<LoadedBlock> {
     await watchChange();
-    const parsed = parseBitcoinBlock(await node.rawBlock(hash), hash);
+    const parsed = await node.block(hash);
     const { scripts, outpoints } = candidates(parsed);
     const found = await watch.among([...scripts, ...outpoints]);
     const [deposits, changes, coins] = await Promise.all([
@@ -170,7 +177,7 @@ export function bitcoinNetwork(
       return { address: derive([depositBranch, index]).address, epoch };
     },
     watchAll: watch.catchUp,
-    heights: () => node.heights(),
+    nodes: node.nodes,
     hashAt: (height) => node.hashAt(height),
     loadBlock,
     unrecord: rollBackCoins,

@@ -1,6 +1,8 @@
-import { commonHeight, type EndpointHeight } from '@holdfast/core/chains/endpoint-heights.ts';
+import { headerBytes, parseBitcoinHeader } from '@holdfast/core/chains/bitcoin/block-header.ts';
+import { type ParsedBlock, parseBitcoinBlock } from '@holdfast/core/chains/bitcoin/parse-block.ts';
+import { middleOf } from '@holdfast/core/chains/quorum-answer.ts';
 import { Failure } from '@holdfast/core/failure.ts';
-import { agree } from '../../nodes/agree.ts';
+import { openEndpoints } from '../../nodes/endpoints.ts';
 import type { RpcEndpoint } from '../../nodes/json-rpc.ts';
 
 const satsPerBtc = 8;
@@ -10,50 +12,86 @@ export function satsOf(coins: number): bigint {
   return BigInt(coins.toFixed(satsPerBtc).replace('.', ''));
 }
 
-/** Reads of a Bitcoin node, each agreed by all endpoints unless said otherwise. RPC names in the body. */
-export function bitcoinNode(endpoints: readonly RpcEndpoint[]) {
-  const [primary] = endpoints;
-  if (!primary) throw new Failure('config-invalid', 'a Bitcoin network needs an endpoint');
+const hashOf = (endpoint: RpcEndpoint, height: number): Promise<string> =>
+  endpoint.call<string>('getblockhash', [height]);
+
+/**
+ * Reads of a Bitcoin node, each agreed by a quorum of the endpoints unless said otherwise. RPC names in the body.
+ * @param rules see EndpointsOptions; `easiestBits`: see `parseBitcoinHeader`, null where the policy names none.
+ */
+export function bitcoinNode(
+  endpoints: readonly RpcEndpoint[],
+  rules: { quorum: number; returnAfterBlocks: number; easiestBits: string | null },
+) {
+  const { easiestBits } = rules;
+  const nodes = openEndpoints(endpoints, {
+    ...rules,
+    heightOf: (endpoint) => endpoint.call<number>('getblockcount', []),
+    hashOf,
+  });
 
   return {
-    async heights(): Promise<EndpointHeight[]> {
-      return Promise.all(
-        endpoints.map(async (endpoint) => ({
-          endpoint: endpoint.name,
-          height: await endpoint.call<number>('getblockcount', []),
-        })),
-      );
-    },
-
-    /** Height that every endpoint has reached. */
-    async height(): Promise<number> {
-      return commonHeight(await this.heights());
-    },
+    nodes,
+    /** Height that a quorum has reached. */
+    height: () => nodes.height(),
 
     async hashAt(height: number): Promise<string> {
-      return agree(endpoints, `hash of block ${height}`, (endpoint) => endpoint.call<string>('getblockhash', [height]));
+      return nodes.agree('hash', `hash of block ${height}`, (endpoint) => hashOf(endpoint, height));
     },
 
-    /** The raw block, hex. One endpoint suffices: the content is checked against the hash that all agreed on. */
-    async rawBlock(hash: string): Promise<string> {
-      return primary.call<string>('getblock', [hash, 0]);
+    /** A block whose hash is agreed on. Any endpoint may bring it: work, hash and merkle root are checked. */
+    async block(hash: string): Promise<ParsedBlock> {
+      return nodes.prove('content', `content of block ${hash}`, async (endpoint) => {
+        const raw = await endpoint.call<string>('getblock', [hash, 0]);
+        if (easiestBits !== null) parseBitcoinHeader(raw.slice(0, 2 * headerBytes), easiestBits);
+        try {
+          return parseBitcoinBlock(raw, hash);
+        } catch (error) {
+          // Bytes that do not decode are the endpoint's fault.
+          if (!(error instanceof Failure) || error.code !== 'transaction-malformed') throw error;
+          throw new Failure('node-proof-invalid', error.message, { cause: error });
+        }
+      });
     },
 
-    /** Satoshi a virtual byte for confirmation within six blocks; null when the node has no data. */
+    /** Satoshi a virtual byte for confirmation within six blocks, the middle of what endpoints say; null when none has data. */
     async feeRate(): Promise<number | null> {
-      const estimate = await primary.call<{ feerate?: number }>('estimatesmartfee', [6]);
-      // The node answers coins per 1,000 virtual bytes.
-      return estimate.feerate === undefined ? null : Math.ceil(Number(satsOf(estimate.feerate)) / 1000);
+      const estimates = await nodes.each('estimate of fees', (endpoint) =>
+        endpoint.call<{ feerate?: number }>('estimatesmartfee', [6]),
+      );
+      // A node answers coins per 1,000 virtual bytes.
+      const rates = estimates.flatMap(({ feerate }) => (feerate === undefined ? [] : [satsOf(feerate)]));
+      const rate = middleOf(rates);
+      return rate === null ? null : Math.ceil(Number(rate) / 1000);
     },
 
-    /** Sum of unspent outputs to the scripts (hex) at the node's tip, in satoshi, with the tip's height. */
+    /**
+     * Sum of unspent outputs to the scripts (hex) at the endpoints' tip, in satoshi.
+     * @throws Failure node-quorum-lost while they are at different blocks.
+     */
     async holdings(scripts: readonly string[]): Promise<{ height: number; bestBlock: string; sats: bigint }> {
-      const found = await primary.call<{ height: number; bestblock: string; total_amount: number }>('scantxoutset', [
-        'start',
-        scripts.map((script) => `raw(${script})`),
-      ]);
-      return { height: found.height, bestBlock: found.bestblock, sats: satsOf(found.total_amount) };
+      const wanted = scripts.map((script) => `raw(${script})`);
+      const found = await nodes.agree(
+        'coins',
+        `coins of ${scripts.length} scripts`,
+        async (endpoint) => {
+          const {
+            height,
+            bestblock,
+            total_amount: total,
+          } = await endpoint.call<Scan>('scantxoutset', ['start', wanted]);
+          return { height, bestBlock: bestblock, sats: satsOf(total).toString() };
+        },
+        false,
+      );
+      return { ...found, sats: BigInt(found.sats) };
     },
   };
 }
 export type BitcoinNode = ReturnType<typeof bitcoinNode>;
+
+interface Scan {
+  readonly height: number;
+  readonly bestblock: string;
+  readonly total_amount: number;
+}

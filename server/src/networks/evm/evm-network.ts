@@ -5,8 +5,9 @@ import { addressesOf, scanEvmBlock, touchedBalances, type EvmWatch } from '@hold
 import type { AddressOwner } from '@holdfast/core/deposits/decide-block.ts';
 import type { AssetCode } from '@holdfast/core/money/asset.ts';
 import { parseNetworkId } from '@holdfast/core/money/network.ts';
-import type { EvmNetwork } from '../../config.ts';
-import { offerToAll } from '../../nodes/agree.ts';
+import { type EvmNetwork, quorumOf } from '../../config.ts';
+import { returnAfterBlocks } from '../../nodes/endpoints.ts';
+import { offerToAll } from '../../nodes/offer-to-all.ts';
 import { rpcEndpoint } from '../../nodes/json-rpc.ts';
 import type { SignerPanel } from '../../signers/panel.ts';
 import type { Database } from '../../store/database.ts';
@@ -33,7 +34,10 @@ export function evmNetwork(
 ): Network {
   const id = parseNetworkId(config.id);
   const endpoints = config.endpoints.map((url) => rpcEndpoint(url));
-  const node = evmNode(endpoints);
+  const node = evmNode(endpoints, {
+    quorum: quorumOf(config),
+    returnAfterBlocks: returnAfterBlocks(config.final_confirmations),
+  });
   const gas = relayer(id, deps.relayerKey, node, BigInt(config.max_fee_per_gas));
   const watch = watchIndex(deps.db, id, ['deposit_address'], deps);
   const safe = config.safe.toLowerCase();
@@ -72,7 +76,7 @@ export function evmNetwork(
     // Forwarders hang on the registry, not on a key that would be replaced.
     depositAddress: async (customerId, index) => ({ address: depositAddress(customerId, index), epoch: firstEpoch }),
     watchAll: watch.catchUp,
-    heights: () => node.heights(),
+    nodes: node.nodes,
     hashAt: (height) => node.hashAt(height),
     loadBlock: (_height, hash) =>
       loadEvmBlock(hash, node, { tokens, nativeAsset: deps.nativeAsset }, async (keys) => {

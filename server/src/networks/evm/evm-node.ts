@@ -1,15 +1,15 @@
-import { commonHeight, type EndpointHeight } from '@holdfast/core/chains/endpoint-heights.ts';
+import { middleOf } from '@holdfast/core/chains/quorum-answer.ts';
 import type { EvmCallFrame, EvmHeader, EvmReceipt, EvmTrace } from '@holdfast/core/chains/evm/node-block.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { createContract } from 'micro-eth-signer/abi.js';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
-import { agree } from '../../nodes/agree.ts';
+import { openEndpoints } from '../../nodes/endpoints.ts';
 import { type RpcEndpoint, RpcError } from '../../nodes/json-rpc.ts';
+import { blockProof } from './block-proof.ts';
 
 /** Addresses asked for in one request. */
 const holdingsPerRequest = 500;
 const zeroAddress = `0x${'0'.repeat(40)}`;
-const larger = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 
 export const hexNumber = (value: number | bigint): string => `0x${value.toString(16)}`;
 const hex = (bytes: Uint8Array): string => `0x${bytesToHex(bytes)}`;
@@ -82,13 +82,35 @@ const slimFrame = (frame: EvmCallFrame): EvmCallFrame => ({
   ...(frame.calls === undefined ? {} : { calls: frame.calls.map(slimFrame) }),
 });
 
-/** Reads of an Ethereum node, each agreed by all endpoints unless said otherwise. JSON-RPC method names in the body. */
-export function evmNode(endpoints: readonly RpcEndpoint[]) {
-  const [primary] = endpoints;
-  if (!primary) throw new Failure('config-invalid', 'an EVM network needs an endpoint');
+/** @throws Failure node-unavailable when the endpoint does not have the block. */
+async function hashOf(endpoint: RpcEndpoint, height: number): Promise<string> {
+  const block = await endpoint.call<{ hash: string } | null>('eth_getBlockByNumber', [hexNumber(height), false]);
+  if (!block) throw new Failure('node-unavailable', `${endpoint.name} has no block ${height}`);
+  return block.hash.toLowerCase();
+}
+
+/** Of an even number the upper one: nodes refuse what offers too little. One lying endpoint of three moves nothing. */
+function upperMiddle(values: readonly bigint[]): bigint {
+  return -(middleOf(values.map((value) => -value)) ?? 0n);
+}
+
+/**
+ * Reads of an Ethereum node, each agreed by a quorum of the endpoints unless said otherwise. JSON-RPC method names in the body.
+ * @param rules see EndpointsOptions.
+ */
+export function evmNode(endpoints: readonly RpcEndpoint[], rules: { quorum: number; returnAfterBlocks: number }) {
+  const nodes = openEndpoints(endpoints, {
+    ...rules,
+    heightOf: async (endpoint) => Number(await endpoint.call<string>('eth_blockNumber', [])),
+    hashOf,
+  });
+
+  /** At each endpoint's newest block: honest ones differ for moments. */
+  const newest = <T>(kind: string, what: string, ask: (endpoint: RpcEndpoint) => Promise<T>): Promise<T> =>
+    nodes.agree(kind, what, ask, false);
 
   const readBalances = async (holdings: readonly Holding[], at: { blockHash: string }): Promise<bigint[]> => {
-    const values = await agree(endpoints, `balances at block ${at.blockHash}`, async (endpoint) => {
+    const values = await nodes.agree('balances', `balances at block ${at.blockHash}`, async (endpoint) => {
       const read = await endpoint.batch<string[]>(
         holdings.map(({ contract, address }) =>
           contract === null
@@ -102,31 +124,21 @@ export function evmNode(endpoints: readonly RpcEndpoint[]) {
   };
 
   return {
-    async heights(): Promise<EndpointHeight[]> {
-      return Promise.all(
-        endpoints.map(async (endpoint) => ({
-          endpoint: endpoint.name,
-          height: Number(await endpoint.call<string>('eth_blockNumber', [])),
-        })),
-      );
-    },
-
-    /** Height that every endpoint has reached. */
-    async height(): Promise<number> {
-      return commonHeight(await this.heights());
-    },
+    nodes,
+    /** Height that a quorum has reached. */
+    height: () => nodes.height(),
 
     async hashAt(height: number): Promise<string> {
-      return agree(endpoints, `hash of block ${height}`, async (endpoint) => {
-        const block = await endpoint.call<{ hash: string } | null>('eth_getBlockByNumber', [hexNumber(height), false]);
-        if (!block) throw new Failure('node-unavailable', `${endpoint.name} has no block ${height}`);
-        return block.hash.toLowerCase();
-      });
+      return nodes.agree('hash', `hash of block ${height}`, (endpoint) => hashOf(endpoint, height));
     },
 
-    /** Block content by hash: header, receipts and call traces, the same from every endpoint in all that a scan reads. */
+    /**
+     * Block content by hash: header, receipts and call traces, the same from a quorum in all that a scan reads. Header and
+     * receipts are computed up to the hash; traces and token balances have no proof but the agreement.
+     */
     async block(hash: string): Promise<{ header: EvmHeader; receipts: EvmReceipt[]; traces: EvmTrace[] }> {
-      return agree(endpoints, `content of block ${hash}`, async (endpoint) => {
+      const proof = blockProof(hash);
+      return nodes.agree('content', `content of block ${hash}`, async (endpoint) => {
         const [header, receipts, traces] = await endpoint.batch<
           [EvmHeader | null, EvmReceipt[] | null, EvmTrace[] | null]
         >([
@@ -136,6 +148,7 @@ export function evmNode(endpoints: readonly RpcEndpoint[]) {
         ]);
         if (!header || !receipts || !traces)
           throw new Failure('node-unavailable', `${endpoint.name} does not have block ${hash} whole`);
+        proof.check(header, receipts);
         return {
           header: slimHeader(header),
           receipts: receipts.map(slimReceipt),
@@ -166,7 +179,7 @@ export function evmNode(endpoints: readonly RpcEndpoint[]) {
         method: 'eth_call',
         params: [{ to: guard, data: hex(data) }, { blockHash }],
       });
-      const [paused, ...room] = await agree(endpoints, `limits of the guard ${guard}`, (endpoint) =>
+      const [paused, ...room] = await nodes.agree('guard', `limits of the guard ${guard}`, (endpoint) =>
         endpoint.batch<string[]>([
           call(reads.paused.encodeInput()),
           ...tokens.map((token) => call(reads.available.encodeInput(token ?? zeroAddress))),
@@ -177,7 +190,7 @@ export function evmNode(endpoints: readonly RpcEndpoint[]) {
     },
 
     async safeNonce(safe: string): Promise<bigint> {
-      const nonce = await agree(endpoints, `nonce of Safe ${safe}`, (endpoint) =>
+      const nonce = await newest('Safe', `nonce of Safe ${safe}`, (endpoint) =>
         endpoint.call<string>('eth_call', [{ to: safe, data: hex(reads.nonce.encodeInput()) }, 'latest']),
       );
       return reads.nonce.decodeOutput(hexToBytes(nonce.slice(2)));
@@ -185,7 +198,7 @@ export function evmNode(endpoints: readonly RpcEndpoint[]) {
 
     /** A function without arguments that answers one word, at the newest block. @param selector 0x and 8 hex digits. */
     async wordOf(contract: string, selector: string): Promise<bigint> {
-      const word = await agree(endpoints, `${selector} of ${contract}`, (endpoint) =>
+      const word = await newest('word', `${selector} of ${contract}`, (endpoint) =>
         endpoint.call<string>('eth_call', [{ to: contract, data: selector }, 'latest']),
       );
       return wordFrom(contract, word);
@@ -196,7 +209,7 @@ export function evmNode(endpoints: readonly RpcEndpoint[]) {
      * @throws Failure node-unavailable when a node gives no revert data.
      */
     async revertData(call: EvmCall, gasMax: bigint): Promise<string> {
-      return agree(endpoints, 'the outcome of a simulation', async (endpoint) => {
+      return newest('simulation', 'outcome of a simulation', async (endpoint) => {
         try {
           await endpoint.call('eth_call', [
             { from: call.from, to: call.to, value: hexNumber(call.value), data: call.data, gas: hexNumber(gasMax) },
@@ -212,39 +225,35 @@ export function evmNode(endpoints: readonly RpcEndpoint[]) {
       });
     },
 
-    /** Gas that a call takes: the most that any endpoint says. @throws RpcError when it would revert. */
+    /** Gas that a call takes: the middle of what the endpoints say. @throws RpcError when it would revert for a quorum. */
     async estimateGas(call: EvmCall): Promise<bigint> {
-      const estimates = await Promise.all(
-        endpoints.map((endpoint) =>
-          endpoint.call<string>('eth_estimateGas', [
-            { from: call.from, to: call.to, value: hexNumber(call.value), data: call.data },
-            'latest',
-          ]),
-        ),
+      const estimates = await nodes.each('estimate of gas', (endpoint) =>
+        endpoint.call<string>('eth_estimateGas', [
+          { from: call.from, to: call.to, value: hexNumber(call.value), data: call.data },
+          'latest',
+        ]),
       );
-      return estimates.map(BigInt).reduce(larger);
+      return upperMiddle(estimates.map(BigInt));
     },
 
-    /** Wei per gas: base fee of the newest block and the suggested tip (EIP-1559), the highest of any endpoint. */
+    /** Wei per gas: base fee of the newest block and the suggested tip (EIP-1559), the middle of what the endpoints say. */
     async fees(): Promise<{ baseFee: bigint; tip: bigint }> {
-      const seen = await Promise.all(
-        endpoints.map((endpoint) =>
-          endpoint.batch<[{ baseFeePerGas?: string }, string]>([
-            { method: 'eth_getBlockByNumber', params: ['latest', false] },
-            { method: 'eth_maxPriorityFeePerGas', params: [] },
-          ]),
-        ),
+      const seen = await nodes.each('fees', (endpoint) =>
+        endpoint.batch<[{ baseFeePerGas?: string }, string]>([
+          { method: 'eth_getBlockByNumber', params: ['latest', false] },
+          { method: 'eth_maxPriorityFeePerGas', params: [] },
+        ]),
       );
       return {
-        baseFee: seen.map(([block]) => BigInt(block.baseFeePerGas ?? '0x0')).reduce(larger),
-        tip: seen.map(([, tip]) => BigInt(tip)).reduce(larger),
+        baseFee: upperMiddle(seen.map(([block]) => BigInt(block.baseFeePerGas ?? '0x0'))),
+        tip: upperMiddle(seen.map(([, tip]) => BigInt(tip))),
       };
     },
 
     /** Transactions of an account in the chain. */
     async accountNonce(address: string): Promise<bigint> {
       return BigInt(
-        await agree(endpoints, `nonce of ${address}`, (endpoint) =>
+        await newest('nonce', `nonce of ${address}`, (endpoint) =>
           endpoint.call<string>('eth_getTransactionCount', [address, 'latest']),
         ),
       );
@@ -252,7 +261,7 @@ export function evmNode(endpoints: readonly RpcEndpoint[]) {
 
     /** Owners of a Safe, lower case. */
     async safeOwners(safe: string): Promise<string[]> {
-      const owners = await agree(endpoints, `owners of Safe ${safe}`, (endpoint) =>
+      const owners = await newest('owners', `owners of Safe ${safe}`, (endpoint) =>
         endpoint.call<string>('eth_call', [{ to: safe, data: hex(reads.getOwners.encodeInput()) }, 'latest']),
       );
       return reads.getOwners.decodeOutput(hexToBytes(owners.slice(2))).map((owner) => owner.toLowerCase());
