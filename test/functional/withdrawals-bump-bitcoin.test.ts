@@ -147,12 +147,11 @@ describe('a Bitcoin payment that no block takes', () => {
     await other.rpc('invalidateblock', [await rpc('getblockhash', [height])]);
     await other.rpc('generateblock', [miner.address, [raws[1]]]);
     await other.rpc('generateblock', [miner.address, []]);
-    // The first node may not have the other's branch yet.
-    await system.mineUntil('settled by the second version', async () => {
-      const { state, txid } = await system.client.getWithdrawal({ id });
-      return state === 'settled' && txid === second;
-    });
+    const branch = await other.rpc('getbestblockhash');
+    await awaitCondition('the branch at both nodes', async () => (await rpc('getbestblockhash')) === branch);
     await system.followed();
+    const [after] = await allIn(system, [id], 'settled');
+    expect(after!.txid).toBe(second);
     expect(await received(system, 'BTC', to)).toBe(units('BTC', '0.3'));
     expect((await books.attemptsOf(id)).map(({ txid, state }) => [txid, state])).toEqual([
       [first.txid, 'replaced'],
