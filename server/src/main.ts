@@ -50,8 +50,9 @@ async function run(dataDir: string): Promise<void> {
   const db = fencedDatabase(database);
   for (const name of await migrate(db)) log('migrated', { name });
   const keys = readServerKeys(dataDir);
-  // Two processes of one machine cannot listen on one port; containers without a host name of their own take turns.
-  const lanes = keepLanes({ db: database, log }, { server: `${hostname()}:${config.listen.port}` });
+  // Two processes of one machine cannot listen on one port.
+  const server = config.name ?? `${hostname()}:${config.listen.port}`;
+  const lanes = keepLanes({ db: database, log }, { server });
   const ctx: Context = {
     db,
     config,
