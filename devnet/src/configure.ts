@@ -120,6 +120,8 @@ export function serverConfig(
   const codes =
     own.bitcoinUrls.length > 0 ? (Object.keys(assetRules) as AssetCode[]) : (['ETH', 'USDT', 'USDC'] as const);
   return {
+    // Its port is another at each start.
+    name: 'server',
     listen: { host: '127.0.0.1', port: own.port },
     signers: input.signers.map(({ id, identifier, port, fingerprint, statementKey }) => ({
       id,

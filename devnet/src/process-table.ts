@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** One living process as proc(5) shows it. Zombies count as dead: somebody still has to reap them, but they run nothing. */
 export interface ProcessRow {
   readonly pid: number;
+  readonly parentId: number;
   readonly groupId: number;
   readonly sessionId: number;
   /** Clock ticks from boot to the process's start. A reused pid has another value. */
@@ -17,7 +18,13 @@ export function processRow(pid: number): ProcessRow | undefined {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const state = fields[0];
   if (state === 'Z' || state === 'X') return undefined;
-  return { pid, groupId: Number(fields[2]), sessionId: Number(fields[3]), startTicks: Number(fields[19]) };
+  return {
+    pid,
+    parentId: Number(fields[1]),
+    groupId: Number(fields[2]),
+    sessionId: Number(fields[3]),
+    startTicks: Number(fields[19]),
+  };
 }
 
 /** Every living process that this user may see. */
@@ -29,6 +36,13 @@ export function allProcesses(): ProcessRow[] {
     if (row) rows.push(row);
   }
   return rows;
+}
+
+/** Pids of the living processes that a process started. */
+export function childrenOf(pid: number): number[] {
+  return allProcesses()
+    .filter((row) => row.parentId === pid)
+    .map((row) => row.pid);
 }
 
 /** Names this boot of the machine: pids and start ticks of another boot mean nothing. */

@@ -135,6 +135,8 @@ function assertQuorum(network: NetworkConfig, file: string): void {
 
 export const ServerConfig = Type.Object(
   {
+    /** Tells this server from others on the same database; host name and port when left out. One that is restarted keeps it. */
+    name: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9._:-]{1,100}$' })),
     listen: Type.Object({ host: Type.String(), port: Type.Integer({ minimum: 0, maximum: 65_535 }) }, strict),
     signers: Type.Array(
       Type.Object(

@@ -50,10 +50,11 @@ async function run(dataDir: string): Promise<void> {
   if (url === undefined) throw new Failure('config-invalid', 'DATABASE_URL is not set');
   const database = openDatabase(url);
   const db = fencedDatabase(database);
-  for (const name of await migrate(db)) log('migrated', { name });
+  await bringUpToDate(url);
   const keys = readServerKeys(dataDir);
-  // Two processes of one machine cannot listen on one port; containers without a host name of their own take turns.
-  const lanes = keepLanes({ db: database, log }, { server: `${hostname()}:${config.listen.port}` });
+  // Two processes of one machine cannot listen on one port.
+  const server = config.name ?? `${hostname()}:${config.listen.port}`;
+  const lanes = keepLanes({ db: database, log }, { server });
   const ctx: Context = {
     db,
     config,
@@ -113,6 +114,16 @@ async function run(dataDir: string): Promise<void> {
     process.exit(0);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
+}
+
+/** By connections of their own: a migration may take longer than a statement. */
+async function bringUpToDate(url: string): Promise<void> {
+  const db = openDatabase(url, { connectionsMax: 1, statementTimeoutMs: 0 });
+  try {
+    for (const name of await migrate(db)) log('migrated', { name });
+  } finally {
+    await db.close();
+  }
 }
 
 /** Tests only: dies as from a power cut the first time that a flow passes the configured step. */

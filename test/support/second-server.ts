@@ -1,5 +1,4 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Client, createClient } from '@holdfast/client/create-client.ts';
@@ -18,7 +17,11 @@ export async function startSecondServer(system: System): Promise<SecondServer> {
   const folder = join(system.folder, 'server-2');
   cpSync(join(system.folder, 'server'), folder, { recursive: true });
   const file = join(folder, 'config.json');
-  const config = JSON.parse(readFileSync(file, 'utf8')) as { listen: { host: string; port: number } };
+  const config = JSON.parse(readFileSync(file, 'utf8')) as {
+    name: string;
+    listen: { host: string; port: number };
+  };
+  config.name = 'server-2';
   config.listen.port = await freePort();
   writeFileSync(file, JSON.stringify(config, null, 2));
   const child = await system.supervisor.spawnChild({
@@ -36,5 +39,5 @@ export async function startSecondServer(system: System): Promise<SecondServer> {
     keyId: 'integrator-api',
     privateKey,
   });
-  return { name: `${hostname()}:${config.listen.port}`, client, stop: () => child.stop() };
+  return { name: config.name, client, stop: () => child.stop() };
 }

@@ -20,6 +20,7 @@ const checks: readonly (readonly [command: string, ...args: string[]])[] = [
 
 const bitcoind = [process.execPath, 'devnet/src/bitcoin/setup.ts'] as const;
 const softHsm = [process.execPath, 'devnet/src/softhsm/setup.ts'] as const;
+const ha = [process.execPath, 'devnet/src/ha/setup.ts'] as const;
 
 /** A tier is a list of runs. Tests on real nodes run alone: they are sensitive to a busy machine. */
 const tiers: Readonly<Record<string, readonly (() => Counts)[]>> = {
@@ -28,7 +29,12 @@ const tiers: Readonly<Record<string, readonly (() => Counts)[]>> = {
   vectors: [() => runVitest('vectors')],
   // forge runs the committed artifacts, so they must be what the sources say; in `all` the unit tests check that.
   contracts: [() => runVitestFile('unit', 'contracts/src/artifacts.test.ts'), runForge],
-  functional: [() => runCheck(...bitcoind), () => runCheck(...softHsm), () => runVitest('functional')],
+  functional: [
+    () => runCheck(...bitcoind),
+    () => runCheck(...softHsm),
+    () => runCheck(...ha),
+    () => runVitest('functional'),
+  ],
   drills: [() => runCheck(...bitcoind), () => runVitest('drills')],
 };
 const check = [...tiers['static']!, () => runVitest('core', 'unit', 'vectors')];

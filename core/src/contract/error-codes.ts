@@ -263,6 +263,9 @@ export const errorCodes = {
     fix: 'Another Holdfast runs on this data folder. Stop it first.',
   },
   'process-failed': { status: 500, exit: 5, retryable: true, fix: 'Read the log file that the message names.' },
+  'database-unavailable': later(
+    'Ask again with the same Idempotency-Key: what was asked for may have been done. See docs/how-to/run-ha.md.',
+  ),
   'server-unavailable': later('Start the server, or correct the address it is asked at.'),
   outcome_unknown: {
     status: 202,

@@ -13,10 +13,22 @@ export interface Wanted {
   /** The progress lines' first word. */
   readonly name: string;
   readonly packageName: string;
+  /** Others that belong to it. */
+  readonly more?: readonly string[];
+  /** Of what packages depend on, what is fetched too; libraries when left out. */
+  readonly below?: RegExp;
   /** Tried in this order. */
   readonly suites: readonly string[];
   /** Packages that this machine has anyway: not fetched. */
   readonly without?: readonly string[];
+}
+
+/** The release that this machine runs: what is loaded into its processes has to be of it. */
+export async function ownSuite(): Promise<string> {
+  const release = await readFile('/etc/os-release', 'utf8').catch(() => '');
+  const suite = /^VERSION_CODENAME=(\S+)$/m.exec(release)?.[1];
+  if (suite === undefined) throw new Error('/etc/os-release names no release');
+  return suite;
 }
 
 /** The archive, or undefined where there is no apt with one. */
@@ -92,13 +104,13 @@ function aptOptions(apt: string): string[] {
 }
 
 /**
- * The package and the `lib*` packages below it. What else it depends on (debconf, service managers) serves its
+ * The packages and the libraries below them, or what else `below` names. What is left out (debconf, service managers) serves
  * maintainer scripts, which are never run here.
  */
 async function libraryClosure(wanted: Wanted, options: readonly string[], cwd: string): Promise<string[]> {
-  const { packageName, without = [] } = wanted;
+  const { packageName, more = [], below: kept = /^lib/, without = [] } = wanted;
   const kinds = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map((kind) => `--no-${kind}`);
-  const text = await run('apt-cache', [...options, 'depends', '--recurse', ...kinds, packageName], cwd);
+  const text = await run('apt-cache', [...options, 'depends', '--recurse', ...kinds, packageName, ...more], cwd);
   const below = new Map<string, string[]>();
   let current: string[] = [];
   for (const line of text.split('\n')) {
@@ -106,10 +118,10 @@ async function libraryClosure(wanted: Wanted, options: readonly string[], cwd: s
     if (dependency !== undefined) current.push(dependency);
     else if (/^\S/.test(line)) below.set(line.trim(), (current = []));
   }
-  const names = new Set([packageName]);
+  const names = new Set([packageName, ...more]);
   for (const name of names) {
     for (const dependency of below.get(name) ?? []) {
-      if (dependency.startsWith('lib') && !without.includes(dependency)) names.add(dependency);
+      if (kept.test(dependency) && !without.includes(dependency)) names.add(dependency);
     }
   }
   return [...names];

@@ -1,4 +1,7 @@
 import pg from 'pg';
+import { asDatabaseFailure, isLost } from './database-failure.ts';
+import { databaseHosts } from './database-hosts.ts';
+import { type Connections, hostPool, primaryPool } from './primary-pool.ts';
 
 /** What the text of a value may be built from; bigint for every int8 and numeric. */
 export type SqlValue = string | number | bigint | boolean | null | Uint8Array | readonly SqlValue[];
@@ -19,9 +22,12 @@ export interface Sql {
 export interface Database extends Sql {
   /**
    * Runs `work` in one READ COMMITTED transaction: commits when it returns, rolls back and rethrows when it throws.
-   * A lost connection at commit leaves the outcome unknown: what `work` writes must be idempotent by key.
+   * A lost connection leaves the outcome unknown, also at commit: what `work` writes must be idempotent by key.
+   * @throws Failure database-unavailable then, else what `work` or a statement throws.
    */
   transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+  /** Connections now: all, unused, and callers that wait for one. */
+  connections(): ReturnType<Connections['counts']>;
   /** Waits for running statements and closes every connection. */
   close(): Promise<void>;
 }
@@ -52,20 +58,29 @@ const types: pg.CustomTypesConfig = {
 export interface DatabaseOptions {
   /** Connections at most. */
   readonly connectionsMax?: number;
+  /** 0 for none. */
   readonly statementTimeoutMs?: number;
 }
 
+const connectTimeoutMs = 15_000;
+/** From then on the host is taken for dead: PostgreSQL itself would have ended the statement before. */
+const silenceMarginMs = 5_000;
+
 /**
- * Opens a pool on `url` (postgresql://user:password@host:port/name). Connects at the first statement.
+ * Opens a pool on `url` (postgresql://user:password@host:port/name; several hosts, of which one takes writes, are separated by
+ * commas). Connects at the first statement.
+ * @throws Failure config-invalid.
  */
 export function openDatabase(url: string, options: DatabaseOptions = {}): Database {
   const statementTimeoutMs = options.statementTimeoutMs ?? 30_000;
-  const pool = new pg.Pool({
-    connectionString: url,
+  const configs = databaseHosts(url).map((host): pg.PoolConfig => ({
+    connectionString: host,
     max: options.connectionsMax ?? 16,
-    connectionTimeoutMillis: 15_000,
+    connectionTimeoutMillis: connectTimeoutMs,
+    keepAlive: true,
     application_name: 'holdfast',
     types,
+    ...(statementTimeoutMs > 0 && { query_timeout: statementTimeoutMs + silenceMarginMs }),
     // A generic plan made for small arrays is wrong by orders of magnitude for a batch of a thousand.
     options: [
       '-c plan_cache_mode=force_custom_plan',
@@ -74,35 +89,54 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
       '-c idle_in_transaction_session_timeout=10000',
       '-c timezone=UTC',
     ].join(' '),
-  });
-  // An idle connection that the server closes is only news for the next statement, which opens another.
-  pool.on('error', () => undefined);
-
+  }));
+  const connections = configs.length === 1 ? hostPool(configs[0]!) : primaryPool(configs, connectTimeoutMs);
   return {
-    query: (text, values) => run(pool, text, values),
-    transaction: (work) => transaction(pool, work),
-    close: () => pool.end(),
+    query: async (text, values) => onConnection(connections, (client) => run(client, text, values)),
+    transaction: (work) => onConnection(connections, (client) => transaction(client, work)),
+    connections: () => connections.counts(),
+    close: () => connections.end(),
   };
 }
 
-async function run<Row extends object>(
-  on: pg.Pool | pg.PoolClient,
-  text: string,
-  values: readonly SqlValue[] | undefined,
-): Promise<Row[]> {
-  // Several statements answer with several results, which pg's types leave out.
-  const result: pg.QueryResult<Row> | pg.QueryResult<Row>[] =
-    values === undefined ? await on.query<Row>(text) : await on.query<Row>(text, values as unknown[]);
-  if (Array.isArray(result)) return result.at(-1)?.rows ?? [];
-  return result.rows;
-}
-
-async function transaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
+/** A connection for `work`, closed afterwards when it is of no more use. */
+async function onConnection<T>(connections: Connections, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await connections.connect().catch((error: unknown) => {
+    throw asDatabaseFailure(error);
+  });
   // Without a listener a connection that dies between two statements would end the process.
   const ignore = (): void => undefined;
   client.on('error', ignore);
   let broken = false;
+  try {
+    return await work(client);
+  } catch (error) {
+    broken = isLost(error);
+    if (broken) connections.note(error);
+    throw error;
+  } finally {
+    client.off('error', ignore);
+    client.release(broken);
+  }
+}
+
+async function run<Row extends object>(
+  on: pg.PoolClient,
+  text: string,
+  values: readonly SqlValue[] | undefined,
+): Promise<Row[]> {
+  try {
+    // Several statements answer with several results, which pg's types leave out.
+    const result: pg.QueryResult<Row> | pg.QueryResult<Row>[] =
+      values === undefined ? await on.query<Row>(text) : await on.query<Row>(text, values as unknown[]);
+    if (Array.isArray(result)) return result.at(-1)?.rows ?? [];
+    return result.rows;
+  } catch (error) {
+    throw asDatabaseFailure(error);
+  }
+}
+
+async function transaction<T>(client: pg.PoolClient, work: (sql: Sql) => Promise<T>): Promise<T> {
   let open = true;
   const sql: Sql = {
     query: async (text, values) => {
@@ -111,19 +145,15 @@ async function transaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Pr
     },
   };
   try {
-    await client.query('begin');
+    await run(client, 'begin', undefined);
     const result = await work(sql);
     open = false;
-    await client.query('commit');
+    await run(client, 'commit', undefined);
     return result;
   } catch (error) {
     open = false;
-    await client.query('rollback').catch(() => {
-      broken = true;
-    });
+    // On a connection that is lost it would wait for as long again; the session's end rolls back too.
+    if (!isLost(error)) await run(client, 'rollback', undefined);
     throw error;
-  } finally {
-    client.off('error', ignore);
-    client.release(broken);
   }
 }

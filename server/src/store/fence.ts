@@ -48,6 +48,7 @@ export function fencedDatabase(db: Database): Database {
         ? db.query(text, values)
         : transaction((sql) => sql.query(text, values)),
     transaction,
+    connections: () => db.connections(),
     close: () => db.close(),
   };
 }
