@@ -21,6 +21,7 @@ import { rememberWalletKey, walletKeys } from '../../store/wallet-keys.ts';
 import type { LoadedBlock, Network } from '../network.ts';
 import { bitcoinNode } from './bitcoin-node.ts';
 import { bitcoinPayments } from './bitcoin-payments.ts';
+import { bitcoinRebuild } from './bitcoin-rebuild.ts';
 import { bitcoinSweep } from './bitcoin-sweep.ts';
 import { frostWallet } from './frost-wallet.ts';
 import { multisigWallet } from './multisig-wallet.ts';
@@ -174,6 +175,7 @@ export function bitcoinNetwork(
     broadcast: (raw) =>
       offerToAll(endpoints, (endpoint) => endpoint.call('sendrawtransaction', [Buffer.from(raw).toString('hex')])),
     abandon: releaseCoins,
+    rebuild: bitcoinRebuild(id, walletOf),
     ...bitcoinPayments(config, { node, params, walletOf }),
     ...(multisig ? {} : { sweepOldKeys: bitcoinSweep(config, { node, wallets }) }),
   };

@@ -15,6 +15,7 @@ import type { LoadedBlock, Network } from '../network.ts';
 import { evmNode, type EvmNode, type Holding } from './evm-node.ts';
 import { evmPause } from './evm-pause.ts';
 import { evmPayments } from './evm-payments.ts';
+import { evmRebuild } from './evm-rebuild.ts';
 import { relayer } from './relayer.ts';
 
 /** An EVM network from its configuration row. @param relayerKey 32 bytes: pays gas, moves no customer funds. */
@@ -86,6 +87,7 @@ export function evmNetwork(
         endpoint.call('eth_sendRawTransaction', [`0x${Buffer.from(raw).toString('hex')}`]),
       ),
     abandon: async () => undefined,
+    rebuild: evmRebuild(config),
     ...(config.guard && { pause: evmPause(config.guard, { node, gas }) }),
     ...evmPayments(config, { node, gas, panel: deps.panel, now: deps.now }),
   };
