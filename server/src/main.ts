@@ -18,24 +18,27 @@ import { migrate } from './store/migrate.ts';
 import { loggerOptions } from './telemetry/logger.ts';
 import { createMetrics, type Readings } from './telemetry/metrics.ts';
 import { endpointReadings } from './operations/list-resources.ts';
-import { startJobs, wireAdapters, wireOperations } from './wiring.ts';
+import { rebuildDatabase } from './rebuild/rebuild-database.ts';
+import { startJobs, wireAdapters, wireDatabaseWatch, wireOperations } from './wiring.ts';
+
+const commands = {
+  init: async (dataDir: string) =>
+    void process.stdout.write(`${JSON.stringify(await initServer(dataDir, Date.now()))}\n`),
+  run,
+  rebuild,
+} as const;
 
 /**
- * `init <dataDir>` makes the server's keys and prints what others pin; `run <dataDir>` serves. The database is the one
- * that DATABASE_URL names.
+ * `init <dataDir>` makes the server's keys and prints what others pin; `run <dataDir>` serves; `rebuild <dataDir>` puts back
+ * what a restored database lacks and prints a report. The database is the one that DATABASE_URL names.
  */
 async function main(argv: readonly string[]): Promise<void> {
   const [command, folder] = argv;
-  if (folder === undefined || (command !== 'init' && command !== 'run')) {
-    throw new Failure('config-invalid', 'usage: init <dataDir> | run <dataDir>');
+  if (folder === undefined || command === undefined || !Object.hasOwn(commands, command)) {
+    throw new Failure('config-invalid', 'usage: init <dataDir> | run <dataDir> | rebuild <dataDir>');
   }
   process.umask(0o077);
-  const dataDir = resolve(folder);
-  if (command === 'init') {
-    process.stdout.write(`${JSON.stringify(await initServer(dataDir, Date.now()))}\n`);
-    return;
-  }
-  await run(dataDir);
+  await commands[command as keyof typeof commands](resolve(folder));
 }
 
 const log = (event: string, fields: Record<string, unknown> = {}): void => {
@@ -44,7 +47,8 @@ const log = (event: string, fields: Record<string, unknown> = {}): void => {
   );
 };
 
-async function run(dataDir: string): Promise<void> {
+/** Everything that `run` and `rebuild` work with. */
+async function open(dataDir: string) {
   const config = loadConfig(dataDir);
   const url = process.env['DATABASE_URL'];
   if (url === undefined) throw new Failure('config-invalid', 'DATABASE_URL is not set');
@@ -65,9 +69,26 @@ async function run(dataDir: string): Promise<void> {
     log,
     lanes,
   };
+  return { ctx, keys, lanes, adapters: wireAdapters(config, ctx.policy, keys, db, Date.now, log) };
+}
+
+async function rebuild(dataDir: string): Promise<void> {
+  const { ctx, adapters } = await open(dataDir);
+  try {
+    const report = await rebuildDatabase(ctx, adapters);
+    process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+  } finally {
+    adapters.close();
+    await ctx.db.close();
+  }
+}
+
+async function run(dataDir: string): Promise<void> {
+  const { ctx, keys, lanes, adapters } = await open(dataDir);
+  const { config, db } = ctx;
   await seedFeeSchedules(ctx);
-  const adapters = wireAdapters(config, ctx.policy, keys, db, Date.now, log);
-  const operations = wireOperations(ctx, adapters, keys);
+  const database = wireDatabaseWatch(ctx, adapters);
+  const operations = wireOperations(ctx, adapters, keys, database);
   let differences: Readings['differences'] = [];
   const metrics = createMetrics(async () => ({
     ...(await readGauges(db)),
@@ -96,8 +117,10 @@ async function run(dataDir: string): Promise<void> {
       logger: loggerOptions(ctx.now, 'warn'),
     },
   );
+  // The first look, so that a server that has nothing against its database answers from the start; the loop goes on.
+  await database.pass().catch((error: unknown) => log('database-not-current', { problem: String(error) }));
   await app.listen(config.listen);
-  const loops = await startJobs(ctx, adapters, keys);
+  const loops = await startJobs(ctx, adapters, keys, database);
   log('listening', { address: app.listeningOrigin });
 
   let stopping = false;

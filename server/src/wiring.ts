@@ -8,8 +8,9 @@ import type { Operations } from './http/operations.ts';
 import type { ServerKeys } from './init.ts';
 import { deliverSignerRecords, deliverToAll, recordLanes } from './jobs/deliver-signer-records.ts';
 import { deliverWebhooks } from './jobs/deliver-webhooks.ts';
-import { type Loop, startLoop } from './jobs/loop.ts';
+import { type Loop, startLoop, type StartLoop } from './jobs/loop.ts';
 import { runNetworkJobs } from './jobs/run-jobs.ts';
+import { createDatabaseWatch, type DatabaseWatch } from './jobs/watch-database.ts';
 import { watchHalts } from './jobs/watch-halts.ts';
 import { sequenceEvents } from './jobs/sequence-events.ts';
 import { bitcoinNetwork } from './networks/bitcoin/bitcoin-network.ts';
@@ -32,6 +33,7 @@ import { getWithdrawal } from './store/withdrawal-resources.ts';
 import { createSignerClient } from './signers/client.ts';
 import { createHaltView, type HaltView } from './signers/halt-view.ts';
 import { signerPanel, type SignerPanel } from './signers/panel.ts';
+import { signerJournals, type SignerJournals } from './signers/signer-journals.ts';
 
 /** Pause of the loops that hand out events. */
 const eventsEveryMs = 100;
@@ -39,10 +41,13 @@ const eventsEveryMs = 100;
 const recordsEveryMs = 200;
 /** Pause of the loop that asks the signers what is halted. */
 const haltsEveryMs = 500;
+/** Pause of the loop that notices a database that has gone back. */
+const databaseEveryMs = 1_000;
 
 /** Everything that reaches out of the process, made from the configuration; the only place that constructs adapters. */
 export interface Adapters {
   readonly panel: SignerPanel;
+  readonly journals: SignerJournals;
   readonly networks: ReadonlyMap<string, Network>;
   /** What the signers said of themselves last. */
   readonly halts: HaltView;
@@ -78,6 +83,7 @@ export function wireAdapters(
   });
   return {
     panel,
+    journals: signerJournals(clients, statementKeys),
     halts: createHaltView(panel),
     networks: new Map(networks.map((network) => [network.id, network])),
     close: () => clients.forEach((client) => client.close()),
@@ -118,27 +124,44 @@ function assetTraits(config: ServerConfig): AssetTraits {
   return { decimalsOf: (asset) => known(decimals, asset), nativeAssetOf: (network) => known(natives, network) };
 }
 
-/** The API's operations over the store and the adapters. */
-export function wireOperations(ctx: Context, adapters: Adapters, keys: ServerKeys): Operations {
+export const wireDatabaseWatch = (ctx: Context, { journals, panel }: Adapters): DatabaseWatch =>
+  createDatabaseWatch(ctx, journals, panel);
+
+/** The API's operations over the store and the adapters; what promises something waits for a database that has everything. */
+export function wireOperations(
+  ctx: Context,
+  adapters: Adapters,
+  keys: ServerKeys,
+  database: DatabaseWatch,
+): Operations {
   const { panel, networks } = adapters;
+  const promised =
+    <A extends unknown[], R>(operation: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      database.assertCurrent();
+      return operation(...args);
+    };
   const traits = assetTraits(ctx.config);
   const gate = policyGate(ctx, adapters.halts);
   const webhooks = { signingKey: createPrivateKey(keys.webhookKey), allowPrivate: ctx.config.webhooks.allow_private };
+  const { db, now, newId } = ctx;
+  const stored = storeOperations({ db, now, newId, assets: ctx.config.assets, traits, webhooks });
   return {
-    ...storeOperations({ db: ctx.db, now: ctx.now, newId: ctx.newId, assets: ctx.config.assets, traits, webhooks }),
+    ...stored,
+    createCustomer: promised(stored.createCustomer),
     listAssets: () => listAssets(ctx),
     listNetworks: () => listNetworks(ctx, networks.values()),
-    issueDepositAddress: (body) => issueDepositAddress(ctx, networks, panel, body),
+    issueDepositAddress: promised((body) => issueDepositAddress(ctx, networks, panel, body)),
     createFeeSchedule: (body, caller) => createFeeSchedule(ctx, body, caller),
-    createQuote: (body) => createQuote(ctx, networks, body),
-    createWithdrawal: (body) => createWithdrawal(ctx, networks, traits, body),
-    approveWithdrawal: async (id, assertion) => {
+    createQuote: promised((body) => createQuote(ctx, networks, body)),
+    createWithdrawal: promised((body) => createWithdrawal(ctx, networks, traits, body)),
+    approveWithdrawal: promised(async (id, assertion) => {
       await approveWithdrawal(ctx, id, assertion);
       return getWithdrawal(ctx.db, traits, id);
-    },
-    createCustomerRecord: (body) => createCustomerRecord(ctx, networks, body),
-    createSettlement: (body) => createSettlement(ctx, gate, body),
-    createAdjustment: (body) => createAdjustment(ctx, gate, body),
+    }),
+    createCustomerRecord: promised((body) => createCustomerRecord(ctx, networks, body)),
+    createSettlement: promised((body) => createSettlement(ctx, gate, body)),
+    createAdjustment: promised((body) => createAdjustment(ctx, gate, body)),
     listHalts: () => listHalts(panel),
     halt: (signed) => tellSigners(panel, '/v1/halt', signed),
     resume: (signed) => tellSigners(panel, '/v1/resume', signed),
@@ -149,30 +172,35 @@ export function wireOperations(ctx: Context, adapters: Adapters, keys: ServerKey
   };
 }
 
-/** Each server needs to know what is halted itself; events and webhooks are shared row by row. */
+/** Each server needs to know itself what is halted and whether the database is whole; events and webhooks are shared row by row. */
 const everywhere = { everywhere: true };
 
-/** Starts every loop of the server. */
-export async function startJobs(ctx: Context, adapters: Adapters, keys: ServerKeys): Promise<Loop[]> {
+/** Starts every loop of the server. What decides on the database's word rests while it lacks something. */
+export async function startJobs(
+  ctx: Context,
+  adapters: Adapters,
+  keys: ServerKeys,
+  database: DatabaseWatch,
+): Promise<Loop[]> {
   const signingKey = createPrivateKey(keys.webhookKey);
   const allowPrivate = ctx.config.webhooks.allow_private;
   const { panel, halts } = adapters;
   const lanes = await recordLanes(ctx);
+  const start: StartLoop = (on, name, subject, pauseMs, pass, options) =>
+    startLoop(on, name, subject, pauseMs, async () => (database.isCurrent() ? pass() : 0), options);
+  const tell = () => deliverToAll(ctx, panel, lanes);
+  const signers = { tell, isHalted: halts.isHalted, panel, pauses: halts.pauses };
   return [
-    ...runNetworkJobs(ctx, adapters.networks.values(), {
-      tell: () => deliverToAll(ctx, panel, lanes),
-      isHalted: halts.isHalted,
-      panel,
-      pauses: halts.pauses,
-    }),
+    startLoop(ctx, 'database', 'database', databaseEveryMs, database.pass, everywhere),
+    ...runNetworkJobs(ctx, adapters.networks.values(), signers, start),
     startLoop(ctx, 'halts', 'signers', haltsEveryMs, () => watchHalts(ctx, halts), everywhere),
     ...ctx.config.signers.flatMap(({ id }) =>
       lanes.map((lane) =>
-        startLoop(ctx, 'tell', `${id} ${lane}`, recordsEveryMs, () => deliverSignerRecords(ctx, panel, id, lane)),
+        start(ctx, 'tell', `${id} ${lane}`, recordsEveryMs, () => deliverSignerRecords(ctx, panel, id, lane)),
       ),
     ),
-    startLoop(ctx, 'sequence', 'events', eventsEveryMs, () => sequenceEvents({ db: ctx.db }), everywhere),
-    startLoop(
+    start(ctx, 'sequence', 'events', eventsEveryMs, () => sequenceEvents({ db: ctx.db }), everywhere),
+    start(
       ctx,
       'deliver',
       'webhooks',

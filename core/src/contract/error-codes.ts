@@ -230,6 +230,15 @@ export const errorCodes = {
   'cold-frames-invalid': refused('Scan the code again from its start, one file at a time.'),
   // Operation.
   'signers-unavailable': later('Start the signers; what is queued goes on by itself.'),
+  'database-behind': {
+    status: 503,
+    exit: 5,
+    retryable: false,
+    fix: 'An older database was put back. Stop the server and rebuild what it lacks: docs/runbooks/database-restored.md.',
+  },
+  'database-unchecked': later(
+    'Start the signers: before anything is decided they say once what they were told, so that a lost database is noticed.',
+  ),
   'node-unavailable': later('Start the chain node or repair its endpoint.'),
   'node-disagreement': later(
     'Two endpoints report different chains. Find the one that lies; nothing is credited until they agree.',

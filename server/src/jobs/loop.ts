@@ -18,6 +18,8 @@ export interface LoopOptions {
   readonly everywhere?: boolean;
 }
 
+export type StartLoop = typeof startLoop;
+
 /**
  * Runs `pass` for ever, a pause apart; a pass that reports work is followed at once. What fails raises an alarm on
  * `subject` that closes when a pass succeeds, and the pause grows. State is in the database, so a failed pass leaves

@@ -8,7 +8,7 @@ import { followKeys } from './follow-keys.ts';
 import { moveOwnCoins } from './move-own-coins.ts';
 import { creditDeposits } from './credit-deposits.ts';
 import { followChain } from './follow-chain.ts';
-import { type Loop, startLoop } from './loop.ts';
+import type { Loop, StartLoop } from './loop.ts';
 import { replacePayments } from './replace-payments.ts';
 import { relayPauses } from './relay-pauses.ts';
 import { settleTransactions } from './settle-transactions.ts';
@@ -34,6 +34,7 @@ export function runNetworkJobs(
     readonly panel: Pick<SignerPanel, 'newestKey'>;
     readonly pauses: HaltView['pauses'];
   },
+  startLoop: StartLoop,
 ): Loop[] {
   return [...networks].flatMap((network) => {
     const every = network.config.poll_ms;

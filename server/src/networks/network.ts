@@ -5,6 +5,7 @@ import type { BaseUnits } from '@holdfast/core/money/base-units.ts';
 import type { Family, NetworkId } from '@holdfast/core/money/network.ts';
 import type { EmergencyAuthorisation } from '@holdfast/core/signing/emergency.ts';
 import type { AuthorizedIntent } from '@holdfast/core/signing/intent.ts';
+import type { SigningRequest } from '@holdfast/core/signing/messages.ts';
 import type { NetworkConfig } from '../config.ts';
 import type { Endpoints } from '../nodes/endpoints.ts';
 import type { Sql } from '../store/database.ts';
@@ -149,8 +150,19 @@ export interface Network {
 
   /** EVM only: collects forwarders. A family whose deposits are spent directly has no sweep. */
   readonly sweep?: SweepFunctions;
+  /** Puts back what a lost database knew of our transactions. */
+  readonly rebuild?: RebuildFunctions;
   /** Of a vault with a guard: carries pauses that signers authorise. */
   readonly pause?: PauseFunctions;
+}
+
+export interface RebuildFunctions {
+  /** What a transaction was stored with, from the request that signers were asked with. @throws Failure when it is none of ours. */
+  plan(request: SigningRequest['body']): SweepPlan;
+  /** Before blocks are read: change addresses that the transaction pays. */
+  watch(sql: Sql, request: SigningRequest['body']): Promise<void>;
+  /** After blocks were read, for a transaction that no block has: it holds its coins again, and can be signed again. */
+  reclaim(sql: Sql, transactionId: string): Promise<void>;
 }
 
 export interface PauseFunctions {

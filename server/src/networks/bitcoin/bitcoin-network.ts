@@ -23,6 +23,7 @@ import type { LoadedBlock, Network } from '../network.ts';
 import { bitcoinCosts } from './bitcoin-costs.ts';
 import { bitcoinNode } from './bitcoin-node.ts';
 import { bitcoinPayments } from './bitcoin-payments.ts';
+import { bitcoinRebuild } from './bitcoin-rebuild.ts';
 import { bitcoinReplacement } from './bitcoin-replacement.ts';
 import { frostWallet } from './frost-wallet.ts';
 import { multisigWallet } from './multisig-wallet.ts';
@@ -198,6 +199,7 @@ export function bitcoinNetwork(
       offerToAll(endpoints, (endpoint) => endpoint.call('sendrawtransaction', [Buffer.from(raw).toString('hex')])),
     abandon: releaseCoins,
     costs: bitcoinCosts(config, node, multisig !== null),
+    rebuild: bitcoinRebuild(id, walletOf),
     ...bitcoinPayments(config, { node, params, walletOf }),
     replacePayment: bitcoinReplacement(config, { node, walletOf }),
     ...(multisig ? {} : { hasEpochs: true }),

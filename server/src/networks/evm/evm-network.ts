@@ -18,6 +18,7 @@ import { evmCosts } from './evm-costs.ts';
 import { evmNode, type EvmNode, type Holding } from './evm-node.ts';
 import { evmPause } from './evm-pause.ts';
 import { evmPayments } from './evm-payments.ts';
+import { evmRebuild } from './evm-rebuild.ts';
 import { relayer } from './relayer.ts';
 
 /** An EVM network from its configuration row. @param relayerKey 32 bytes: pays gas, moves no customer funds. */
@@ -102,6 +103,7 @@ export function evmNetwork(
       ),
     abandon: async () => undefined,
     costs: evmCosts(config, node),
+    rebuild: evmRebuild(config),
     ...(config.guard && { pause: evmPause(config.guard, { node, gas }) }),
     ...evmPayments(config, { node, gas, panel: deps.panel, now: deps.now }),
   };

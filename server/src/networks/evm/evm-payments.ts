@@ -36,7 +36,7 @@ const leadMs = 5_000;
 
 type Waiting = BatchOutlook['waiting'][number];
 
-interface UnsignedEvm {
+export interface UnsignedEvm {
   readonly safe_transaction: SafeTransaction;
   /** The guard's deadline, UTC milliseconds; null for a Safe without a guard. */
   readonly not_after_ms: string | null;
