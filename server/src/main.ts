@@ -73,11 +73,12 @@ async function open(dataDir: string) {
 }
 
 async function rebuild(dataDir: string): Promise<void> {
-  const { ctx, adapters } = await open(dataDir);
+  const { ctx, lanes, adapters } = await open(dataDir);
   try {
     const report = await rebuildDatabase(ctx, adapters);
     process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
   } finally {
+    await lanes.stop();
     adapters.close();
     await ctx.db.close();
   }
