@@ -9,6 +9,7 @@ import { haltToken } from './halt-token.ts';
 import { halt, halts, resume } from './halts.ts';
 import { intent } from './intent.ts';
 import { policy } from './policy.ts';
+import { quarantine } from './quarantine.ts';
 import { reconcile } from './reconcile.ts';
 import { signers } from './signers.ts';
 import { status } from './status.ts';
@@ -23,6 +24,7 @@ const fileCommands: Readonly<Record<string, FileCommand>> = {
   resume,
   'halt-token': haltToken,
   emergency,
+  quarantine,
   cold,
 };
 

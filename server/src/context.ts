@@ -52,4 +52,6 @@ export const steps = [
 
 /** The same of a rotation of keys. */
 export const rotationSteps = ['rotate-before-commit', 'old-keys-after-quorum'] as const;
-export type Step = (typeof steps)[number] | (typeof rotationSteps)[number];
+/** The same of a decision about a deposit in quarantine. */
+export const quarantineSteps = ['release-before-commit', 'release-after-commit'] as const;
+export type Step = (typeof steps)[number] | (typeof rotationSteps)[number] | (typeof quarantineSteps)[number];

@@ -42,6 +42,7 @@ type NeedsMore =
   | 'createCustomerRecord'
   | 'createSettlement'
   | 'createAdjustment'
+  | 'releaseDeposit'
   | 'listHalts'
   | 'halt'
   | 'resume'

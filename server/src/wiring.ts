@@ -21,11 +21,13 @@ import { createAdjustment } from './operations/create-adjustment.ts';
 import { createCustomerRecord } from './operations/create-customer-record.ts';
 import { createSettlement } from './operations/create-settlement.ts';
 import { createWithdrawal } from './operations/create-withdrawal.ts';
+import { releaseDeposit } from './operations/release-deposit.ts';
 import { issueDepositAddress } from './operations/issue-deposit-address.ts';
 import { listAssets, listNetworks, listSigners } from './operations/list-resources.ts';
 import { listHalts, listPolicies, tellSigners } from './operations/tell-signers.ts';
 import { policyGate } from './operations/policy-gate.ts';
 import { reconcile } from './operations/reconcile.ts';
+import { getDeposit } from './store/deposit-resources.ts';
 import { getWithdrawal } from './store/withdrawal-resources.ts';
 import { createSignerClient } from './signers/client.ts';
 import { createHaltView, type HaltView } from './signers/halt-view.ts';
@@ -121,6 +123,10 @@ export function wireOperations(ctx: Context, adapters: Adapters, keys: ServerKey
     },
     createCustomerRecord: (body) => createCustomerRecord(ctx, networks, body),
     createSettlement: (body) => createSettlement(ctx, gate, body),
+    releaseDeposit: async (id, body) => {
+      await releaseDeposit(ctx, networks, gate, id, body);
+      return getDeposit(ctx.db, traits, id);
+    },
     createAdjustment: (body) => createAdjustment(ctx, gate, body),
     listHalts: () => listHalts(panel),
     halt: (signed) => tellSigners(panel, '/v1/halt', signed),

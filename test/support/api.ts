@@ -91,6 +91,7 @@ export async function testApi(options: TestApiOptions): Promise<TestApi> {
     createCustomerRecord: notHere,
     createSettlement: notHere,
     createAdjustment: notHere,
+    releaseDeposit: notHere,
     listHalts: notHere,
     halt: notHere,
     resume: notHere,

@@ -1,5 +1,11 @@
 import Type, { type Static } from 'typebox';
-import { AdjustmentRecord, CredentialRecord, DestinationRecord, SettlementRecord } from '../signing/customer-record.ts';
+import {
+  AdjustmentRecord,
+  CredentialRecord,
+  DestinationRecord,
+  ReleaseRecord,
+  SettlementRecord,
+} from '../signing/customer-record.ts';
 import { Assertion, Authorization, KeySignature } from '../signing/evidence.ts';
 import { WithdrawalIntent } from '../signing/intent.ts';
 import { WebhookEndpointResource } from './resources.ts';
@@ -55,6 +61,12 @@ export const CreateAdjustmentBody = Type.Object(
   strict,
 );
 export type CreateAdjustmentBody = Static<typeof CreateAdjustmentBody>;
+
+export const ReleaseDepositBody = Type.Object(
+  { record: ReleaseRecord, approvals: Type.Array(Assertion, { minItems: 1, maxItems: 16 }) },
+  strict,
+);
+export type ReleaseDepositBody = Static<typeof ReleaseDepositBody>;
 
 export const AddApprovalBody = Type.Object({ assertion: Assertion }, strict);
 

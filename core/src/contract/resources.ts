@@ -88,6 +88,7 @@ export const DepositResource = Type.Object({
     Type.Literal('credited'),
     Type.Literal('quarantined'),
     Type.Literal('rejected'),
+    Type.Literal('kept'),
     Type.Literal('orphaned'),
   ]),
   reason: Nullable(Type.String()),
@@ -152,6 +153,7 @@ export const CustomerRecordResource = Type.Object({
     Type.Literal('destination'),
     Type.Literal('settlement'),
     Type.Literal('adjustment'),
+    Type.Literal('release'),
   ]),
   /** Null for a settlement. */
   customer: Nullable(Type.String()),

@@ -10,6 +10,7 @@ import {
   CreateWithdrawalBody,
   Customer,
   Network,
+  ReleaseDepositBody,
 } from './bodies.ts';
 import { ListOf } from './page.ts';
 import {
@@ -153,6 +154,17 @@ export const routes = {
     scope: 'read',
     summary: 'One deposit',
     params: Id,
+    status: 200,
+    response: DepositResource,
+  },
+
+  releaseDeposit: {
+    method: 'POST',
+    path: '/v1/deposits/{id}/release',
+    scope: 'approvals',
+    summary: 'What approvers decided about a deposit in quarantine: credit it to its customer, or keep it',
+    params: Id,
+    body: ReleaseDepositBody,
     status: 200,
     response: DepositResource,
   },

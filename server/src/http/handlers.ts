@@ -26,6 +26,7 @@ export const handlers: Handlers = {
 
   listDeposits: (operations, input) => paged('deposits', input, (query) => operations.listDeposits(input, query)),
   getDeposit: (operations, { id }) => operations.getDeposit(id),
+  releaseDeposit: (operations, { id, ...body }) => operations.releaseDeposit(id, body),
 
   createWithdrawal: (operations, input) => operations.createWithdrawal(input),
   listWithdrawals: (operations, input) =>

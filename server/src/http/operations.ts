@@ -27,6 +27,7 @@ import type {
   CreateWebhookEndpointBody,
   CreateWithdrawalBody,
   CreatedWebhookEndpoint,
+  ReleaseDepositBody,
   SignerAnswers,
 } from '@holdfast/core/contract/bodies.ts';
 import type { SignedPolicy } from '@holdfast/core/policy/policy.ts';
@@ -96,6 +97,7 @@ export interface Operations {
   listDepositAddresses(filter: DepositAddressFilter, query: PageQuery): Promise<Page<DepositAddressResource>>;
 
   getDeposit(id: string): Promise<DepositResource>;
+  releaseDeposit(id: string, body: ReleaseDepositBody): Promise<DepositResource>;
   listDeposits(filter: DepositFilter, query: PageQuery): Promise<Page<DepositResource>>;
 
   createWithdrawal(body: CreateWithdrawalBody): Promise<WithdrawalResource>;
