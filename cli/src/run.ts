@@ -11,6 +11,7 @@ import { intent } from './intent.ts';
 import { policy } from './policy.ts';
 import { quarantine } from './quarantine.ts';
 import { reconcile } from './reconcile.ts';
+import { recoverables } from './recoverables.ts';
 import { signers } from './signers.ts';
 import { status } from './status.ts';
 import { withdrawals } from './withdrawals.ts';
@@ -25,6 +26,7 @@ const fileCommands: Readonly<Record<string, FileCommand>> = {
   'halt-token': haltToken,
   emergency,
   quarantine,
+  recoverables,
   cold,
 };
 

@@ -1,6 +1,6 @@
 import { createPrivateKey } from 'node:crypto';
 import type { AssetTraits } from './store/asset-traits.ts';
-import type { AssetRule, NetworkConfig, ServerConfig } from './config.ts';
+import type { AssetRule, EvmNetwork, NetworkConfig, ServerConfig } from './config.ts';
 import type { Context } from './context.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import type { MultisigWalletPolicy, Policy } from '@holdfast/core/policy/policy.ts';
@@ -17,6 +17,7 @@ import { evmNetwork } from './networks/evm/evm-network.ts';
 import type { Network } from './networks/network.ts';
 import { storeOperations } from './store-operations.ts';
 import { approveWithdrawal } from './operations/approve-withdrawal.ts';
+import { checkRecoverable } from './operations/check-recoverable.ts';
 import { createAdjustment } from './operations/create-adjustment.ts';
 import { createCustomerRecord } from './operations/create-customer-record.ts';
 import { createSettlement } from './operations/create-settlement.ts';
@@ -64,7 +65,7 @@ export function wireAdapters(
   const networks = config.networks.map((row): Network => {
     const nativeAsset = nativeRule(row).asset;
     return row.family === 'evm'
-      ? evmNetwork(row, { db, panel, relayerKey: keys.relayerKey, nativeAsset, now })
+      ? evmNetwork(row, { db, panel, relayerKey: keys.relayerKey, nativeAsset, now, twins: twinsOf(row, config) })
       : bitcoinNetwork(row, { db, panel, nativeAsset, multisig: multisigOf(policy, row.id, config.quorum) });
   });
   return {
@@ -73,6 +74,19 @@ export function wireAdapters(
     networks: new Map(networks.map((network) => [network.id, network])),
     close: () => clients.forEach((client) => client.close()),
   };
+}
+
+/** The other EVM networks on which the same customer's forwarder has the same address, EIP-1014: factory and code are the same. */
+function twinsOf(row: EvmNetwork, config: ServerConfig): string[] {
+  return config.networks
+    .filter((other) => other.family === 'evm' && other.id !== row.id)
+    .filter(
+      (other) =>
+        other.family === 'evm' &&
+        other.forwarder_factory.toLowerCase() === row.forwarder_factory.toLowerCase() &&
+        other.forwarder_init_code_hash === row.forwarder_init_code_hash,
+    )
+    .map((other) => other.id);
 }
 
 /** The wallet that the policy names; null for one under a FROST key. */
@@ -127,6 +141,7 @@ export function wireOperations(ctx: Context, adapters: Adapters, keys: ServerKey
       await releaseDeposit(ctx, networks, gate, id, body);
       return getDeposit(ctx.db, traits, id);
     },
+    checkRecoverable: (body) => checkRecoverable(ctx, networks, body),
     createAdjustment: (body) => createAdjustment(ctx, gate, body),
     listHalts: () => listHalts(panel),
     halt: (signed) => tellSigners(panel, '/v1/halt', signed),

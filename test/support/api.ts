@@ -92,6 +92,7 @@ export async function testApi(options: TestApiOptions): Promise<TestApi> {
     createSettlement: notHere,
     createAdjustment: notHere,
     releaseDeposit: notHere,
+    checkRecoverable: notHere,
     listHalts: notHere,
     halt: notHere,
     resume: notHere,

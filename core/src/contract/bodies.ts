@@ -68,6 +68,13 @@ export const ReleaseDepositBody = Type.Object(
 );
 export type ReleaseDepositBody = Static<typeof ReleaseDepositBody>;
 
+const EvmAddressText = Type.String({ minLength: 1, maxLength: 128 });
+export const CheckRecoverableBody = Type.Object(
+  { network: Network, address: EvmAddressText, contract: EvmAddressText },
+  strict,
+);
+export type CheckRecoverableBody = Static<typeof CheckRecoverableBody>;
+
 export const AddApprovalBody = Type.Object({ assertion: Assertion }, strict);
 
 /** What each signer answered; `refused` and `unreachable` say why. */

@@ -13,6 +13,7 @@ export const idPrefixes = {
   delivery: 'dlv',
   alarm: 'alm',
   customerRecord: 'rec',
+  recoverable: 'rcv',
 } as const;
 
 export type IdPrefix = (typeof idPrefixes)[keyof typeof idPrefixes];

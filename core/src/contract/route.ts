@@ -12,6 +12,8 @@ export const scopes = [
   'halts',
   'policies',
   'settlements',
+  /** What an operator starts and that pays nobody: rescans, questions to the nodes. */
+  'operations',
 ] as const;
 export type Scope = (typeof scopes)[number];
 

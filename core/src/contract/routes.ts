@@ -2,6 +2,7 @@ import Type, { type Static, type TSchema } from 'typebox';
 import {
   AddApprovalBody,
   Asset,
+  CheckRecoverableBody,
   ClientReference,
   CreateCustomerBody,
   CreatedWebhookEndpoint,
@@ -24,6 +25,7 @@ import {
   EventResource,
   NetworkResource,
   ReconciliationResource,
+  RecoverableResource,
   SignerResource,
   TransactionResource,
   WebhookEndpointResource,
@@ -167,6 +169,24 @@ export const routes = {
     body: ReleaseDepositBody,
     status: 200,
     response: DepositResource,
+  },
+  listRecoverables: {
+    method: 'GET',
+    path: '/v1/recoverables',
+    scope: 'read',
+    summary: 'Tokens that are not listed and reached deposit addresses, newest first',
+    query: query({ customer: Type.Optional(Customer), network: Type.Optional(Network) }),
+    status: 200,
+    response: ListOf(RecoverableResource),
+  },
+  checkRecoverable: {
+    method: 'POST',
+    path: '/v1/recoverables',
+    scope: 'operations',
+    summary: 'Ask the nodes what a deposit address holds of a token that is not listed',
+    body: CheckRecoverableBody,
+    status: 200,
+    response: RecoverableResource,
   },
 
   createWithdrawal: {

@@ -28,6 +28,10 @@ export const handlers: Handlers = {
   getDeposit: (operations, { id }) => operations.getDeposit(id),
   releaseDeposit: (operations, { id, ...body }) => operations.releaseDeposit(id, body),
 
+  listRecoverables: (operations, input) =>
+    paged('recoverables', input, (query) => operations.listRecoverables(input, query)),
+  checkRecoverable: (operations, input) => operations.checkRecoverable(input),
+
   createWithdrawal: (operations, input) => operations.createWithdrawal(input),
   listWithdrawals: (operations, input) =>
     paged('withdrawals', input, (query) => operations.listWithdrawals(input, query)),

@@ -13,12 +13,14 @@ import type {
   NetworkResource,
   PolicyResource,
   ReconciliationResource,
+  RecoverableResource,
   SignerResource,
   TransactionResource,
   WebhookEndpointResource,
   WithdrawalResource,
 } from '@holdfast/core/contract/resources.ts';
 import type {
+  CheckRecoverableBody,
   CreateAdjustmentBody,
   CreateCustomerBody,
   CreateCustomerRecordBody,
@@ -48,6 +50,10 @@ export interface DepositFilter {
   readonly network?: string | undefined;
   readonly asset?: string | undefined;
   readonly state?: DepositResource['state'] | undefined;
+}
+export interface RecoverableFilter {
+  readonly customer?: string | undefined;
+  readonly network?: string | undefined;
 }
 export interface WithdrawalFilter {
   readonly customer?: string | undefined;
@@ -97,6 +103,8 @@ export interface Operations {
   listDepositAddresses(filter: DepositAddressFilter, query: PageQuery): Promise<Page<DepositAddressResource>>;
 
   getDeposit(id: string): Promise<DepositResource>;
+  listRecoverables(filter: RecoverableFilter, query: PageQuery): Promise<Page<RecoverableResource>>;
+  checkRecoverable(body: CheckRecoverableBody): Promise<RecoverableResource>;
   releaseDeposit(id: string, body: ReleaseDepositBody): Promise<DepositResource>;
   listDeposits(filter: DepositFilter, query: PageQuery): Promise<Page<DepositResource>>;
 
