@@ -9,7 +9,9 @@ import { haltToken } from './halt-token.ts';
 import { halt, halts, resume } from './halts.ts';
 import { intent } from './intent.ts';
 import { policy } from './policy.ts';
+import { quarantine } from './quarantine.ts';
 import { reconcile } from './reconcile.ts';
+import { recoverables } from './recoverables.ts';
 import { signers } from './signers.ts';
 import { status } from './status.ts';
 import { withdrawals } from './withdrawals.ts';
@@ -23,6 +25,8 @@ const fileCommands: Readonly<Record<string, FileCommand>> = {
   resume,
   'halt-token': haltToken,
   emergency,
+  quarantine,
+  recoverables,
   cold,
 };
 

@@ -13,7 +13,8 @@ export type ContractName =
   | 'Splitter'
   | 'RevertingRecipient'
   | 'GasBurner'
-  | 'HostileToken';
+  | 'HostileToken'
+  | 'TokenSpammer';
 
 /** What deployment and tests need of a compiled contract; byte strings are 0x hex. */
 export interface ContractArtifact {

@@ -20,6 +20,7 @@ const sources = {
   RevertingRecipient: 'devnet/RevertingRecipient.sol',
   GasBurner: 'devnet/GasBurner.sol',
   HostileToken: 'devnet/HostileToken.sol',
+  TokenSpammer: 'devnet/TokenSpammer.sol',
 } as const satisfies Record<ContractName, string>;
 
 /**

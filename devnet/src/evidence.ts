@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { addr } from 'micro-eth-signer';
+import type { DepositResource } from '@holdfast/core/contract/resources.ts';
 import { authorizeIntent } from '@holdfast/client/authorize-intent.ts';
 import { type RecordSigner, signHalt, signRecord } from '@holdfast/client/sign-record.ts';
 import type {
   AdjustmentRecord,
   CredentialRecord,
   DestinationRecord,
+  ReleaseRecord,
   SettlementRecord,
 } from '@holdfast/core/signing/customer-record.ts';
 import type { Assertion, KeySignature } from '@holdfast/core/signing/evidence.ts';
@@ -52,6 +54,12 @@ export interface Evidence {
     amount: bigint,
     reason: string,
   ): { record: AdjustmentRecord; approvals: Assertion[] };
+  /** What becomes of a deposit in quarantine, by the first two approvers. */
+  release(
+    deposit: DepositResource,
+    decision: ReleaseRecord['decision'],
+    reason: string,
+  ): { record: ReleaseRecord; approvals: Assertion[] };
   /** By the key that signs halt tokens in advance. */
   /** @param pause the vaults on chain too. */
   haltToken(scope: HaltScope, reason: string, pause?: true): SignedHalt;
@@ -122,6 +130,12 @@ export function createEvidence(folder: string, parties: PolicyParties): Evidence
         nonce: newNonce(),
       };
       return { record, approvals: byApprovers(statementDigest('adjustment', record), 2) };
+    },
+    release: (deposit, decision, reason) => {
+      const { customer, network, asset, amount, address, txid, index } = deposit;
+      const about = { customer, network, asset, amount, address, txid, index };
+      const record: ReleaseRecord = { version: 1, kind: 'release', decision, ...about, reason, nonce: newNonce() };
+      return { record, approvals: byApprovers(statementDigest('release', record), 2) };
     },
     haltToken: (scope, reason, pause) => {
       const statement = {

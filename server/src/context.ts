@@ -58,4 +58,10 @@ export const rotationSteps = ['rotate-before-commit', 'move-after-quorum'] as co
 
 /** The same of a payment whose fee is raised. */
 export const bumpSteps = ['bump-before-commit', 'bump-after-commit', 'bump-after-quorum', 'bump-after-store'] as const;
-export type Step = (typeof steps)[number] | (typeof rotationSteps)[number] | (typeof bumpSteps)[number];
+/** The same of a decision about a deposit in quarantine. */
+export const quarantineSteps = ['release-before-commit', 'release-after-commit'] as const;
+export type Step =
+  | (typeof steps)[number]
+  | (typeof rotationSteps)[number]
+  | (typeof bumpSteps)[number]
+  | (typeof quarantineSteps)[number];

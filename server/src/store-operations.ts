@@ -10,6 +10,7 @@ import { getDepositAddress, listDepositAddresses } from './store/deposit-address
 import { getDeposit, listDeposits } from './store/deposit-resources.ts';
 import { listFeeSchedules } from './store/fee-schedule-resources.ts';
 import { latestEventSeq, listEvents } from './store/event-resources.ts';
+import { listRecoverables } from './store/recoverables.ts';
 import { getTransaction, listTransactions } from './store/transaction-resources.ts';
 import { listDeliveries, redeliver } from './store/webhook-deliveries.ts';
 import {
@@ -45,6 +46,8 @@ type NeedsMore =
   | 'createCustomerRecord'
   | 'createSettlement'
   | 'createAdjustment'
+  | 'releaseDeposit'
+  | 'checkRecoverable'
   | 'listHalts'
   | 'halt'
   | 'resume'
@@ -66,6 +69,7 @@ export function storeOperations(options: StoreOperationsOptions): Omit<Operation
     listDepositAddresses: (filter, query) => listDepositAddresses(db, filter, query),
     getDeposit: (id) => getDeposit(db, traits, id),
     listDeposits: (filter, query) => listDeposits(db, traits, filter, query),
+    listRecoverables: (filter, query) => listRecoverables(db, filter, query),
     getWithdrawal: (id) => getWithdrawal(db, traits, id),
     listWithdrawals: (filter, query) => listWithdrawals(db, traits, filter, query),
     getCustomerRecord: (id) => getCustomerRecord(db, id),

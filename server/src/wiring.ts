@@ -1,6 +1,6 @@
 import { createPrivateKey } from 'node:crypto';
 import type { AssetTraits } from './store/asset-traits.ts';
-import type { AssetRule, NetworkConfig, ServerConfig } from './config.ts';
+import type { AssetRule, EvmNetwork, NetworkConfig, ServerConfig } from './config.ts';
 import type { Context } from './context.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import type { BitcoinNetworkPolicy, MultisigWalletPolicy, Policy } from '@holdfast/core/policy/policy.ts';
@@ -18,17 +18,20 @@ import { evmNetwork } from './networks/evm/evm-network.ts';
 import type { Network } from './networks/network.ts';
 import { storeOperations } from './store-operations.ts';
 import { approveWithdrawal } from './operations/approve-withdrawal.ts';
+import { checkRecoverable } from './operations/check-recoverable.ts';
 import { createAdjustment } from './operations/create-adjustment.ts';
 import { createCustomerRecord } from './operations/create-customer-record.ts';
 import { createFeeSchedule } from './operations/create-fee-schedule.ts';
 import { createQuote } from './operations/create-quote.ts';
 import { createSettlement } from './operations/create-settlement.ts';
 import { createWithdrawal } from './operations/create-withdrawal.ts';
+import { releaseDeposit } from './operations/release-deposit.ts';
 import { issueDepositAddress } from './operations/issue-deposit-address.ts';
 import { listAssets, listNetworks, listSigners } from './operations/list-resources.ts';
 import { listHalts, listPolicies, tellSigners } from './operations/tell-signers.ts';
 import { policyGate } from './operations/policy-gate.ts';
 import { reconcile } from './operations/reconcile.ts';
+import { getDeposit } from './store/deposit-resources.ts';
 import { getWithdrawal } from './store/withdrawal-resources.ts';
 import { createSignerClient } from './signers/client.ts';
 import { createHaltView, type HaltView } from './signers/halt-view.ts';
@@ -70,7 +73,7 @@ export function wireAdapters(
   const networks = config.networks.map((row): Network => {
     const nativeAsset = nativeRule(row).asset;
     return row.family === 'evm'
-      ? evmNetwork(row, { db, panel, relayerKey: keys.relayerKey, nativeAsset, now, log })
+      ? evmNetwork(row, { db, panel, relayerKey: keys.relayerKey, nativeAsset, now, log, twins: twinsOf(row, config) })
       : bitcoinNetwork(row, {
           db,
           panel,
@@ -88,6 +91,19 @@ export function wireAdapters(
     networks: new Map(networks.map((network) => [network.id, network])),
     close: () => clients.forEach((client) => client.close()),
   };
+}
+
+/** The other EVM networks on which the same customer's forwarder has the same address, EIP-1014: factory and code are the same. */
+function twinsOf(row: EvmNetwork, config: ServerConfig): string[] {
+  return config.networks
+    .filter((other) => other.family === 'evm' && other.id !== row.id)
+    .filter(
+      (other) =>
+        other.family === 'evm' &&
+        other.forwarder_factory.toLowerCase() === row.forwarder_factory.toLowerCase() &&
+        other.forwarder_init_code_hash === row.forwarder_init_code_hash,
+    )
+    .map((other) => other.id);
 }
 
 /** The wallet that the policy names; null for one under a FROST key. */
@@ -161,6 +177,11 @@ export function wireOperations(
     }),
     createCustomerRecord: promised((body) => createCustomerRecord(ctx, networks, body)),
     createSettlement: promised((body) => createSettlement(ctx, gate, body)),
+    releaseDeposit: promised(async (id, body) => {
+      await releaseDeposit(ctx, networks, gate, id, body);
+      return getDeposit(ctx.db, traits, id);
+    }),
+    checkRecoverable: (body) => checkRecoverable(ctx, networks, body),
     createAdjustment: promised((body) => createAdjustment(ctx, gate, body)),
     listHalts: () => listHalts(panel),
     halt: (signed) => tellSigners(panel, '/v1/halt', signed),

@@ -93,6 +93,8 @@ export async function testApi(options: TestApiOptions): Promise<TestApi> {
     createCustomerRecord: notHere,
     createSettlement: notHere,
     createAdjustment: notHere,
+    releaseDeposit: notHere,
+    checkRecoverable: notHere,
     listHalts: notHere,
     halt: notHere,
     resume: notHere,

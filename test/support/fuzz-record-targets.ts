@@ -50,6 +50,25 @@ export async function recordTargets(fuzz: FuzzStage): Promise<FuzzTarget[]> {
       const record = { version: 1, kind: 'settlement', engine: 'engine-1', sequence, entries } as const;
       return signedBy({ ...record, entries }, 'engine-1') as CustomerRecord;
     },
+    release: (at) => {
+      const record = {
+        ...common,
+        kind: 'release',
+        decision: 'credit',
+        network: bitcoinNetwork,
+        asset: 'BTC',
+        amount: '5',
+        address,
+        txid: nothingThere,
+        index: `vout:${at}`,
+        reason: 'fuzz',
+        nonce: nonce(),
+      } as const;
+      const approvals = ['approver-1', 'approver-2'].map((name) =>
+        assertionBy(name, customerRecordDigestBytes({ record }), relyingParty),
+      );
+      return { record, approvals };
+    },
     adjustment: () => {
       const record = {
         ...common,

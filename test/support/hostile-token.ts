@@ -34,7 +34,17 @@ export const hostile = createContract([
   },
 ] as const);
 
-/** Its enum. */
+/** Of contracts/src/devnet/TokenSpammer.sol. */
+export const spammer = createContract([
+  {
+    type: 'function',
+    name: 'spam',
+    inputs: [input('to', 'address'), input('tokens', 'uint256'), input('logs', 'uint256')],
+    outputs: [],
+  },
+] as const);
+
+/** Of the token: its enum. */
 export const habits = {
   honest: 0n,
   returnsFalse: 1n,

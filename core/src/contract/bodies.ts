@@ -1,5 +1,11 @@
 import Type, { type Static } from 'typebox';
-import { AdjustmentRecord, CredentialRecord, DestinationRecord, SettlementRecord } from '../signing/customer-record.ts';
+import {
+  AdjustmentRecord,
+  CredentialRecord,
+  DestinationRecord,
+  ReleaseRecord,
+  SettlementRecord,
+} from '../signing/customer-record.ts';
 import { Assertion, Authorization, KeySignature } from '../signing/evidence.ts';
 import { WithdrawalIntent } from '../signing/intent.ts';
 import { WebhookEndpointResource } from './resources.ts';
@@ -57,6 +63,19 @@ export const CreateAdjustmentBody = Type.Object(
   strict,
 );
 export type CreateAdjustmentBody = Static<typeof CreateAdjustmentBody>;
+
+export const ReleaseDepositBody = Type.Object(
+  { record: ReleaseRecord, approvals: Type.Array(Assertion, { minItems: 1, maxItems: 16 }) },
+  strict,
+);
+export type ReleaseDepositBody = Static<typeof ReleaseDepositBody>;
+
+const EvmAddressText = Type.String({ minLength: 1, maxLength: 128 });
+export const CheckRecoverableBody = Type.Object(
+  { network: Network, address: EvmAddressText, contract: EvmAddressText },
+  strict,
+);
+export type CheckRecoverableBody = Static<typeof CheckRecoverableBody>;
 
 export const AddApprovalBody = Type.Object({ assertion: Assertion }, strict);
 

@@ -173,6 +173,9 @@ export const errorCodes = {
     'The signers have not proven that the customer has so much: hand them the deposits and settlements, or collect approvals.',
   ),
   'deposit-unproven': later('The signer’s own nodes do not show the deposit deep enough yet.'),
+  'already-released': refused('Approvers decided about this deposit before; its first decision stands.'),
+  'deposit-not-quarantined': refused('Only a deposit in quarantine is decided about. List them by their state.'),
+  'deposit-not-final': later('Wait until the deposit is as deep as the network’s final_confirmations.'),
   'settlement-invalid': refused(
     'Settlements are zero-sum per asset, in sequence, and signed by an engine key of the policy.',
   ),

@@ -15,6 +15,7 @@ export const idPrefixes = {
   customerRecord: 'rec',
   feeSchedule: 'fsc',
   quote: 'quo',
+  recoverable: 'rcv',
 } as const;
 
 export type IdPrefix = (typeof idPrefixes)[keyof typeof idPrefixes];

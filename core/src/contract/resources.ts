@@ -109,6 +109,7 @@ export const DepositResource = Type.Object({
     Type.Literal('credited'),
     Type.Literal('quarantined'),
     Type.Literal('rejected'),
+    Type.Literal('kept'),
     Type.Literal('orphaned'),
   ]),
   reason: Nullable(Type.String()),
@@ -120,6 +121,25 @@ export const DepositResource = Type.Object({
   credited_at: Nullable(Time),
 });
 export type DepositResource = Static<typeof DepositResource>;
+
+export const RecoverableResource = Type.Object({
+  object: Type.Literal('recoverable'),
+  id: Type.String(),
+  customer: Type.String(),
+  network: Type.String(),
+  address: Type.String(),
+  contract: Type.String(),
+  /** Of the last transfer that a block showed; null for one that an operator named. */
+  txid: Nullable(Type.String()),
+  height: Type.Integer(),
+  claimed: Nullable(
+    Type.String({ description: 'Base units, by the log of that transfer: the word of whoever made the token' }),
+  ),
+  held: Nullable(Type.String({ description: 'Base units, by balanceOf at held_height; null until asked' })),
+  held_height: Nullable(Type.Integer()),
+  created_at: Time,
+});
+export type RecoverableResource = Static<typeof RecoverableResource>;
 
 export const WithdrawalState = Type.Union([
   Type.Literal('awaiting_approval'),
@@ -178,6 +198,7 @@ export const CustomerRecordResource = Type.Object({
     Type.Literal('destination'),
     Type.Literal('settlement'),
     Type.Literal('adjustment'),
+    Type.Literal('release'),
   ]),
   /** Null for a settlement. */
   customer: Nullable(Type.String()),

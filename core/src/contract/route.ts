@@ -14,6 +14,8 @@ export const scopes = [
   'settlements',
   /** Changes what customers are charged. */
   'fees',
+  /** What an operator starts and that pays nobody: rescans, questions to the nodes. */
+  'operations',
 ] as const;
 export type Scope = (typeof scopes)[number];
 

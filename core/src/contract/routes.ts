@@ -2,6 +2,7 @@ import Type, { type Static, type TSchema } from 'typebox';
 import {
   AddApprovalBody,
   Asset,
+  CheckRecoverableBody,
   ClientReference,
   CreateCustomerBody,
   CreatedWebhookEndpoint,
@@ -10,6 +11,7 @@ import {
   CreateWithdrawalBody,
   Customer,
   Network,
+  ReleaseDepositBody,
 } from './bodies.ts';
 import { feeRoutes } from './fee-routes.ts';
 import { ListOf } from './page.ts';
@@ -24,6 +26,7 @@ import {
   EventResource,
   NetworkResource,
   ReconciliationResource,
+  RecoverableResource,
   SignerResource,
   TransactionResource,
   WebhookEndpointResource,
@@ -156,6 +159,35 @@ export const routes = {
     params: Id,
     status: 200,
     response: DepositResource,
+  },
+
+  releaseDeposit: {
+    method: 'POST',
+    path: '/v1/deposits/{id}/release',
+    scope: 'approvals',
+    summary: 'What approvers decided about a deposit in quarantine: credit it to its customer, or keep it',
+    params: Id,
+    body: ReleaseDepositBody,
+    status: 200,
+    response: DepositResource,
+  },
+  listRecoverables: {
+    method: 'GET',
+    path: '/v1/recoverables',
+    scope: 'read',
+    summary: 'Tokens that are not listed and reached deposit addresses, newest first',
+    query: query({ customer: Type.Optional(Customer), network: Type.Optional(Network) }),
+    status: 200,
+    response: ListOf(RecoverableResource),
+  },
+  checkRecoverable: {
+    method: 'POST',
+    path: '/v1/recoverables',
+    scope: 'operations',
+    summary: 'Ask the nodes what a deposit address holds of a token that is not listed',
+    body: CheckRecoverableBody,
+    status: 200,
+    response: RecoverableResource,
   },
 
   createWithdrawal: {

@@ -8,7 +8,13 @@ import type { Family, NetworkId } from '../money/network.ts';
 
 /** Who a watched address belongs to. */
 export type AddressOwner =
-  | { readonly kind: 'deposit'; readonly addressId: string; readonly customerId: string }
+  | {
+      readonly kind: 'deposit';
+      readonly addressId: string;
+      readonly customerId: string;
+      /** It was issued on another network, where the same forwarder has the same address. */
+      readonly elsewhere?: true;
+    }
   | { readonly kind: 'hot' }
   | { readonly kind: 'relayer' };
 
@@ -40,7 +46,7 @@ export interface SeenDeposit {
   readonly customerId: string;
   readonly amount: BaseUnits;
   /** Null for one that is credited when it is deep enough. */
-  readonly doubt: NonNullable<ScannedTransfer['doubt']> | null;
+  readonly doubt: NonNullable<ScannedTransfer['doubt']> | 'wrong-network' | null;
   readonly state: 'seen' | 'quarantined' | 'rejected';
   readonly confirmationsRequired: number;
 }
@@ -239,7 +245,7 @@ function decideArrival(
   if (!owner) return;
   const account = chainAccount(owner.kind, state.family, state.network, transfer.asset);
   if (owner.kind === 'deposit') {
-    const doubt = transfer.doubt ?? null;
+    const doubt = transfer.doubt ?? (owner.elsewhere ? 'wrong-network' : null);
     const waiting = doubt === null ? accountCodes.unconfirmed : accountCodes.quarantine;
     if (doubt !== 'nothing-arrived') post(account, waiting(state.network, transfer.asset), transfer.amount);
     changes.deposits.push({

@@ -5,6 +5,7 @@ import { destinationKey } from './destination-key.ts';
 import type { EntryOf } from './journal-record.ts';
 import type { JournalState } from './journal-state.ts';
 import { positionKey } from './position-key.ts';
+import { releaseKey } from './release-key.ts';
 import { addCharge, credentialChangesBudget } from './rolling-charges.ts';
 
 /** Remembers what a record says about customers; changes `state` in place. */
@@ -22,6 +23,10 @@ export function applyCustomerRecord(state: JournalState, body: EntryOf<'customer
       for (const { customer, asset, amount } of signed.record.entries) move(state, customer, asset, BigInt(amount));
       return;
     case 'adjustment':
+      return move(state, signed.record.customer, signed.record.asset, BigInt(signed.record.amount));
+    case 'release':
+      state.released.add(releaseKey(signed.record));
+      if (signed.record.decision === 'keep') return;
       return move(state, signed.record.customer, signed.record.asset, BigInt(signed.record.amount));
     case 'deposit':
       invariant(body.amount !== null && body.code !== null, 'a deposit has an amount and an asset code');

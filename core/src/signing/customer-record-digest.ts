@@ -8,6 +8,7 @@ const kinds: Readonly<Record<CustomerRecord['record']['kind'], StatementKind>> =
   deposit: 'customer-record',
   settlement: 'settlement',
   adjustment: 'adjustment',
+  release: 'release',
 };
 
 /** What is signed of a record, 32 bytes: the record without its evidence. */

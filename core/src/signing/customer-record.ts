@@ -3,7 +3,7 @@ import { Assertion, Authorization, CredentialId, CredentialKey, KeySignature } f
 
 /**
  * What signers are told about customers. Nothing of it is believed: a credential, a destination and a settlement carry a
- * signature, an adjustment approvals, and a deposit is looked for on the signer's own nodes.
+ * signature, an adjustment and a release approvals, and a deposit is looked for on the signer's own nodes.
  */
 const strict = { additionalProperties: false } as const;
 const Customer = Type.String({ pattern: '^cus_[0-9a-f-]{36}$' });
@@ -76,6 +76,30 @@ export const AdjustmentRecord = Type.Object(
 );
 export type AdjustmentRecord = Static<typeof AdjustmentRecord>;
 
+/**
+ * What approvers decide about a deposit in quarantine: the customer gets it, or the house keeps it. The signers' nodes do
+ * not prove such a deposit, so it counts towards a position by this consent alone, and once.
+ */
+export const ReleaseRecord = Type.Object(
+  {
+    version: Type.Literal(1),
+    kind: Type.Literal('release'),
+    decision: Type.Union([Type.Literal('credit'), Type.Literal('keep')]),
+    customer: Customer,
+    network: Network,
+    asset: AssetCode,
+    amount: Type.String({ pattern: '^[1-9][0-9]{0,77}$' }),
+    address: Type.String({ minLength: 1, maxLength: 128 }),
+    /** Where on the chain it is, as the deposit says. */
+    txid: Type.String({ minLength: 1, maxLength: 66 }),
+    index: Type.String({ minLength: 1, maxLength: 128 }),
+    reason: Type.String({ minLength: 1, maxLength: 200 }),
+    nonce: Nonce,
+  },
+  strict,
+);
+export type ReleaseRecord = Static<typeof ReleaseRecord>;
+
 /** Where to look for a deposit; the signer finds its amount itself. */
 export const DepositClaim = Type.Object(
   {
@@ -110,6 +134,7 @@ export const CustomerRecord = Type.Union([
   Type.Object({ record: DestinationRecord, authorization: Authorization }, strict),
   Type.Object({ record: SettlementRecord, authorization: KeySignature }, strict),
   Type.Object({ record: AdjustmentRecord, approvals: Type.Array(Assertion, { minItems: 1, maxItems: 16 }) }, strict),
+  Type.Object({ record: ReleaseRecord, approvals: Type.Array(Assertion, { minItems: 1, maxItems: 16 }) }, strict),
   Type.Object({ record: DepositClaim }, strict),
 ]);
 export type CustomerRecord = Static<typeof CustomerRecord>;

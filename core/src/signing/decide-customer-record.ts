@@ -9,6 +9,7 @@ import { checkSettlement } from './check-settlement.ts';
 import type { CustomerRecord } from './customer-record.ts';
 import { customerRecordDigestBytes } from './customer-record-digest.ts';
 import { isAssertion } from './evidence.ts';
+import { releaseKey } from './release-key.ts';
 import type { EntryOf } from './journal-record.ts';
 import type { JournalState } from './journal-state.ts';
 import type { Verifiers } from './verifiers.ts';
@@ -29,7 +30,7 @@ export interface RecordRules {
  * @returns the entry to journal, or null for what counts already.
  * @throws Failure authorization-invalid, credential-unknown, credential-conflict, limit-exceeded (too many changes of
  * credentials), destination-not-approved, unknown-network, unknown-asset, settlement-invalid, approval-invalid,
- * approval-missing, deposit-unproven, address-index-taken.
+ * approval-missing, already-released, deposit-unproven, address-index-taken.
  */
 export function decideCustomerRecord(
   state: JournalState,
@@ -55,6 +56,9 @@ interface Judgement {
 function judge(state: JournalState, signed: CustomerRecord, digest: Uint8Array, rules: RecordRules): Judgement | null {
   if ('approvals' in signed) {
     checkAdjustment(signed.record, signed.approvals, digest, rules);
+    if (signed.record.kind === 'release' && state.released.has(releaseKey(signed.record))) {
+      throw new Failure('already-released', `${signed.record.txid} ${signed.record.index} was decided about before`);
+    }
     return {};
   }
   if (!('authorization' in signed)) {

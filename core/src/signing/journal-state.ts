@@ -57,6 +57,8 @@ export interface JournalState {
   readonly records: Set<string>;
   /** Keys (deposit-key.ts) of deposits that count. */
   readonly deposits: Set<string>;
+  /** Keys (release-key.ts) of deposits in quarantine that approvers decided about. */
+  readonly released: Set<string>;
   /** Last sequence number by the engine's key id. */
   readonly settlementSequence: Map<string, number>;
   /** Halts that are not lifted, by digest. */
@@ -154,6 +156,7 @@ export function emptyState(): JournalState {
     positions: new Map(),
     records: new Set(),
     deposits: new Set(),
+    released: new Set(),
     settlementSequence: new Map(),
     halts: new Map(),
     usedHalts: new Set(),

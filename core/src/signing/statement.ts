@@ -14,6 +14,8 @@ export type StatementKind =
   | 'settlement'
   /** A correction of a customer's position, by approvers. */
   | 'adjustment'
+  /** What becomes of a deposit in quarantine, by approvers. */
+  | 'release'
   | 'halt'
   | 'resume'
   /** A deposit address, by each signer. */

@@ -27,6 +27,11 @@ export const handlers: Handlers = {
 
   listDeposits: (operations, input) => paged('deposits', input, (query) => operations.listDeposits(input, query)),
   getDeposit: (operations, { id }) => operations.getDeposit(id),
+  releaseDeposit: (operations, { id, ...body }) => operations.releaseDeposit(id, body),
+
+  listRecoverables: (operations, input) =>
+    paged('recoverables', input, (query) => operations.listRecoverables(input, query)),
+  checkRecoverable: (operations, input) => operations.checkRecoverable(input),
 
   createWithdrawal: (operations, input) => operations.createWithdrawal(input),
   listWithdrawals: (operations, input) =>

@@ -13,12 +13,14 @@ import type {
   NetworkResource,
   PolicyResource,
   ReconciliationResource,
+  RecoverableResource,
   SignerResource,
   TransactionResource,
   WebhookEndpointResource,
   WithdrawalResource,
 } from '@holdfast/core/contract/resources.ts';
 import type {
+  CheckRecoverableBody,
   CreateAdjustmentBody,
   CreateCustomerBody,
   CreateCustomerRecordBody,
@@ -27,6 +29,7 @@ import type {
   CreateWebhookEndpointBody,
   CreateWithdrawalBody,
   CreatedWebhookEndpoint,
+  ReleaseDepositBody,
   SignerAnswers,
 } from '@holdfast/core/contract/bodies.ts';
 import type {
@@ -53,6 +56,10 @@ export interface DepositFilter {
   readonly network?: string | undefined;
   readonly asset?: string | undefined;
   readonly state?: DepositResource['state'] | undefined;
+}
+export interface RecoverableFilter {
+  readonly customer?: string | undefined;
+  readonly network?: string | undefined;
 }
 export interface WithdrawalFilter {
   readonly customer?: string | undefined;
@@ -106,6 +113,9 @@ export interface Operations {
   listDepositAddresses(filter: DepositAddressFilter, query: PageQuery): Promise<Page<DepositAddressResource>>;
 
   getDeposit(id: string): Promise<DepositResource>;
+  listRecoverables(filter: RecoverableFilter, query: PageQuery): Promise<Page<RecoverableResource>>;
+  checkRecoverable(body: CheckRecoverableBody): Promise<RecoverableResource>;
+  releaseDeposit(id: string, body: ReleaseDepositBody): Promise<DepositResource>;
   listDeposits(filter: DepositFilter, query: PageQuery): Promise<Page<DepositResource>>;
 
   createWithdrawal(body: CreateWithdrawalBody): Promise<WithdrawalResource>;

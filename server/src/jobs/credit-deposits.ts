@@ -52,7 +52,9 @@ export async function creditDeposits(ctx: Context, network: Network): Promise<nu
       })),
       nowMs,
     );
-    await insertDepositClaims(ctx, sql, network, deposits);
+    // The signers' nodes do not prove what was in quarantine: they have the approvers' decision instead.
+    const proven = deposits.filter((deposit) => deposit.release_id === null);
+    await insertDepositClaims(ctx, sql, network, proven);
     await mustPost(sql, postings, nowMs);
     ctx.step('credit-before-commit');
     return deposits.length;

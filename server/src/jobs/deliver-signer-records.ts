@@ -13,6 +13,7 @@ import {
   depositsLane,
   isOrdered,
   needsProofs,
+  releasesLane,
   settlementsLane,
 } from '../store/record-lane.ts';
 import {
@@ -51,6 +52,7 @@ export async function recordLanes(ctx: Context): Promise<string[]> {
   const own = [
     customersLane,
     adjustmentsLane,
+    releasesLane,
     ...ctx.policy.engine_keys.map((key) => settlementsLane(key.key_id)),
     ...ctx.config.networks.map(({ id }) => depositsLane(id)),
   ];

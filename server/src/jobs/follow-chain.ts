@@ -13,6 +13,7 @@ import type { Sql } from '../store/database.ts';
 import { insertEvents, type NewEvent } from '../store/events.ts';
 import { schedulesInForce } from '../store/fee-schedules.ts';
 import { mustPost } from '../store/ledger/post-batch.ts';
+import { recordStrays } from '../store/recoverables.ts';
 import { markPaidBy, requeue } from '../store/withdrawals.ts';
 import { rollBackTip } from './roll-back-tip.ts';
 
@@ -70,6 +71,7 @@ async function applyBlock(
     const blockId = await insertBlock(sql, { network: network.id, ...block }, nowMs);
     if (block.transactions.length > 0) await applyTransactions(ctx, sql, network, loaded, blockId, nowMs);
     await loaded.record(sql, blockId);
+    await keepStrays(ctx, sql, network, loaded);
     ctx.step('block-before-commit');
     return true;
   });
@@ -78,6 +80,21 @@ async function applyBlock(
   if (block.transactions.length > 0)
     ctx.log('block-applied', { network: network.id, height: block.height, transactions: block.transactions.length });
   return true;
+}
+
+/** Unlisted tokens at deposit addresses; of what is too many only that it was. */
+export async function keepStrays(
+  ctx: Context,
+  sql: Sql,
+  network: Network,
+  { block, strays }: LoadedBlock,
+): Promise<void> {
+  if (!strays) return;
+  const nowMs = ctx.now();
+  const leftOut = await recordStrays(sql, network.id, block.height, strays.kept, ctx.newId, nowMs);
+  if (leftOut + strays.dropped === 0) return;
+  const message = `block ${block.height} showed ${leftOut + strays.dropped} unlisted tokens at deposit addresses beyond what is kept`;
+  await raiseAlarm(sql, { id: ctx.newId(), code: 'recoverables-full', subject: network.id, message }, nowMs);
 }
 
 async function applyTransactions(

@@ -1,3 +1,4 @@
+import { type DecidedDeposit, decideUnrelease } from '@holdfast/core/deposits/decide-release.ts';
 import { decideUncredit } from '@holdfast/core/deposits/decide-credit.ts';
 import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
 import { reverse, type Posting } from '@holdfast/core/ledger/posting.ts';
@@ -7,7 +8,7 @@ import type { Network } from '../networks/network.ts';
 import { raiseAlarm } from '../store/alarms.ts';
 import { type AppliedBlock, lockTip, markRolledBack } from '../store/blocks.ts';
 import { unincludeBlock } from '../store/chain-transactions.ts';
-import { lockDepositsOfBlock, markOrphaned } from '../store/deposits.ts';
+import { type DepositRow, lockDepositsOfBlock, markOrphaned } from '../store/deposits.ts';
 import { insertEvents, type NewEvent } from '../store/events.ts';
 import { lockBalances } from '../store/ledger/balances.ts';
 import { mustPost } from '../store/ledger/post-batch.ts';
@@ -35,6 +36,7 @@ export async function rollBackTip(ctx: Context, network: Network, tip: AppliedBl
       amount: deposit.amount,
       credits: deposit.credits,
     }));
+    const released = deposits.flatMap(decisionOf);
     const blockPostings = (await transfersOf(sql, `block:${tip.id}`)).toReversed();
     const accounts = [
       ...undone.flatMap(({ customerId, asset }) => [
@@ -43,8 +45,18 @@ export async function rollBackTip(ctx: Context, network: Network, tip: AppliedBl
         accountCodes.unconfirmed(network.id, asset),
       ]),
       ...blockPostings.flatMap((posting) => [posting.debit, posting.credit]),
+      ...released.flatMap(({ asset }) => [
+        accountCodes.quarantine(network.id, asset),
+        accountCodes.unconfirmed(network.id, asset),
+        accountCodes.capital(asset),
+      ]),
     ];
     const postings: Posting[] = decideUncredit(network.id, undone, await lockBalances(sql, accounts));
+    for (const one of released) {
+      postings.push(decideUnrelease(network.id, one));
+      const message = `block ${tip.height} of ${network.id} left the chain after approvers decided about its deposit ${one.id}`;
+      await raiseAlarm(sql, { id: ctx.newId(), code: 'reorg-below-finality', subject: one.id, message }, nowMs);
+    }
     for (const deposit of deposits)
       events.push({ id: ctx.newId(), type: 'deposit.reversed', resource: 'deposit', resourceId: deposit.id });
     await markOrphaned(
@@ -81,4 +93,10 @@ export async function rollBackTip(ctx: Context, network: Network, tip: AppliedBl
   });
   if (rolledBack) ctx.log('block-rolled-back', { network: network.id, height: tip.height, hash: tip.hash });
   return rolledBack;
+}
+
+/** What approvers had decided about a deposit in quarantine; signers count it on. */
+function decisionOf({ id, state, asset, amount, release_id: releaseId }: DepositRow): DecidedDeposit[] {
+  if (releaseId === null) return [];
+  return [{ id, asset, amount, releaseId, decision: state === 'kept' ? 'keep' : 'credit' }];
 }

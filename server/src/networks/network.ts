@@ -1,4 +1,5 @@
 import type { ScannedBlock } from '@holdfast/core/chains/chain.ts';
+import type { StrayToken } from '@holdfast/core/chains/evm/stray-tokens.ts';
 import type { AddressOwner } from '@holdfast/core/deposits/decide-block.ts';
 import type { AssetCode } from '@holdfast/core/money/asset.ts';
 import type { BaseUnits } from '@holdfast/core/money/base-units.ts';
@@ -16,6 +17,11 @@ export interface LoadedBlock {
   readonly ownerOf: (address: string) => AddressOwner | undefined;
   /** The family's own bookkeeping (coins), inside the transaction that applies the block. */
   readonly record: (sql: Sql, blockId: bigint) => Promise<void>;
+  /** Tokens that are not listed and reached deposit addresses, with how many more there were. */
+  readonly strays?: {
+    readonly kept: readonly (StrayToken & { readonly addressId: string })[];
+    readonly dropped: number;
+  };
   /** What addresses hold at this block, base units in the order asked; a family whose deposits are swept has it. */
   readonly holdings?: (asked: readonly { address: string; asset: AssetCode }[]) => Promise<bigint[]>;
 }
@@ -116,6 +122,8 @@ export interface Network {
   readonly nodes: Pick<Endpoints, 'quorum' | 'heights' | 'review' | 'states'>;
   hashAt(height: number): Promise<string>;
   loadBlock(height: number, hash: string): Promise<LoadedBlock>;
+  /** EVM only: what an address holds of a token, by balanceOf at the newest block of all endpoints. */
+  readonly holdingOf?: (contract: string, address: string) => Promise<{ amount: bigint; height: number }>;
   /** Undoes `record` of a block. */
   unrecord(sql: Sql, blockId: bigint): Promise<void>;
   /** What our wallets hold at a block by the node's own account, base units by asset. */

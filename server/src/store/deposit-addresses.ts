@@ -147,10 +147,30 @@ export async function ownersOfKeys(
   );
 }
 
-/** Addresses of a network that ever received anything: all that can hold coins. */
+/** The same on other networks, where an address may be the same as on this one. */
+export async function ownersElsewhere(
+  sql: Sql,
+  networks: readonly string[],
+  keys: readonly string[],
+): Promise<Map<string, AddressOwner>> {
+  if (keys.length === 0 || networks.length === 0) return new Map();
+  const rows = await sql.query<{ watch_key: string; id: string; customer_id: string }>(
+    `select distinct on (watch_key) watch_key, id, customer_id from deposit_address
+      where network = any ($1) and watch_key = any ($2) order by watch_key, id`,
+    [networks, keys],
+  );
+  return new Map(
+    rows.map((row) => [
+      row.watch_key,
+      { kind: 'deposit', addressId: row.id, customerId: row.customer_id, elsewhere: true },
+    ]),
+  );
+}
+
+/** Addresses that ever received anything on a network: all that can hold coins. */
 export async function addressesWithDeposits(sql: Sql, network: string): Promise<string[]> {
   const rows = await sql.query<{ address: string }>(
-    'select a.address from deposit_address a where a.network = $1 and exists (select from deposit d where d.address_id = a.id) order by a.id',
+    'select distinct a.address from deposit_address a join deposit d on d.address_id = a.id where d.network = $1 order by 1',
     [network],
   );
   return rows.map((row) => row.address);

@@ -8,8 +8,10 @@ export interface DepositRow {
   readonly asset: string;
   readonly customer_id: string;
   readonly amount: bigint;
-  readonly state: 'seen' | 'credited' | 'quarantined' | 'rejected' | 'orphaned';
+  readonly state: 'seen' | 'credited' | 'quarantined' | 'rejected' | 'kept' | 'orphaned';
   readonly credits: number;
+  /** The approvers' decision, where it was in quarantine. */
+  readonly release_id: string | null;
 }
 
 /**
@@ -81,7 +83,7 @@ export async function lockCreditable(
   limit: number,
 ): Promise<DepositRow[]> {
   return sql.query<DepositRow>(
-    `select id, network, asset, customer_id, amount, state, credits from deposit
+    `select id, network, asset, customer_id, amount, state, credits, release_id from deposit
       where network = $1 and state = 'seen' and height + confirmations_required - 1 <= $2
       order by height, id limit $3 for update skip locked`,
     [network, tipHeight, limit],
@@ -93,6 +95,29 @@ export async function markCredited(sql: Sql, ids: readonly string[], nowMs: numb
     `update deposit set state = 'credited', credits = credits + 1, credited_at_ms = $2 where id = any ($1)`,
     [ids, nowMs],
   );
+}
+
+export interface QuarantinedDeposit extends DepositRow {
+  readonly txid: string;
+  readonly idx: string;
+  readonly address: string;
+  readonly height: bigint;
+  readonly confirmations_required: number;
+}
+
+/** A deposit with all that a decision about it names, locked; null when there is none. */
+export async function lockDeposit(sql: Sql, id: string): Promise<QuarantinedDeposit | null> {
+  const [row] = await sql.query<QuarantinedDeposit>(
+    `select d.id, d.network, d.asset, d.customer_id, d.amount, d.state, d.credits, d.release_id, d.txid, d.idx, a.address,
+            d.height, d.confirmations_required
+       from deposit d join deposit_address a on a.id = d.address_id where d.id = $1 for update of d`,
+    [id],
+  );
+  return row ?? null;
+}
+
+export async function markReleased(sql: Sql, id: string, state: 'seen' | 'kept', releaseId: string): Promise<void> {
+  await sql.query('update deposit set state = $2, release_id = $3 where id = $1', [id, state, releaseId]);
 }
 
 export interface DepositPlace {
@@ -119,16 +144,17 @@ export async function depositPlaces(sql: Sql, ids: readonly string[]): Promise<D
 /** Every deposit of a block that is being rolled back, locked. */
 export async function lockDepositsOfBlock(sql: Sql, blockId: bigint): Promise<DepositRow[]> {
   return sql.query<DepositRow>(
-    `select id, network, asset, customer_id, amount, state, credits from deposit
+    `select id, network, asset, customer_id, amount, state, credits, release_id from deposit
       where block_id = $1 and state <> 'orphaned' order by id for update`,
     [blockId],
   );
 }
 
 export async function markOrphaned(sql: Sql, ids: readonly string[]): Promise<void> {
-  await sql.query(`update deposit set state = 'orphaned', credited_at_ms = null, sweep_id = null where id = any ($1)`, [
-    ids,
-  ]);
+  await sql.query(
+    `update deposit set state = 'orphaned', credited_at_ms = null, sweep_id = null, release_id = null where id = any ($1)`,
+    [ids],
+  );
 }
 
 export interface Unswept {

@@ -3,6 +3,7 @@ import type { CustomerRecord } from '@holdfast/core/signing/customer-record.ts';
 /** Lane of the passkeys and address books. */
 export const customersLane = 'customers';
 export const adjustmentsLane = 'adjustments';
+export const releasesLane = 'releases';
 /** An engine's batches count in their sequence only. */
 export const settlementsLane = (engineKey: string): string => `settlements ${engineKey}`;
 /** A network whose nodes do not answer holds up its own deposits alone. */
@@ -12,6 +13,7 @@ export const depositsLane = (network: string): string => `deposits ${network}`;
 export function laneOf({ record }: CustomerRecord): string {
   if (record.kind === 'settlement') return settlementsLane(record.engine);
   if (record.kind === 'deposit') return depositsLane(record.network);
+  if (record.kind === 'release') return releasesLane;
   return record.kind === 'adjustment' ? adjustmentsLane : customersLane;
 }
 

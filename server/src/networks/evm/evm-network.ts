@@ -2,16 +2,18 @@ import { firstEpoch } from '@holdfast/core/signing/key-messages.ts';
 import { parseEvmAddress } from '@holdfast/core/chains/evm/address.ts';
 import { forwarderAddress, forwarderSalt } from '@holdfast/core/chains/evm/forwarder.ts';
 import { addressesOf, scanEvmBlock, touchedBalances, type EvmWatch } from '@holdfast/core/chains/evm/scan.ts';
+import { strayRecipients, strayTokens } from '@holdfast/core/chains/evm/stray-tokens.ts';
 import type { AddressOwner } from '@holdfast/core/deposits/decide-block.ts';
+import { Failure } from '@holdfast/core/failure.ts';
 import type { AssetCode } from '@holdfast/core/money/asset.ts';
 import { parseNetworkId } from '@holdfast/core/money/network.ts';
 import { type EvmNetwork, quorumOf } from '../../config.ts';
 import { returnAfterBlocks } from '../../nodes/endpoints.ts';
 import { offerToAll } from '../../nodes/offer-to-all.ts';
-import { rpcEndpoint } from '../../nodes/json-rpc.ts';
+import { RpcError, rpcEndpoint } from '../../nodes/json-rpc.ts';
 import type { SignerPanel } from '../../signers/panel.ts';
 import type { Database } from '../../store/database.ts';
-import { addressesWithDeposits, ownersOfKeys } from '../../store/deposit-addresses.ts';
+import { addressesWithDeposits, ownersElsewhere, ownersOfKeys } from '../../store/deposit-addresses.ts';
 import { watchIndex, type WatchIndexOptions } from '../../store/watch-index.ts';
 import type { LoadedBlock, Network } from '../network.ts';
 import { evmCosts } from './evm-costs.ts';
@@ -20,6 +22,9 @@ import { evmPause } from './evm-pause.ts';
 import { evmPayments } from './evm-payments.ts';
 import { evmRebuild } from './evm-rebuild.ts';
 import { relayer } from './relayer.ts';
+
+/** The largest uint256. */
+const wordMax = 2n ** 256n - 1n;
 
 /** An EVM network from its configuration row. @param relayerKey 32 bytes: pays gas, moves no customer funds. */
 export function evmNetwork(
@@ -31,6 +36,7 @@ export function evmNetwork(
     nativeAsset: AssetCode;
     now: () => number;
     log?: WatchIndexOptions['log'];
+    twins?: readonly string[];
   },
 ): Network {
   const id = parseNetworkId(config.id);
@@ -81,11 +87,26 @@ export function evmNetwork(
     hashAt: (height) => node.hashAt(height),
     loadBlock: (_height, hash) =>
       loadEvmBlock(hash, node, { tokens, nativeAsset: deps.nativeAsset }, async (keys) => {
-        const owners: Map<string, AddressOwner> = new Map(await ownersOfKeys(deps.db, id, await watch.among(keys)));
+        const owners: Map<string, AddressOwner> = new Map([
+          ...(await ownersElsewhere(deps.db, deps.twins ?? [], keys)),
+          ...(await ownersOfKeys(deps.db, id, await watch.among(keys))),
+        ]);
         owners.set(safe, { kind: 'hot' });
         owners.set(relayerAddress, { kind: 'relayer' });
         return owners;
       }),
+    async holdingOf(contract, address) {
+      const height = await node.height();
+      const hash = await node.hashAt(height);
+      try {
+        const [amount] = await node.balances([{ contract, address }], hash);
+        if (amount! <= wordMax) return { amount: amount!, height };
+      } catch (error) {
+        if (!(error instanceof RpcError)) throw error;
+      }
+      // Whoever makes a token writes what it answers.
+      throw new Failure('invalid-request', `${contract} answers no balance of ${address}`, { pointer: '/contract' });
+    },
     unrecord: async () => undefined,
     async chainBalances(_height, hash) {
       const addresses = [config.safe, gas.address, ...(await addressesWithDeposits(deps.db, id))];
@@ -117,18 +138,26 @@ async function loadEvmBlock(
 ): Promise<LoadedBlock> {
   const contractOf = new Map([...assets.tokens].map(([contract, asset]) => [asset, contract]));
   const content = await node.block(hash);
-  const owners = await lookUp([...addressesOf(content, assets)]);
+  const asked = addressesOf(content, assets);
+  for (const recipient of strayRecipients(content.receipts, assets)) asked.add(recipient);
+  const owners = await lookUp([...asked]);
   const watch: EvmWatch = { ...assets, kindOf: (address) => owners.get(address)?.kind };
   const pairs = touchedBalances(content, watch);
   const [before, after] = await Promise.all([
     node.balances(pairs, content.header.parentHash),
     node.balances(pairs, hash),
   ]);
+  const { kept, dropped } = strayTokens(content.receipts, watch);
+  const strays = kept.flatMap((stray) => {
+    const owner = owners.get(stray.address.toLowerCase());
+    return owner?.kind === 'deposit' ? [{ ...stray, addressId: owner.addressId }] : [];
+  });
   const balanceDeltas = pairs.map((pair, i) => ({ ...pair, delta: after[i]! - before[i]! }));
   return {
     block: scanEvmBlock({ ...content, balanceDeltas }, watch),
     ownerOf: (address) => owners.get(address.toLowerCase()),
     record: async () => undefined,
+    strays: { kept: strays, dropped },
     holdings: (asked) =>
       node.balances(
         asked.map(({ address, asset }) => ({ contract: contractOf.get(asset) ?? null, address })),
