@@ -1,10 +1,12 @@
+import { formatId } from '@holdfast/core/contract/ids.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
 import { createAdjustment } from '../operations/create-adjustment.ts';
 import { createCustomerRecord } from '../operations/create-customer-record.ts';
 import { createSettlement } from '../operations/create-settlement.ts';
-import { noteAccepted } from '../store/rebuild.ts';
+import { releaseDeposit } from '../operations/release-deposit.ts';
+import { noteAccepted, quarantinedAt } from '../store/rebuild.ts';
 import type { LostRecord } from './find-lost.ts';
 import type { RebuildReport } from './report.ts';
 
@@ -46,6 +48,14 @@ async function restoreRecord(
   } else if (record.kind === 'adjustment') {
     const { approvals } = signed as Extract<LostRecord['signed'], { record: typeof record }>;
     await createAdjustment(ctx, noGate, { record, approvals });
+  } else if (record.kind === 'release') {
+    const { approvals } = signed as Extract<LostRecord['signed'], { record: typeof record }>;
+    const deposit = await quarantinedAt(ctx.db, record);
+    if (deposit === null) {
+      const where = `${record.txid} ${record.index} of ${record.network}`;
+      throw new Failure('not-found', `the deposit ${where} is not seen again yet: hand the decision in when it is`);
+    }
+    await releaseDeposit(ctx, networks, noGate, formatId('dep', deposit), { record, approvals });
   } else if (record.kind !== 'deposit') {
     const { authorization } = signed as Extract<LostRecord['signed'], { record: typeof record }>;
     await createCustomerRecord(ctx, networks, { record, authorization });

@@ -201,6 +201,18 @@ export async function noteAccepted(
   );
 }
 
+/** Id of the deposit in quarantine at a place on a chain; null for none. */
+export async function quarantinedAt(
+  sql: Sql,
+  place: { readonly network: string; readonly txid: string; readonly index: string; readonly asset: string },
+): Promise<string | null> {
+  const [row] = await sql.query<{ id: string }>(
+    `select id from deposit where network = $1 and txid = $2 and idx = $3 and asset = $4 and state = 'quarantined'`,
+    [place.network, place.txid, place.index, place.asset],
+  );
+  return row?.id ?? null;
+}
+
 /** Deposits at addresses that a transaction has emptied are collected by it. */
 export async function noteCollected(
   sql: Sql,
