@@ -68,6 +68,8 @@ export function serverConfig(
     batchWaitMs: number;
     sweepWaitMs: number;
     killAt?: string | undefined;
+    /** Mode custodian, and its engine. */
+    custodian?: object;
   },
 ): object {
   const common = { poll_ms: own.pollMs, batch_size_max: 100, batch_wait_ms: own.batchWaitMs };
@@ -124,6 +126,7 @@ export function serverConfig(
     assets: codes.map((code) => ({ code, name: assetRules[code].name, decimals: assetRules[code].decimals })),
     networks,
     webhooks: { allow_private: true },
+    ...(own.custodian === undefined ? {} : { mode: 'custodian', engine: own.custodian }),
     ...(own.killAt === undefined ? {} : { kill_at: own.killAt }),
   };
 }

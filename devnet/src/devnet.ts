@@ -39,6 +39,8 @@ export interface DevnetOptions {
   readonly policy?: PolicyChange;
   /** What the vault on the chain has instead of the usual; of no effect on a folder that has one. */
   readonly vault?: VaultChange;
+  /** The engine owns the balances: `engine` of the server's config.json, without its key. */
+  readonly custodian?: { readonly silent_s?: number; readonly reconcile_s?: number };
 }
 
 export type VaultChange = Partial<Pick<DeployVaultInput, 'limits' | 'governanceDelayS'>>;
@@ -180,6 +182,7 @@ async function assemble(
       batchWaitMs: options.batchWaitMs ?? 500,
       sweepWaitMs: options.sweepWaitMs ?? 0,
       killAt: how.killAt,
+      ...(options.custodian === undefined ? {} : { custodian: { key_id: parties.engine.keyId, ...options.custodian } }),
     });
     writePrivate(join(folder, 'server', 'config.json'), JSON.stringify(own, null, 2));
     keepCliConfig(folder, port, api);

@@ -9,6 +9,7 @@ import { initServer, readServerKeys } from './init.ts';
 import { uuidV7 } from './new-id.ts';
 import { seedFeeSchedules } from './operations/create-fee-schedule.ts';
 import { readGauges } from './store/gauges.ts';
+import { keepEngineEntries, refuseForgottenEngine } from './store/engine-entries.ts';
 import { openDatabase } from './store/database.ts';
 import { idempotencyStore } from './store/idempotency.ts';
 import { migrate } from './store/migrate.ts';
@@ -57,6 +58,8 @@ async function run(dataDir: string): Promise<void> {
     log,
   };
   await seedFeeSchedules(ctx);
+  if (config.mode === 'custodian') await keepEngineEntries(db);
+  else await refuseForgottenEngine(db);
   const adapters = wireAdapters(config, ctx.policy, keys, db, Date.now);
   const operations = wireOperations(ctx, adapters, keys);
   let differences: Readings['differences'] = [];

@@ -23,6 +23,10 @@ import { createFeeSchedule } from './operations/create-fee-schedule.ts';
 import { createQuote } from './operations/create-quote.ts';
 import { createSettlement } from './operations/create-settlement.ts';
 import { createWithdrawal } from './operations/create-withdrawal.ts';
+import { createEngineStatement, listEngineEntries, reconcileEngine } from './operations/engine-books.ts';
+import { releaseReservation } from './operations/reservation.ts';
+import { sequenceEntries } from './store/engine-entries.ts';
+import { engineWatch } from './jobs/watch-engine.ts';
 import { issueDepositAddress } from './operations/issue-deposit-address.ts';
 import { listAssets, listNetworks, listSigners } from './operations/list-resources.ts';
 import { listHalts, listPolicies, tellSigners } from './operations/tell-signers.ts';
@@ -39,6 +43,8 @@ const eventsEveryMs = 100;
 const recordsEveryMs = 200;
 /** Pause of the loop that asks the signers what is halted. */
 const haltsEveryMs = 500;
+/** Pause of the loop that watches the engine. */
+const engineEveryMs = 1_000;
 
 /** Everything that reaches out of the process, made from the configuration; the only place that constructs adapters. */
 export interface Adapters {
@@ -109,6 +115,7 @@ function assetTraits(config: ServerConfig): AssetTraits {
 export function wireOperations(ctx: Context, adapters: Adapters, keys: ServerKeys): Operations {
   const { panel, networks } = adapters;
   const traits = assetTraits(ctx.config);
+  const compareChain = () => reconcile(ctx, networks.values());
   const gate = policyGate(ctx, adapters.halts);
   const webhooks = { signingKey: createPrivateKey(keys.webhookKey), allowPrivate: ctx.config.webhooks.allow_private };
   return {
@@ -118,6 +125,10 @@ export function wireOperations(ctx: Context, adapters: Adapters, keys: ServerKey
     issueDepositAddress: (body) => issueDepositAddress(ctx, networks, panel, body),
     createFeeSchedule: (body, caller) => createFeeSchedule(ctx, body, caller),
     createQuote: (body) => createQuote(ctx, networks, body),
+    listEngineEntries: (query) => listEngineEntries(ctx, query),
+    createEngineStatement: (body) => createEngineStatement(ctx, compareChain, body),
+    releaseReservation: (body) => releaseReservation(ctx, body),
+    reconcileEngine: () => reconcileEngine(ctx, compareChain),
     createWithdrawal: (body) => createWithdrawal(ctx, networks, traits, body),
     approveWithdrawal: async (id, assertion) => {
       await approveWithdrawal(ctx, id, assertion);
@@ -132,7 +143,7 @@ export function wireOperations(ctx: Context, adapters: Adapters, keys: ServerKey
     listPolicies: () => listPolicies(panel),
     proposePolicy: (signed) => tellSigners(panel, '/v1/policy', signed),
     listSigners: () => listSigners(panel),
-    reconcile: () => reconcile(ctx, networks.values()),
+    reconcile: compareChain,
   };
 }
 
@@ -155,9 +166,20 @@ export async function startJobs(ctx: Context, adapters: Adapters, keys: ServerKe
         startLoop(ctx, 'tell', `${id} ${lane}`, recordsEveryMs, () => deliverSignerRecords(ctx, panel, id, lane)),
       ),
     ),
+    ...engineLoops(ctx, adapters),
     startLoop(ctx, 'sequence', 'events', eventsEveryMs, () => sequenceEvents({ db: ctx.db })),
     startLoop(ctx, 'deliver', 'webhooks', eventsEveryMs, () =>
       deliverWebhooks({ db: ctx.db, now: ctx.now, newId: ctx.newId, signingKey, allowPrivate }),
     ),
+  ];
+}
+
+/** Where an engine owns the balances: it is told of every change, and watched. */
+function engineLoops(ctx: Context, adapters: Adapters): Loop[] {
+  if (ctx.config.mode !== 'custodian') return [];
+  const watch = engineWatch(ctx, () => reconcile(ctx, adapters.networks.values()));
+  return [
+    startLoop(ctx, 'sequence', 'engine entries', eventsEveryMs, () => sequenceEntries(ctx.db)),
+    startLoop(ctx, 'watch', 'engine', engineEveryMs, watch),
   ];
 }

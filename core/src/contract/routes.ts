@@ -11,6 +11,7 @@ import {
   Customer,
   Network,
 } from './bodies.ts';
+import { engineRoutes } from './engine-routes.ts';
 import { feeRoutes } from './fee-routes.ts';
 import { ListOf } from './page.ts';
 import {
@@ -205,6 +206,7 @@ export const routes = {
 
   ...signerRoutes,
   ...feeRoutes,
+  ...engineRoutes,
 
   listTransactions: {
     method: 'GET',

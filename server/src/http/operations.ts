@@ -35,6 +35,13 @@ import type {
   FeeScheduleResource,
   QuoteResource,
 } from '@holdfast/core/contract/fee-resources.ts';
+import type {
+  CreateEngineStatementBody,
+  EngineEntryResource,
+  EngineReconciliationResource,
+  ReleaseReservationBody,
+  ReservationResource,
+} from '@holdfast/core/contract/engine-resources.ts';
 import type { SignedPolicy } from '@holdfast/core/policy/policy.ts';
 import type { Assertion } from '@holdfast/core/signing/evidence.ts';
 import type { SignedHalt, SignedResume } from '@holdfast/core/signing/halt.ts';
@@ -124,6 +131,12 @@ export interface Operations {
   createFeeSchedule(body: CreateFeeScheduleBody, caller: string): Promise<FeeScheduleResource>;
   listFeeSchedules(filter: FeeScheduleFilter, query: PageQuery): Promise<Page<FeeScheduleResource>>;
   createQuote(body: CreateQuoteBody): Promise<QuoteResource>;
+
+  /** Ascending by seq, as events are. */
+  listEngineEntries(query: PageQuery): Promise<Page<EngineEntryResource>>;
+  createEngineStatement(body: CreateEngineStatementBody): Promise<EngineReconciliationResource>;
+  releaseReservation(body: ReleaseReservationBody): Promise<ReservationResource>;
+  reconcileEngine(): Promise<EngineReconciliationResource>;
 
   listHalts(): Promise<readonly HaltResource[]>;
   halt(signed: SignedHalt): Promise<SignerAnswers>;
