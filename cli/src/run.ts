@@ -5,6 +5,7 @@ import { openServer } from './config.ts';
 import { createRun } from './create-run.ts';
 import { deposits } from './deposits.ts';
 import { emergency } from './emergency.ts';
+import { fees } from './fees.ts';
 import { haltToken } from './halt-token.ts';
 import { halt, halts, resume } from './halts.ts';
 import { intent } from './intent.ts';
@@ -18,6 +19,7 @@ const commands: Readonly<Record<string, Command>> = { status, reconcile, deposit
 const fileCommands: Readonly<Record<string, FileCommand>> = {
   policy,
   audit,
+  fees,
   intent,
   halt,
   resume,

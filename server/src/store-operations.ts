@@ -41,6 +41,8 @@ type NeedsMore =
   | 'createWithdrawal'
   | 'createFeeSchedule'
   | 'createQuote'
+  | 'claimDeposits'
+  | 'reportFees'
   | 'listEngineEntries'
   | 'createEngineStatement'
   | 'releaseReservation'

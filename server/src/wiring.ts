@@ -19,6 +19,7 @@ import { storeOperations } from './store-operations.ts';
 import { approveWithdrawal } from './operations/approve-withdrawal.ts';
 import { createAdjustment } from './operations/create-adjustment.ts';
 import { createCustomerRecord } from './operations/create-customer-record.ts';
+import { claimDeposits } from './operations/claim-deposits.ts';
 import { createFeeSchedule } from './operations/create-fee-schedule.ts';
 import { createQuote } from './operations/create-quote.ts';
 import { createSettlement } from './operations/create-settlement.ts';
@@ -30,6 +31,7 @@ import { engineWatch } from './jobs/watch-engine.ts';
 import { issueDepositAddress } from './operations/issue-deposit-address.ts';
 import { listAssets, listNetworks, listSigners } from './operations/list-resources.ts';
 import { listHalts, listPolicies, tellSigners } from './operations/tell-signers.ts';
+import { reportFees } from './operations/report-fees.ts';
 import { policyGate } from './operations/policy-gate.ts';
 import { reconcile } from './operations/reconcile.ts';
 import { getWithdrawal } from './store/withdrawal-resources.ts';
@@ -124,6 +126,8 @@ export function wireOperations(ctx: Context, adapters: Adapters, keys: ServerKey
     listNetworks: () => listNetworks(ctx, networks.values()),
     issueDepositAddress: (body) => issueDepositAddress(ctx, networks, panel, body),
     createFeeSchedule: (body, caller) => createFeeSchedule(ctx, body, caller),
+    reportFees: () => reportFees(ctx),
+    claimDeposits: (body, caller) => claimDeposits(ctx, networks, body, caller),
     createQuote: (body) => createQuote(ctx, networks, body),
     listEngineEntries: (query) => listEngineEntries(ctx, query),
     createEngineStatement: (body) => createEngineStatement(ctx, compareChain, body),

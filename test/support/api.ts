@@ -89,6 +89,8 @@ export async function testApi(options: TestApiOptions): Promise<TestApi> {
     createWithdrawal: notHere,
     createFeeSchedule: notHere,
     createQuote: notHere,
+    claimDeposits: notHere,
+    reportFees: notHere,
     listEngineEntries: notHere,
     createEngineStatement: notHere,
     releaseReservation: notHere,

@@ -1,5 +1,13 @@
 import Type from 'typebox';
-import { CreateFeeScheduleBody, CreateQuoteBody, FeeScheduleResource, QuoteResource } from './fee-resources.ts';
+import {
+  ClaimDepositsBody,
+  DepositClaimResource,
+  CreateFeeScheduleBody,
+  CreateQuoteBody,
+  FeeReportResource,
+  FeeScheduleResource,
+  QuoteResource,
+} from './fee-resources.ts';
 import { ListOf } from './page.ts';
 import { query, type Route } from './route.ts';
 
@@ -25,6 +33,23 @@ export const feeRoutes = {
     }),
     status: 200,
     response: ListOf(FeeScheduleResource),
+  },
+  reportFees: {
+    method: 'GET',
+    path: '/v1/fee_report',
+    scope: 'read',
+    summary: 'What customers were charged and what the chains took, by network and asset, against the ledger',
+    status: 200,
+    response: FeeReportResource,
+  },
+  claimDeposits: {
+    method: 'POST',
+    path: '/v1/deposit_claims',
+    scope: 'withdrawals',
+    summary: 'Credit what waits below the minimum for a customer, who pays for its collection',
+    body: ClaimDepositsBody,
+    status: 201,
+    response: DepositClaimResource,
   },
   createQuote: {
     method: 'POST',

@@ -91,6 +91,7 @@ export const DepositResource = Type.Object({
   index: Type.String(),
   state: Type.Union([
     Type.Literal('seen'),
+    Type.Literal('below_minimum'),
     Type.Literal('credited'),
     Type.Literal('quarantined'),
     Type.Literal('orphaned'),

@@ -45,6 +45,8 @@ export const handlers: Handlers = {
   createFeeSchedule: (operations, input, caller) => operations.createFeeSchedule(input, caller),
   listFeeSchedules: (operations, input) =>
     paged('fee_schedules', input, (query) => operations.listFeeSchedules(input, query)),
+  reportFees: (operations) => operations.reportFees(),
+  claimDeposits: (operations, input, caller) => operations.claimDeposits(input, caller),
   createQuote: (operations, input) => operations.createQuote(input),
 
   listEngineEntries: (operations, input) => sequenced('engine_entries', input, operations.listEngineEntries),

@@ -30,8 +30,11 @@ import type {
   SignerAnswers,
 } from '@holdfast/core/contract/bodies.ts';
 import type {
+  ClaimDepositsBody,
   CreateFeeScheduleBody,
   CreateQuoteBody,
+  DepositClaimResource,
+  FeeReportResource,
   FeeScheduleResource,
   QuoteResource,
 } from '@holdfast/core/contract/fee-resources.ts';
@@ -130,6 +133,8 @@ export interface Operations {
   /** @param caller key id, kept with the version. */
   createFeeSchedule(body: CreateFeeScheduleBody, caller: string): Promise<FeeScheduleResource>;
   listFeeSchedules(filter: FeeScheduleFilter, query: PageQuery): Promise<Page<FeeScheduleResource>>;
+  reportFees(): Promise<FeeReportResource>;
+  claimDeposits(body: ClaimDepositsBody, caller: string): Promise<DepositClaimResource>;
   createQuote(body: CreateQuoteBody): Promise<QuoteResource>;
 
   /** Ascending by seq, as events are. */

@@ -85,3 +85,27 @@ create table reservation_release (
   signed jsonb not null,
   created_at_ms bigint not null
 );
+
+-- Deposits below the minimum wait, uncredited, until those of their address reach it or are claimed.
+create table deposit_claim (
+  id uuid primary key,
+  client_reference text not null unique,
+  customer_id uuid not null references customer,
+  network text not null,
+  asset text not null,
+  -- What the customer pays for the collection, base units of the network's coin.
+  cost numeric(78, 0) not null check (cost >= 0),
+  cost_asset text not null,
+  created_by text not null,
+  created_at_ms bigint not null
+);
+alter table deposit
+  -- Null until it is deep enough to be judged, and again when its block has left the chain.
+  add column below_minimum boolean,
+  -- The version in force when it was judged last.
+  add column judged_by uuid references fee_schedule,
+  add column claim_id uuid references deposit_claim;
+create index deposit_unjudged on deposit (network, height) where state = 'seen' and below_minimum is null;
+create index deposit_creditable on deposit (network, height) where state = 'seen' and not below_minimum;
+create index deposit_small on deposit (network, asset, judged_by) where state = 'seen' and below_minimum;
+create index deposit_address_open on deposit (address_id, asset) where state = 'seen';
