@@ -9,6 +9,7 @@ import { fees } from './fees.ts';
 import { haltToken } from './halt-token.ts';
 import { halt, halts, resume } from './halts.ts';
 import { intent } from './intent.ts';
+import { listing } from './listing.ts';
 import { policy } from './policy.ts';
 import { reconcile } from './reconcile.ts';
 import { signers } from './signers.ts';
@@ -20,6 +21,7 @@ const fileCommands: Readonly<Record<string, FileCommand>> = {
   policy,
   audit,
   fees,
+  listing,
   intent,
   halt,
   resume,

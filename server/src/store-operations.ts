@@ -43,6 +43,7 @@ type NeedsMore =
   | 'createQuote'
   | 'claimDeposits'
   | 'reportFees'
+  | 'checkListing'
   | 'listEngineEntries'
   | 'createEngineStatement'
   | 'releaseReservation'

@@ -19,6 +19,7 @@ import { storeOperations } from './store-operations.ts';
 import { approveWithdrawal } from './operations/approve-withdrawal.ts';
 import { createAdjustment } from './operations/create-adjustment.ts';
 import { createCustomerRecord } from './operations/create-customer-record.ts';
+import { checkListing } from './operations/check-listing.ts';
 import { claimDeposits } from './operations/claim-deposits.ts';
 import { createFeeSchedule } from './operations/create-fee-schedule.ts';
 import { createQuote } from './operations/create-quote.ts';
@@ -126,6 +127,7 @@ export function wireOperations(ctx: Context, adapters: Adapters, keys: ServerKey
     listNetworks: () => listNetworks(ctx, networks.values()),
     issueDepositAddress: (body) => issueDepositAddress(ctx, networks, panel, body),
     createFeeSchedule: (body, caller) => createFeeSchedule(ctx, body, caller),
+    checkListing: (asked) => checkListing(ctx, networks, asked),
     reportFees: () => reportFees(ctx),
     claimDeposits: (body, caller) => claimDeposits(ctx, networks, body, caller),
     createQuote: (body) => createQuote(ctx, networks, body),

@@ -194,6 +194,28 @@ it('reports what was charged and what the chain took, equal to ledger and receip
   expect(said.join('\n')).toMatch(/equal to the ledger[\s\S]*version 2 of USDT[\s\S]*by hand/);
 });
 
+it('goes through the checklist of a listing by nodes, policy and terms', async () => {
+  const { data } = await system.client.checkListing({ network: evmNetworkId });
+  const failed = data.filter(({ result }) => result === 'failed').map(({ asset, check }) => `${asset} ${check}`);
+  // The devnet takes any deposit of ether.
+  expect(failed).toEqual(['ETH minimum']);
+  const usdc = data.filter(({ asset }) => asset === 'USDC');
+  expect(usdc.find(({ check }) => check === 'fee on transfer')).toMatchObject({
+    result: 'ok',
+    detail: '10000 of 10000 arrived',
+  });
+  expect(usdc.find(({ check }) => check === 'code')).toMatchObject({
+    detail: expect.stringMatching(/^0x[0-9a-f]{64}$/),
+  });
+  expect(usdc.find(({ check }) => check === 'decimals')).toMatchObject({ detail: '6 on chain, 6 here' });
+  const config = join(system.folder, 'cli', 'config.json');
+  const said: string[] = [];
+  const output = { out: (text: string) => said.push(text), err: (text: string) => said.push(text) };
+  expect(await run(['listing', 'check', evmNetworkId, 'USDC', '--config', config], output)).toBe(0);
+  expect(await run(['listing', 'check', evmNetworkId, 'ETH', '--config', config], output)).toBe(1);
+  expect(said.join('\n')).toContain('holdfast fees set');
+});
+
 describe('deposits below the minimum', () => {
   let small: Customer;
   const states = async () => (await depositsOf(system, small)).map(({ state }) => state);

@@ -91,6 +91,7 @@ export async function testApi(options: TestApiOptions): Promise<TestApi> {
     createQuote: notHere,
     claimDeposits: notHere,
     reportFees: notHere,
+    checkListing: notHere,
     listEngineEntries: notHere,
     createEngineStatement: notHere,
     releaseReservation: notHere,

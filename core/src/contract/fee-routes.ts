@@ -8,6 +8,7 @@ import {
   FeeScheduleResource,
   QuoteResource,
 } from './fee-resources.ts';
+import { ListingCheckResource } from './listing-resources.ts';
 import { ListOf } from './page.ts';
 import { query, type Route } from './route.ts';
 
@@ -33,6 +34,18 @@ export const feeRoutes = {
     }),
     status: 200,
     response: ListOf(FeeScheduleResource),
+  },
+  checkListing: {
+    method: 'GET',
+    path: '/v1/listing_checks',
+    scope: 'read',
+    summary: 'The checklist of a listed network and its assets, by nodes, policy and terms as they are now',
+    query: Type.Object(
+      { network: Type.String({ maxLength: 64 }), asset: Type.Optional(Type.String({ maxLength: 16 })) },
+      { additionalProperties: false },
+    ),
+    status: 200,
+    response: ListOf(ListingCheckResource),
   },
   reportFees: {
     method: 'GET',

@@ -45,6 +45,7 @@ export const handlers: Handlers = {
   createFeeSchedule: (operations, input, caller) => operations.createFeeSchedule(input, caller),
   listFeeSchedules: (operations, input) =>
     paged('fee_schedules', input, (query) => operations.listFeeSchedules(input, query)),
+  checkListing: async (operations, input) => whole(await operations.checkListing(input)),
   reportFees: (operations) => operations.reportFees(),
   claimDeposits: (operations, input, caller) => operations.claimDeposits(input, caller),
   createQuote: (operations, input) => operations.createQuote(input),

@@ -45,6 +45,7 @@ import type {
   ReleaseReservationBody,
   ReservationResource,
 } from '@holdfast/core/contract/engine-resources.ts';
+import type { ListingCheckResource } from '@holdfast/core/contract/listing-resources.ts';
 import type { SignedPolicy } from '@holdfast/core/policy/policy.ts';
 import type { Assertion } from '@holdfast/core/signing/evidence.ts';
 import type { SignedHalt, SignedResume } from '@holdfast/core/signing/halt.ts';
@@ -133,6 +134,7 @@ export interface Operations {
   /** @param caller key id, kept with the version. */
   createFeeSchedule(body: CreateFeeScheduleBody, caller: string): Promise<FeeScheduleResource>;
   listFeeSchedules(filter: FeeScheduleFilter, query: PageQuery): Promise<Page<FeeScheduleResource>>;
+  checkListing(asked: { network: string; asset?: string | undefined }): Promise<readonly ListingCheckResource[]>;
   reportFees(): Promise<FeeReportResource>;
   claimDeposits(body: ClaimDepositsBody, caller: string): Promise<DepositClaimResource>;
   createQuote(body: CreateQuoteBody): Promise<QuoteResource>;

@@ -4,6 +4,7 @@ import type { AddressOwner } from '@holdfast/core/deposits/decide-block.ts';
 import type { AssetCode } from '@holdfast/core/money/asset.ts';
 import type { BaseUnits } from '@holdfast/core/money/base-units.ts';
 import type { Family, NetworkId } from '@holdfast/core/money/network.ts';
+import type { TokenFacts } from '@holdfast/core/policy/judge-listing.ts';
 import type { EmergencyAuthorisation } from '@holdfast/core/signing/emergency.ts';
 import type { AuthorizedIntent } from '@holdfast/core/signing/intent.ts';
 import type { NetworkConfig } from '../config.ts';
@@ -133,10 +134,18 @@ export interface Network {
    */
   readonly sweepOldKeys?: () => Promise<(sql: Sql, transactionId: string) => Promise<SweepPlan | null>>;
 
+  /** EVM only: what the checklist of a listing asks the chain. */
+  readonly listing?: ListingFunctions;
   /** EVM only: collects forwarders. A family whose deposits are spent directly has no sweep. */
   readonly sweep?: SweepFunctions;
   /** Of a vault with a guard: carries pauses that signers authorise. */
   readonly pause?: PauseFunctions;
+}
+
+export interface ListingFunctions {
+  token(contract: string): Promise<TokenFacts>;
+  /** What the guard lets pass now of a token, of the coin for null; null without a guard. */
+  guardRoom(contract: string | null): Promise<bigint | 'paused' | null>;
 }
 
 export interface PauseFunctions {

@@ -16,6 +16,7 @@ import { evmCosts } from './evm-costs.ts';
 import { evmNode, type EvmNode, type Holding } from './evm-node.ts';
 import { evmPause } from './evm-pause.ts';
 import { evmPayments } from './evm-payments.ts';
+import { tokenFacts } from './token-facts.ts';
 import { relayer } from './relayer.ts';
 
 /** An EVM network from its configuration row. @param relayerKey 32 bytes: pays gas, moves no customer funds. */
@@ -88,6 +89,14 @@ export function evmNetwork(
       ),
     abandon: async () => undefined,
     costs: evmCosts(config, node),
+    listing: {
+      token: (contract) => tokenFacts(config, endpoints, contract),
+      guardRoom: async (contract) => {
+        if (config.guard === undefined) return null;
+        const room = await node.guardRoom(config.guard, [contract], await node.hashAt(await node.height()));
+        return room === null ? 'paused' : room[0]!;
+      },
+    },
     ...(config.guard && { pause: evmPause(config.guard, { node, gas }) }),
     ...evmPayments(config, { node, gas, panel: deps.panel, now: deps.now }),
   };
