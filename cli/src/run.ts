@@ -5,9 +5,11 @@ import { openServer } from './config.ts';
 import { createRun } from './create-run.ts';
 import { deposits } from './deposits.ts';
 import { emergency } from './emergency.ts';
+import { fees } from './fees.ts';
 import { haltToken } from './halt-token.ts';
 import { halt, halts, resume } from './halts.ts';
 import { intent } from './intent.ts';
+import { listing } from './listing.ts';
 import { policy } from './policy.ts';
 import { quarantine } from './quarantine.ts';
 import { reconcile } from './reconcile.ts';
@@ -20,6 +22,8 @@ const commands: Readonly<Record<string, Command>> = { status, reconcile, deposit
 const fileCommands: Readonly<Record<string, FileCommand>> = {
   policy,
   audit,
+  fees,
+  listing,
   intent,
   halt,
   resume,

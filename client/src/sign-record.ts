@@ -1,5 +1,6 @@
 import { sign } from 'node:crypto';
 import type { CustomerRecord } from '@holdfast/core/signing/customer-record.ts';
+import { engineDigest } from '@holdfast/core/signing/engine.ts';
 import type { KeySignature } from '@holdfast/core/signing/evidence.ts';
 import type { HaltStatement, SignedHalt } from '@holdfast/core/signing/halt.ts';
 import { statementDigest } from '@holdfast/core/signing/statement.ts';
@@ -20,6 +21,16 @@ type Signable = Extract<CustomerRecord, { authorization: unknown }>['record'];
 export function signRecord(record: Signable, signer: RecordSigner): KeySignature {
   const digest = statementDigest(record.kind === 'settlement' ? 'settlement' : 'customer-record', record);
   return keySignature(digest, signer);
+}
+
+type EngineRecord = Parameters<typeof engineDigest>[0];
+
+/** Signs what the engine sets aside, gives up or owes, where it owns the balances, with its key of the policy. */
+export function signEngineRecord<R extends EngineRecord>(
+  record: R,
+  signer: RecordSigner,
+): { record: R; authorization: KeySignature } {
+  return { record, authorization: keySignature(engineDigest(record), signer) };
 }
 
 /** Signs a halt with a key of the policy's `halt_keys`: now, or in advance as a token to keep offline. */

@@ -71,6 +71,8 @@ export function serverConfig(
     killAt?: string | undefined;
     feeBump?: object | undefined;
     agree?: number | undefined;
+    /** Mode custodian, and its engine. */
+    custodian?: object;
   },
 ): object {
   const common = {
@@ -136,6 +138,7 @@ export function serverConfig(
     assets: codes.map((code) => ({ code, name: assetRules[code].name, decimals: assetRules[code].decimals })),
     networks,
     webhooks: { allow_private: true },
+    ...(own.custodian === undefined ? {} : { mode: 'custodian', engine: own.custodian }),
     ...(own.killAt === undefined ? {} : { kill_at: own.killAt }),
   };
 }

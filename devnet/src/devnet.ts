@@ -45,6 +45,8 @@ export interface DevnetOptions {
   readonly vault?: VaultChange;
   /** How many endpoints a network the server has, and how many of them must agree; 2 of 2 when left out. */
   readonly nodes?: { readonly endpoints: number; readonly agree: number };
+  /** The engine owns the balances: `engine` of the server's config.json, without its key. */
+  readonly custodian?: { readonly silent_s?: number; readonly reconcile_s?: number };
 }
 
 export type VaultChange = Partial<Pick<DeployVaultInput, 'limits' | 'governanceDelayS'>>;
@@ -189,6 +191,7 @@ async function assemble(
       killAt: how.killAt,
       feeBump: options.feeBump,
       agree: options.nodes?.agree,
+      ...(options.custodian === undefined ? {} : { custodian: { key_id: parties.engine.keyId, ...options.custodian } }),
     });
     writePrivate(join(folder, 'server', 'config.json'), JSON.stringify(own, null, 2));
     keepCliConfig(folder, port, api);

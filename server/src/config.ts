@@ -169,6 +169,22 @@ export const ServerConfig = Type.Object(
       ),
     ),
     networks: Type.Array(Type.Union([EvmNetwork, BitcoinNetwork]), { minItems: 1 }),
+    /** Whose ledger is the customers': `ledger` (when left out) this one, `custodian` the engine's. Set before the first customer. */
+    mode: Type.Optional(Type.Union([Type.Literal('ledger'), Type.Literal('custodian')])),
+    /** Of mode `custodian`. */
+    engine: Type.Optional(
+      Type.Object(
+        {
+          /** One of the policy's `engine_keys`. */
+          key_id: Type.String({ minLength: 1, maxLength: 64 }),
+          /** An alarm opens when an entry is unacknowledged for longer; 300 when left out. */
+          silent_s: Type.Optional(Type.Integer({ minimum: 1 })),
+          /** Pause between comparisons of ledger and chain; 300 when left out. */
+          reconcile_s: Type.Optional(Type.Integer({ minimum: 1 })),
+        },
+        strict,
+      ),
+    ),
     /** How long a quote holds; 60 when left out. */
     quote_valid_s: Type.Optional(Type.Integer({ minimum: 1, maximum: 3_600 })),
     webhooks: Type.Object({ allow_private: Type.Boolean() }, strict),
@@ -202,6 +218,9 @@ export function loadConfig(dataDir: string): ServerConfig {
     throw new Failure('config-invalid', `${file} cannot be read as JSON`, { cause });
   }
   const config = parseConfig(ServerConfig, value, file);
+  if ((config.mode === 'custodian') !== (config.engine !== undefined)) {
+    throw new Failure('config-invalid', `${file}: mode custodian and engine belong together`);
+  }
   const codes = new Set(config.assets.map((asset) => asset.code));
   for (const network of config.networks) {
     assertQuorum(network, file);

@@ -11,6 +11,7 @@ import { keepLanes } from './jobs/keep-lanes.ts';
 import { uuidV7 } from './new-id.ts';
 import { seedFeeSchedules } from './operations/create-fee-schedule.ts';
 import { readGauges } from './store/gauges.ts';
+import { keepEngineEntries, refuseForgottenEngine } from './store/engine-entries.ts';
 import { openDatabase } from './store/database.ts';
 import { fencedDatabase } from './store/fence.ts';
 import { idempotencyStore } from './store/idempotency.ts';
@@ -88,6 +89,8 @@ async function run(dataDir: string): Promise<void> {
   const { ctx, keys, lanes, adapters } = await open(dataDir);
   const { config, db } = ctx;
   await seedFeeSchedules(ctx);
+  if (config.mode === 'custodian') await keepEngineEntries(db);
+  else await refuseForgottenEngine(db);
   const database = wireDatabaseWatch(ctx, adapters);
   const operations = wireOperations(ctx, adapters, keys, database);
   let differences: Readings['differences'] = [];

@@ -21,14 +21,21 @@ import { approveWithdrawal } from './operations/approve-withdrawal.ts';
 import { checkRecoverable } from './operations/check-recoverable.ts';
 import { createAdjustment } from './operations/create-adjustment.ts';
 import { createCustomerRecord } from './operations/create-customer-record.ts';
+import { checkListing } from './operations/check-listing.ts';
+import { claimDeposits } from './operations/claim-deposits.ts';
 import { createFeeSchedule } from './operations/create-fee-schedule.ts';
 import { createQuote } from './operations/create-quote.ts';
 import { createSettlement } from './operations/create-settlement.ts';
 import { createWithdrawal } from './operations/create-withdrawal.ts';
 import { releaseDeposit } from './operations/release-deposit.ts';
+import { createEngineStatement, listEngineEntries, reconcileEngine } from './operations/engine-books.ts';
+import { releaseReservation } from './operations/reservation.ts';
+import { sequenceEntries } from './store/engine-entries.ts';
+import { engineWatch } from './jobs/watch-engine.ts';
 import { issueDepositAddress } from './operations/issue-deposit-address.ts';
 import { listAssets, listNetworks, listSigners } from './operations/list-resources.ts';
 import { listHalts, listPolicies, tellSigners } from './operations/tell-signers.ts';
+import { reportFees } from './operations/report-fees.ts';
 import { policyGate } from './operations/policy-gate.ts';
 import { reconcile } from './operations/reconcile.ts';
 import { getDeposit } from './store/deposit-resources.ts';
@@ -46,6 +53,8 @@ const recordsEveryMs = 200;
 const haltsEveryMs = 500;
 /** Pause of the loop that notices a database that has gone back. */
 const databaseEveryMs = 1_000;
+/** Pause of the loop that watches the engine. */
+const engineEveryMs = 1_000;
 
 /** Everything that reaches out of the process, made from the configuration; the only place that constructs adapters. */
 export interface Adapters {
@@ -158,6 +167,7 @@ export function wireOperations(
       return operation(...args);
     };
   const traits = assetTraits(ctx.config);
+  const compareChain = () => reconcile(ctx, networks.values());
   const gate = policyGate(ctx, adapters.halts);
   const webhooks = { signingKey: createPrivateKey(keys.webhookKey), allowPrivate: ctx.config.webhooks.allow_private };
   const { db, now, newId } = ctx;
@@ -169,7 +179,14 @@ export function wireOperations(
     listNetworks: () => listNetworks(ctx, networks.values()),
     issueDepositAddress: promised((body) => issueDepositAddress(ctx, networks, panel, body)),
     createFeeSchedule: (body, caller) => createFeeSchedule(ctx, body, caller),
+    checkListing: (asked) => checkListing(ctx, networks, asked),
+    reportFees: () => reportFees(ctx),
+    claimDeposits: promised((body, caller) => claimDeposits(ctx, networks, body, caller)),
     createQuote: promised((body) => createQuote(ctx, networks, body)),
+    listEngineEntries: (query) => listEngineEntries(ctx, query),
+    createEngineStatement: (body) => createEngineStatement(ctx, compareChain, body),
+    releaseReservation: (body) => releaseReservation(ctx, body),
+    reconcileEngine: () => reconcileEngine(ctx, compareChain),
     createWithdrawal: promised((body) => createWithdrawal(ctx, networks, traits, body)),
     approveWithdrawal: promised(async (id, assertion) => {
       await approveWithdrawal(ctx, id, assertion);
@@ -189,7 +206,7 @@ export function wireOperations(
     listPolicies: () => listPolicies(panel),
     proposePolicy: (signed) => tellSigners(panel, '/v1/policy', signed),
     listSigners: () => listSigners(panel),
-    reconcile: () => reconcile(ctx, networks.values()),
+    reconcile: compareChain,
   };
 }
 
@@ -220,6 +237,7 @@ export async function startJobs(
         start(ctx, 'tell', `${id} ${lane}`, recordsEveryMs, () => deliverSignerRecords(ctx, panel, id, lane)),
       ),
     ),
+    ...engineLoops(ctx, adapters, start),
     start(ctx, 'sequence', 'events', eventsEveryMs, () => sequenceEvents({ db: ctx.db }), everywhere),
     start(
       ctx,
@@ -229,5 +247,15 @@ export async function startJobs(
       () => deliverWebhooks({ db: ctx.db, now: ctx.now, newId: ctx.newId, signingKey, allowPrivate }),
       everywhere,
     ),
+  ];
+}
+
+/** Where an engine owns the balances: it is told of every change, and watched. */
+function engineLoops(ctx: Context, adapters: Adapters, start: StartLoop): Loop[] {
+  if (ctx.config.mode !== 'custodian') return [];
+  const watch = engineWatch(ctx, () => reconcile(ctx, adapters.networks.values()));
+  return [
+    start(ctx, 'sequence', 'engine entries', eventsEveryMs, () => sequenceEntries(ctx.db)),
+    start(ctx, 'watch', 'engine', engineEveryMs, watch),
   ];
 }

@@ -122,6 +122,7 @@ test('filters select, and a deposit shows its confirmations from the applied cha
       reason: null,
       confirmations: 3,
       confirmations_required: 2,
+      schedule_version: null,
       seen_at: '2023-11-14T22:13:20.000Z',
       credited_at: '2023-11-14T22:13:20.123Z',
     },

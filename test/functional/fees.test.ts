@@ -1,9 +1,13 @@
+import { join } from 'node:path';
+import { run } from '@holdfast/cli/run.ts';
+import { rpcCall } from '@holdfast/devnet/evm/json-rpc.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CreateFeeScheduleBody } from '@holdfast/core/contract/fee-resources.ts';
 import { parseId } from '@holdfast/core/contract/ids.ts';
+import { reorgByInvalidation } from '@holdfast/devnet/bitcoin/reorg.ts';
 import { evmNetworkId } from '@holdfast/devnet/configure.ts';
-import { type AssetName, type Customer, networkOf, outsideAddress } from '@holdfast/devnet/story/actors.ts';
-import { awaitAlarm, eventTypesOf, openAlarms } from '../support/chain-steps.ts';
+import { type AssetName, type Customer, networkOf, outsideAddress, payDeposit } from '@holdfast/devnet/story/actors.ts';
+import { awaitAlarm, depositsOf, eventTypesOf, openAlarms, settle } from '../support/chain-steps.ts';
 import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
 import { type Books, fund, mineUntilAll, openBooks, units, withdrawalBody } from '../support/payouts.ts';
 import { journalOf, signerIds } from '../support/signers-direct.ts';
@@ -155,4 +159,128 @@ it('keeps payments waiting while the network asks for more than the terms let, w
   expect(await openAlarms(system, 'network-fee-high')).toEqual([]);
   await system.followed();
   await system.mustBalance();
+});
+
+it('reports what was charged and what the chain took, equal to ledger and receipts, also on the command line', async () => {
+  const report = await system.client.reportFees();
+  expect(report).toMatchObject({ balanced: true });
+  const settled = (await system.client.listWithdrawals({ state: 'settled', limit: 200 })).data;
+  const charged = (asset: string): bigint =>
+    settled.filter((one) => one.asset === asset).reduce((sum, { fee }) => sum + BigInt(fee), 0n);
+  const row = (asset: string) => report.rows.find((one) => one.asset === asset)!;
+  for (const asset of ['ETH', 'USDC']) expect(row(asset).charged).toBe(charged(asset).toString());
+  expect(charged('ETH')).toBeGreaterThan(0n);
+  let taken = 0n;
+  for (const { txid } of (await system.client.listTransactions({ network: evmNetworkId, limit: 200 })).data) {
+    const receipt = await rpcCall<{ gasUsed: string; effectiveGasPrice: string }>(
+      system.chains.anvil.url,
+      'eth_getTransactionReceipt',
+      [txid],
+    );
+    taken += BigInt(receipt.gasUsed) * BigInt(receipt.effectiveGasPrice);
+  }
+  expect(row('ETH')).toMatchObject({ paid: taken.toString(), paid_otherwise: '0' });
+  expect(row('ETH').difference).toBe((charged('ETH') - taken).toString());
+  expect(await books.balance(`fees_paid:${evmNetworkId}:ETH`)).toBe(taken);
+  expect(await books.balance('fee_revenue:ETH')).toBe(charged('ETH'));
+
+  const config = join(system.folder, 'cli', 'config.json');
+  const said: string[] = [];
+  const output = { out: (text: string) => said.push(text), err: (text: string) => said.push(text) };
+  expect(await run(['fees', '--config', config], output)).toBe(0);
+  const terms = ['--network', evmNetworkId, '--asset', 'USDT', '--fee-flat', '1.5', '--reason', 'by hand'];
+  expect(await run(['fees', 'set', ...terms, '--config', config], output)).toBe(0);
+  expect(await run(['fees', 'list', '--asset', 'USDT', '--config', config], output)).toBe(0);
+  expect(said.join('\n')).toMatch(/equal to the ledger[\s\S]*version 2 of USDT[\s\S]*by hand/);
+});
+
+it('goes through the checklist of a listing by nodes, policy and terms', async () => {
+  const { data } = await system.client.checkListing({ network: evmNetworkId });
+  const failed = data.filter(({ result }) => result === 'failed').map(({ asset, check }) => `${asset} ${check}`);
+  // The devnet takes any deposit of ether.
+  expect(failed).toEqual(['ETH minimum']);
+  const usdc = data.filter(({ asset }) => asset === 'USDC');
+  expect(usdc.find(({ check }) => check === 'fee on transfer')).toMatchObject({
+    result: 'ok',
+    detail: '10000 of 10000 arrived',
+  });
+  expect(usdc.find(({ check }) => check === 'code')).toMatchObject({
+    detail: expect.stringMatching(/^0x[0-9a-f]{64}$/),
+  });
+  expect(usdc.find(({ check }) => check === 'decimals')).toMatchObject({ detail: '6 on chain, 6 here' });
+  const config = join(system.folder, 'cli', 'config.json');
+  const said: string[] = [];
+  const output = { out: (text: string) => said.push(text), err: (text: string) => said.push(text) };
+  expect(await run(['listing', 'check', evmNetworkId, 'USDC', '--config', config], output)).toBe(0);
+  expect(await run(['listing', 'check', evmNetworkId, 'ETH', '--config', config], output)).toBe(1);
+  expect(said.join('\n')).toContain('holdfast fees set');
+});
+
+describe('deposits below the minimum', () => {
+  let small: Customer;
+  const states = async () => (await depositsOf(system, small)).map(({ state }) => state);
+  const confirmed = async () => {
+    await system.mineBitcoin();
+    await settle(system);
+  };
+  const claim = (reference: string, cost_max: string, asset: AssetName = 'BTC') =>
+    system.client.claimDeposits({
+      client_reference: reference,
+      customer: small.id,
+      network: networkOf(asset),
+      asset,
+      cost_max,
+    });
+
+  it('wait with their reason, also through a reorganisation, and are credited together when they reach it', async () => {
+    small = await system.newCustomer('small');
+    await system.client.createFeeSchedule(
+      terms('BTC', { withdrawal_minimum: '10000', precision: 8, deposit_minimum: units('BTC', '0.001').toString() }),
+    );
+    await payDeposit(system, small, 'BTC', '0.0004');
+    await confirmed();
+    const [first] = await depositsOf(system, small);
+    expect(first).toMatchObject({
+      state: 'below_minimum',
+      reason: expect.stringContaining('100000'),
+      schedule_version: 2,
+    });
+    expect(await system.available(small, 'BTC')).toBe('0');
+    expect((await system.client.listDeposits({ customer: small.id, state: 'below_minimum' })).data).toHaveLength(1);
+
+    await reorgByInvalidation(system.chains.bitcoin!.miner, { depth: 1 });
+    await settle(system);
+    expect(await states()).toEqual(['orphaned']);
+    await confirmed();
+    expect(await states()).toEqual(['below_minimum']);
+    expect((await depositsOf(system, small))[0]!.id).toBe(first!.id);
+
+    await payDeposit(system, small, 'BTC', '0.0006');
+    await confirmed();
+    expect(await states()).toEqual(['credited', 'credited']);
+    expect(await system.available(small, 'BTC')).toBe('0.001');
+  });
+
+  it('are credited when they are claimed, less what the collection costs, once', async () => {
+    await payDeposit(system, small, 'BTC', '0.0005');
+    await confirmed();
+    expect((await states()).at(-1)).toBe('below_minimum');
+    await expect(claim('claim-1', '1')).rejects.toMatchObject({ code: 'claim-too-dear' });
+    await expect(claim('claim-1', '100000', 'ETH')).rejects.toMatchObject({ code: 'nothing-to-claim' });
+    const made = await claim('claim-1', '100000');
+    expect(made).toMatchObject({ amount: units('BTC', '0.0005').toString(), cost_asset: 'BTC' });
+    expect(BigInt(made.cost)).toBeGreaterThan(0n);
+    expect(await claim('claim-1', '100000')).toEqual(made);
+    const { available } = await system.balance(small, 'BTC');
+    expect(BigInt(available)).toBe(units('BTC', '0.0015') - BigInt(made.cost));
+    await system.mustBalance();
+  });
+
+  it('are let go by a version with a lower minimum', async () => {
+    await payDeposit(system, small, 'BTC', '0.0002');
+    await confirmed();
+    expect((await states()).at(-1)).toBe('below_minimum');
+    await system.client.createFeeSchedule(terms('BTC', { precision: 8, deposit_minimum: '20000' }));
+    await awaitCondition('the deposit credited', async () => (await states()).at(-1) === 'credited');
+  });
 });

@@ -38,7 +38,7 @@ export const mayImport: Readonly<Record<string, readonly RegExp[]>> = {
 /** Inside core: money <- ledger <- the chains <- the domains. */
 export const layerRules = {
   /** Plain shapes and errors that every folder may use. */
-  leaf: /^core\/src\/(contract\/|failure\.ts$|invariant\.ts$|signing\/(intent|messages|evidence|statement|customer-record|halt|emergency|named-build)\.ts$|policy\/policy\.ts$)/,
+  leaf: /^core\/src\/(contract\/|failure\.ts$|invariant\.ts$|signing\/(intent|messages|evidence|statement|engine|customer-record|halt|emergency|named-build)\.ts$|policy\/policy\.ts$)/,
   leafMayImport: ['money'],
   /** From low to high; a folder may import the folders of lower rows. */
   order: [

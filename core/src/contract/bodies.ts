@@ -7,6 +7,7 @@ import {
   SettlementRecord,
 } from '../signing/customer-record.ts';
 import { Assertion, Authorization, KeySignature } from '../signing/evidence.ts';
+import { SignedReservation } from '../signing/engine.ts';
 import { WithdrawalIntent } from '../signing/intent.ts';
 import { WebhookEndpointResource } from './resources.ts';
 
@@ -42,6 +43,8 @@ export const CreateWithdrawalBody = Type.Object(
     /** The customer's passkey, or an integrator's key (tighter limits). */
     authorization: Authorization,
     approvals: Type.Optional(Type.Array(Assertion, { maxItems: 16 })),
+    /** Where the engine owns the balances: what it has set aside. */
+    reservation: Type.Optional(SignedReservation),
     /** Id of a quote, `quo_...`, that has not expired: its terms count, whatever is in force by now. */
     quote: Type.Optional(Type.String({ maxLength: 80 })),
   },

@@ -58,6 +58,13 @@ export const errorCodes = {
   'too-precise': unprocessable('Send an amount with no more decimal places than the asset’s `precision`.'),
   'quote-expired': refused('Ask for a new quote, and use it before its expires_at.'),
   'quote-differs': unprocessable('Send the customer, network, asset and amount that the quote was given for, once.'),
+  'engine-missing': unprocessable('This is for mode custodian: docs/how-to/let-the-engine-own-balances.md.'),
+  'reservation-missing': unprocessable('Send the engine’s signed reservation with the withdrawal.'),
+  'reservation-differs': unprocessable('Set aside amount and fee of this withdrawal, under a name used once.'),
+  'reservation-released': refused('Set the money aside anew, under another name.'),
+  'statement-invalid': unprocessable('State what is owed after an entry that exists, not before the last statement’s.'),
+  'nothing-to-claim': refused('Claim deposits whose state is below_minimum.'),
+  'claim-too-dear': refused('Wait until fees fall or more has arrived, or agree to a higher cost_max.'),
   'schedule-invalid': unprocessable('Correct the terms; docs/how-to/change-a-fee-rule.md says what each means.'),
   'limit-exceeded': refused('Wait for the rolling window to pass or ask for less.'),
   'withdrawals-blocked': refused(

@@ -52,6 +52,63 @@ export const FeeScheduleResource = Type.Object({
 });
 export type FeeScheduleResource = Static<typeof FeeScheduleResource>;
 
+const Signed = Type.String({ description: 'Base units, signed' });
+
+export const FeeReportResource = Type.Object({
+  object: Type.Literal('fee_report'),
+  /** Every sum equals its account of the ledger. */
+  balanced: Type.Boolean(),
+  rows: Type.Array(
+    Type.Object({
+      network: Type.String(),
+      asset: Type.String(),
+      decimals: Type.Integer(),
+      /** To customers: settled withdrawals, claims. */
+      charged: Amount,
+      /** What the chain took, by the ledger, which equals the chain (`reconcile`). */
+      paid: Amount,
+      /** Of it by our payments, sweeps and pauses in the applied chain. */
+      paid_by_transactions: Amount,
+      /** The rest: what was mined without effect. */
+      paid_otherwise: Signed,
+      /** Charged less paid. */
+      difference: Signed,
+    }),
+  ),
+  /** Per asset over all networks, against the ledger's account of revenue. */
+  revenue: Type.Array(Type.Object({ asset: Type.String(), charged: Amount, ledger: Amount, difference: Signed })),
+});
+export type FeeReportResource = Static<typeof FeeReportResource>;
+
+export const ClaimDepositsBody = Type.Object(
+  {
+    client_reference: ClientReference,
+    customer: Type.String({ maxLength: 80 }),
+    network: Type.String({ maxLength: 64 }),
+    asset: Type.String({ maxLength: 16 }),
+    /** The most that the customer agrees to pay for the collection, base units of the network's coin. */
+    cost_max: Amount,
+  },
+  strict,
+);
+export type ClaimDepositsBody = Static<typeof ClaimDepositsBody>;
+
+export const DepositClaimResource = Type.Object({
+  object: Type.Literal('deposit_claim'),
+  client_reference: Type.String(),
+  customer: Type.String(),
+  network: Type.String(),
+  asset: Type.String(),
+  /** Credited. */
+  amount: Amount,
+  /** Charged, in the network's coin. */
+  cost: Amount,
+  cost_asset: Type.String(),
+  deposits: Type.Array(Type.String()),
+  created_at: Time,
+});
+export type DepositClaimResource = Static<typeof DepositClaimResource>;
+
 export const CreateQuoteBody = Type.Object(
   {
     customer: Type.String({ maxLength: 80 }),

@@ -106,6 +106,7 @@ export const DepositResource = Type.Object({
   index: Type.String(),
   state: Type.Union([
     Type.Literal('seen'),
+    Type.Literal('below_minimum'),
     Type.Literal('credited'),
     Type.Literal('quarantined'),
     Type.Literal('rejected'),
@@ -165,6 +166,8 @@ export const WithdrawalResource = Type.Object({
   /** Version of the asset's fees and minimums that it was accepted by; null for one of before there were any. */
   schedule_version: Nullable(Type.Integer()),
   quote: Nullable(Type.String()),
+  /** The engine's own name of what it set aside; null where it owns no balances. */
+  reservation: Nullable(Type.String()),
   destination: Type.String(),
   memo: Nullable(Type.String()),
   digest: Type.String(),

@@ -13,6 +13,7 @@ import {
   Network,
   ReleaseDepositBody,
 } from './bodies.ts';
+import { engineRoutes } from './engine-routes.ts';
 import { feeRoutes } from './fee-routes.ts';
 import { ListOf } from './page.ts';
 import {
@@ -237,6 +238,7 @@ export const routes = {
 
   ...signerRoutes,
   ...feeRoutes,
+  ...engineRoutes,
 
   listTransactions: {
     method: 'GET',

@@ -12,6 +12,10 @@ export type StatementKind =
   | 'customer-record'
   /** Trades of customers, by the exchange's engine. */
   | 'settlement'
+  /** What the engine sets aside, gives up and owes, where it owns the balances (engine.ts). */
+  | 'reservation'
+  | 'reservation-release'
+  | 'engine-statement'
   /** A correction of a customer's position, by approvers. */
   | 'adjustment'
   /** What becomes of a deposit in quarantine, by approvers. */

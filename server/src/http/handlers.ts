@@ -50,7 +50,15 @@ export const handlers: Handlers = {
   createFeeSchedule: (operations, input, caller) => operations.createFeeSchedule(input, caller),
   listFeeSchedules: (operations, input) =>
     paged('fee_schedules', input, (query) => operations.listFeeSchedules(input, query)),
+  checkListing: async (operations, input) => whole(await operations.checkListing(input)),
+  reportFees: (operations) => operations.reportFees(),
+  claimDeposits: (operations, input, caller) => operations.claimDeposits(input, caller),
   createQuote: (operations, input) => operations.createQuote(input),
+
+  listEngineEntries: (operations, input) => sequenced('engine_entries', input, operations.listEngineEntries),
+  createEngineStatement: (operations, input) => operations.createEngineStatement(input),
+  releaseReservation: (operations, input) => operations.releaseReservation(input),
+  reconcileEngine: (operations) => operations.reconcileEngine(),
 
   listHalts: async (operations) => whole(await operations.listHalts()),
   halt: (operations, input) => operations.halt(input),
@@ -66,14 +74,7 @@ export const handlers: Handlers = {
   reconcile: (operations) => operations.reconcile(),
   listAlarms: (operations, input) => paged('alarms', input, (query) => operations.listAlarms(input, query)),
 
-  listEvents: (operations, input) => {
-    if (input.after === undefined) return paged('events', input, (query) => operations.listEvents(query));
-    if (input.cursor !== undefined) {
-      throw new Failure('invalid-request', 'give after or cursor, not both', { pointer: '/query/cursor' });
-    }
-    const after = input.after;
-    return paged('events', input, (query) => operations.listEvents({ ...query, after }));
-  },
+  listEvents: (operations, input) => sequenced('events', input, operations.listEvents),
 
   createWebhookEndpoint: (operations, input) => operations.createWebhookEndpoint(input),
   listWebhookEndpoints: (operations, input) =>
@@ -87,6 +88,20 @@ export const handlers: Handlers = {
     paged('deliveries', input, (query) => operations.listDeliveries(input.id, query)),
   redeliver: (operations, { id }) => operations.redeliver(id),
 };
+
+/** A list in the order of its numbers, from a number on or page by page. */
+async function sequenced<T>(
+  route: string,
+  input: { limit?: number; cursor?: string; after?: string },
+  read: (query: PageQuery) => Promise<Page<T>>,
+): Promise<List<T>> {
+  const { after } = input;
+  if (after === undefined) return paged(route, input, read);
+  if (input.cursor !== undefined) {
+    throw new Failure('invalid-request', 'give after or cursor, not both', { pointer: '/query/cursor' });
+  }
+  return paged(route, input, (query) => read({ ...query, after }));
+}
 
 function whole<T>(data: readonly T[]): List<T> {
   return { object: 'list', data: [...data], has_more: false, next_cursor: null };

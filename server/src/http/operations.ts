@@ -33,11 +33,22 @@ import type {
   SignerAnswers,
 } from '@holdfast/core/contract/bodies.ts';
 import type {
+  ClaimDepositsBody,
   CreateFeeScheduleBody,
   CreateQuoteBody,
+  DepositClaimResource,
+  FeeReportResource,
   FeeScheduleResource,
   QuoteResource,
 } from '@holdfast/core/contract/fee-resources.ts';
+import type {
+  CreateEngineStatementBody,
+  EngineEntryResource,
+  EngineReconciliationResource,
+  ReleaseReservationBody,
+  ReservationResource,
+} from '@holdfast/core/contract/engine-resources.ts';
+import type { ListingCheckResource } from '@holdfast/core/contract/listing-resources.ts';
 import type { SignedPolicy } from '@holdfast/core/policy/policy.ts';
 import type { Assertion } from '@holdfast/core/signing/evidence.ts';
 import type { SignedHalt, SignedResume } from '@holdfast/core/signing/halt.ts';
@@ -133,7 +144,16 @@ export interface Operations {
   /** @param caller key id, kept with the version. */
   createFeeSchedule(body: CreateFeeScheduleBody, caller: string): Promise<FeeScheduleResource>;
   listFeeSchedules(filter: FeeScheduleFilter, query: PageQuery): Promise<Page<FeeScheduleResource>>;
+  checkListing(asked: { network: string; asset?: string | undefined }): Promise<readonly ListingCheckResource[]>;
+  reportFees(): Promise<FeeReportResource>;
+  claimDeposits(body: ClaimDepositsBody, caller: string): Promise<DepositClaimResource>;
   createQuote(body: CreateQuoteBody): Promise<QuoteResource>;
+
+  /** Ascending by seq, as events are. */
+  listEngineEntries(query: PageQuery): Promise<Page<EngineEntryResource>>;
+  createEngineStatement(body: CreateEngineStatementBody): Promise<EngineReconciliationResource>;
+  releaseReservation(body: ReleaseReservationBody): Promise<ReservationResource>;
+  reconcileEngine(): Promise<EngineReconciliationResource>;
 
   listHalts(): Promise<readonly HaltResource[]>;
   halt(signed: SignedHalt): Promise<SignerAnswers>;

@@ -8,6 +8,7 @@ import type { Network } from '../networks/network.ts';
 import { raiseAlarm } from '../store/alarms.ts';
 import { type AppliedBlock, lockTip, markRolledBack } from '../store/blocks.ts';
 import { unincludeBlock } from '../store/chain-transactions.ts';
+import { forgetJudgements } from '../store/deposit-minimums.ts';
 import { type DepositRow, lockDepositsOfBlock, markOrphaned } from '../store/deposits.ts';
 import { insertEvents, type NewEvent } from '../store/events.ts';
 import { lockBalances } from '../store/ledger/balances.ts';
@@ -64,6 +65,10 @@ export async function rollBackTip(ctx: Context, network: Network, tip: AppliedBl
       deposits.map((deposit) => deposit.id),
     );
 
+    await forgetJudgements(
+      sql,
+      deposits.map((deposit) => deposit.id),
+    );
     for (const transaction of await unincludeBlock(sql, tip.id)) {
       const moved = await moveWithdrawals(sql, transaction.id, transaction.state, nowMs);
       for (const id of moved)

@@ -4,6 +4,7 @@ import type { AddressOwner } from '@holdfast/core/deposits/decide-block.ts';
 import type { AssetCode } from '@holdfast/core/money/asset.ts';
 import type { BaseUnits } from '@holdfast/core/money/base-units.ts';
 import type { Family, NetworkId } from '@holdfast/core/money/network.ts';
+import type { TokenFacts } from '@holdfast/core/policy/judge-listing.ts';
 import type { EmergencyAuthorisation } from '@holdfast/core/signing/emergency.ts';
 import type { AuthorizedIntent } from '@holdfast/core/signing/intent.ts';
 import type { SigningRequest } from '@holdfast/core/signing/messages.ts';
@@ -156,6 +157,8 @@ export interface Network {
    */
   readonly moveOwnCoins?: () => Promise<(sql: Sql, transactionId: string) => Promise<SweepPlan | null>>;
 
+  /** EVM only: what the checklist of a listing asks the chain. */
+  readonly listing?: ListingFunctions;
   /** EVM only: collects forwarders. A family whose deposits are spent directly has no sweep. */
   readonly sweep?: SweepFunctions;
   /** Puts back what a lost database knew of our transactions. */
@@ -171,6 +174,12 @@ export interface RebuildFunctions {
   watch(sql: Sql, request: SigningRequest['body']): Promise<void>;
   /** After blocks were read, for a transaction that no block has: it holds its coins again, and can be signed again. */
   reclaim(sql: Sql, transactionId: string): Promise<void>;
+}
+
+export interface ListingFunctions {
+  token(contract: string): Promise<TokenFacts>;
+  /** What the guard lets pass now of a token, of the coin for null; null without a guard. */
+  guardRoom(contract: string | null): Promise<bigint | 'paused' | null>;
 }
 
 export interface PauseFunctions {

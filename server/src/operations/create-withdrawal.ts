@@ -33,6 +33,7 @@ import type { AssetTraits } from '../store/asset-traits.ts';
 import { getWithdrawal } from '../store/withdrawal-resources.ts';
 import { approvalsFor } from './approve-withdrawal.ts';
 import { networkCostFor } from './create-quote.ts';
+import { checkReservation, takeReservation } from './reservation.ts';
 import { verifyAuthorization } from './verify-authorization.ts';
 
 const dayMs = 24 * 3_600_000;
@@ -60,6 +61,7 @@ export async function createWithdrawal(
   const needed = approvalsFor(ctx.policy, intent);
   const isApproved = given.total >= needed.approvals && given.offline >= needed.offline;
   const digest = intentDigestHex(intent);
+  const reservation = checkReservation(ctx, body, digest);
   const nowMs = ctx.now();
   const cost = await costInForce(ctx, network, intent.asset, nowMs);
   const ownWallet = (await network.isOwnWallet(destination)) || isOwnByPolicy(ctx, network, destination);
@@ -72,6 +74,7 @@ export async function createWithdrawal(
     digest,
     ownWallet,
     networkCost: cost,
+    reservation,
     nowMs,
     approvalsNeeded: needed.approvals,
     isApproved,
@@ -97,6 +100,8 @@ interface Request {
   readonly ownWallet: boolean;
   /** Estimated network fee of the payment, base units of the asset, where the terms in force charge a part of it. */
   readonly networkCost: bigint;
+  /** The engine's name of what it set aside; null where it owns no balances. */
+  readonly reservation: string | null;
   readonly nowMs: number;
   readonly approvalsNeeded: number;
   readonly isApproved: boolean;
@@ -133,6 +138,7 @@ async function accept(ctx: Context, sql: Sql, request: Request): Promise<string>
   const { body, network, destination, customerId, nowMs } = request;
   const { intent, authorization } = body;
   const { accepted, scheduleId, quoteId } = await decide(ctx, sql, request);
+  await takeReservation(sql, body, accepted);
   const id = ctx.newId();
   const inserted = await insertWithdrawal(sql, {
     id,
@@ -144,6 +150,7 @@ async function accept(ctx: Context, sql: Sql, request: Request): Promise<string>
     fee: accepted.fee,
     schedule_id: scheduleId,
     quote_id: quoteId,
+    reservation: request.reservation,
     destination,
     memo: intent.memo,
     intent,

@@ -27,8 +27,11 @@ interface Row {
   readonly credited_at_ms: bigint | null;
 }
 
+/** What waits below the minimum is `seen` for whoever follows the chain. */
+const shownState = `case when d.state = 'seen' and d.below_minimum then 'below_minimum' else d.state end`;
+
 const select = `
-  select d.id, d.customer_id, d.network, d.asset, d.amount, a.address, d.txid, d.idx, d.state, d.reason, d.height,
+  select d.id, d.customer_id, d.network, d.asset, d.amount, a.address, d.txid, d.idx, ${shownState} as state, d.reason, d.height,
          (select max(b.height) from block b where b.network = d.network and b.state = 'applied') as tip,
          d.confirmations_required, s.version as schedule_version, d.seen_at_ms, d.credited_at_ms
     from deposit d join deposit_address a on a.id = d.address_id
@@ -84,7 +87,7 @@ export async function listDeposits(
       ['d.customer_id = ?', customer],
       ['d.network = ?', filter.network],
       ['d.asset = ?', filter.asset],
-      ['d.state = ?', filter.state],
+      [`(${shownState}) = ?`, filter.state],
     ],
     query,
   );

@@ -84,7 +84,7 @@ export async function lockCreditable(
 ): Promise<DepositRow[]> {
   return sql.query<DepositRow>(
     `select id, network, asset, customer_id, amount, state, credits, release_id from deposit
-      where network = $1 and state = 'seen' and height + confirmations_required - 1 <= $2
+      where network = $1 and state = 'seen' and not below_minimum and height + confirmations_required - 1 <= $2
       order by height, id limit $3 for update skip locked`,
     [network, tipHeight, limit],
   );

@@ -18,6 +18,7 @@ interface Row {
   readonly fee: bigint;
   readonly schedule_version: number | null;
   readonly quote_id: string | null;
+  readonly reservation: string | null;
   readonly destination: string;
   readonly memo: string | null;
   readonly digest: string;
@@ -33,7 +34,7 @@ interface Row {
 }
 
 const select = `
-  select w.id, w.client_reference, w.customer_id, w.network, w.asset, w.amount, w.fee, s.version as schedule_version, w.quote_id, w.destination, w.memo, w.digest,
+  select w.id, w.client_reference, w.customer_id, w.network, w.asset, w.amount, w.fee, s.version as schedule_version, w.quote_id, w.reservation, w.destination, w.memo, w.digest,
          w.state, w."authorization", w.approvals_needed,
          (select count(*)::int from withdrawal_approval p where p.withdrawal_id = w.id) as approvals_given, w.reason, t.txid, w.expires_at_ms, w.created_at_ms, w.updated_at_ms
     from withdrawal w left join chain_transaction t on t.id = w.transaction_id
@@ -51,6 +52,7 @@ function resourceOf(traits: AssetTraits): (row: Row) => WithdrawalResource {
     amount: String(row.amount),
     fee: String(row.fee),
     schedule_version: row.schedule_version,
+    reservation: row.reservation,
     quote: row.quote_id === null ? null : formatId('quo', row.quote_id),
     destination: row.destination,
     memo: row.memo,

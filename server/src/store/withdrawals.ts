@@ -24,6 +24,8 @@ export interface WithdrawalRow {
   /** Version of the fees that it was accepted by; null for one of before there were any. */
   readonly schedule_id: string | null;
   readonly quote_id: string | null;
+  /** The engine's name of what it set aside. */
+  readonly reservation: string | null;
   readonly destination: string;
   readonly memo: string | null;
   readonly intent: WithdrawalIntent;
@@ -40,7 +42,7 @@ export interface WithdrawalRow {
   readonly updated_at_ms: bigint;
 }
 
-const columns = `w.id, w.customer_id, w.client_reference, w.network, w.asset, w.amount, w.fee, w.schedule_id, w.quote_id, w.destination, w.memo, w.intent, w.digest,
+const columns = `w.id, w.customer_id, w.client_reference, w.network, w.asset, w.amount, w.fee, w.schedule_id, w.quote_id, w.reservation, w.destination, w.memo, w.intent, w.digest,
   w."authorization", w.approvals_needed, w.expires_at_ms, w.state, w.reason, w.transaction_id, w.not_before_ms, w.created_at_ms, w.updated_at_ms,
   (select coalesce(jsonb_agg(p.assertion order by p.credential_id), '[]') from withdrawal_approval p where p.withdrawal_id = w.id) as approvals`;
 
@@ -49,14 +51,21 @@ export async function insertWithdrawal(
   sql: Sql,
   row: Omit<
     WithdrawalRow,
-    'reason' | 'transaction_id' | 'updated_at_ms' | 'not_before_ms' | 'approvals' | 'schedule_id' | 'quote_id'
+    | 'reason'
+    | 'transaction_id'
+    | 'updated_at_ms'
+    | 'not_before_ms'
+    | 'approvals'
+    | 'schedule_id'
+    | 'quote_id'
+    | 'reservation'
   > &
-    Partial<Pick<WithdrawalRow, 'schedule_id' | 'quote_id'>>,
+    Partial<Pick<WithdrawalRow, 'schedule_id' | 'quote_id' | 'reservation'>>,
 ): Promise<boolean> {
   const inserted = await sql.query(
     `insert into withdrawal (id, customer_id, client_reference, network, asset, amount, fee, destination, memo, intent, digest,
-                             "authorization", approvals_needed, expires_at_ms, state, not_before_ms, created_at_ms, updated_at_ms, schedule_id, quote_id)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12::jsonb, $13, $14, $15, $16, $16, $16, $17, $18)
+                             "authorization", approvals_needed, expires_at_ms, state, not_before_ms, created_at_ms, updated_at_ms, schedule_id, quote_id, reservation)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12::jsonb, $13, $14, $15, $16, $16, $16, $17, $18, $19)
      on conflict (client_reference) do nothing returning id`,
     [
       row.id,
@@ -77,6 +86,7 @@ export async function insertWithdrawal(
       row.created_at_ms,
       row.schedule_id ?? null,
       row.quote_id ?? null,
+      row.reservation ?? null,
     ],
   );
   return inserted.length > 0;

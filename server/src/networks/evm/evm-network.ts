@@ -21,6 +21,7 @@ import { evmNode, type EvmNode, type Holding } from './evm-node.ts';
 import { evmPause } from './evm-pause.ts';
 import { evmPayments } from './evm-payments.ts';
 import { evmRebuild } from './evm-rebuild.ts';
+import { tokenFacts } from './token-facts.ts';
 import { relayer } from './relayer.ts';
 
 /** The largest uint256. */
@@ -125,6 +126,14 @@ export function evmNetwork(
     abandon: async () => undefined,
     costs: evmCosts(config, node),
     rebuild: evmRebuild(config),
+    listing: {
+      token: (contract) => tokenFacts(config, node.nodes, contract),
+      guardRoom: async (contract) => {
+        if (config.guard === undefined) return null;
+        const room = await node.guardRoom(config.guard, [contract], await node.hashAt(await node.height()));
+        return room === null ? 'paused' : room[0]!;
+      },
+    },
     ...(config.guard && { pause: evmPause(config.guard, { node, gas }) }),
     ...evmPayments(config, { node, gas, panel: deps.panel, now: deps.now }),
   };
