@@ -3,7 +3,7 @@
  * taken from Debian into the user's cache folder; the native part of pkcs11js, which no install script builds, is compiled
  * against the headers that come with the pinned Node. Nothing is done twice; the second time needs no network.
  */
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +11,7 @@ import { errorRow } from '@holdfast/core/contract/error-codes.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { cacheFolder, exists, findOnPath, run } from '../debian/commands.ts';
 import { installUnpacked } from '../debian/install-unpacked.ts';
+import { ownSuite } from '../debian/own-suite.ts';
 
 /** An HSM in software that runs on this machine. */
 export interface SoftHsm {
@@ -72,13 +73,6 @@ function unpackedIn(folder: string): SoftHsm {
 async function versionOf(folder: string): Promise<string> {
   const { util, env } = unpackedIn(folder);
   return (await run(util, ['--version'], folder, env)).trim();
-}
-
-async function ownSuite(): Promise<string> {
-  const release = await readFile('/etc/os-release', 'utf8').catch(() => '');
-  const suite = /^VERSION_CODENAME=(\S+)$/m.exec(release)?.[1];
-  if (suite === undefined) throw new Error('/etc/os-release names no release');
-  return suite;
 }
 
 /**
