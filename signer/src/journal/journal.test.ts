@@ -12,15 +12,56 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createJournalFile, openJournal } from './journal.ts';
 
-/** Set, the next write stores that many bytes and fails like a full disk. */
-const disk = vi.hoisted(() => ({ bytesLeft: null as number | null }));
+/**
+ * `bytesLeft`: set, the next write stores that many bytes and fails like a full disk. `failsSync`: a flush fails like a broken
+ * one, once, and the next ones say that all is well, as Linux does. `synced`: what is on the disk by the last flush that was
+ * true; the rest is in memory, and gone after a power cut.
+ */
+const disk = vi.hoisted(() => ({
+  bytesLeft: null as number | null,
+  failsSync: false,
+  flushes: 0,
+  /** Writes since the last flush, true or not. */
+  dirty: [] as [number, Buffer][],
+  synced: Buffer.alloc(0),
+}));
 vi.mock('node:fs/promises', async (original) => {
   const real = await original<typeof FsPromises>();
   const open: typeof real.open = async (...args) => {
     const file = await real.open(...args);
     const write = file.appendFile.bind(file);
+    const put = file.write.bind(file) as (
+      data: Buffer,
+      offset: number,
+      length: number,
+      at: number,
+    ) => Promise<{ bytesWritten: number }>;
+    file.write = (async (data: Buffer, offset: number, length: number, at: number) => {
+      disk.dirty.push([at, Buffer.from(data.subarray(offset, offset + length))]);
+      return put(data, offset, length, at);
+    }) as typeof file.write;
+    const flush = file.datasync.bind(file);
+    file.datasync = async () => {
+      disk.flushes += 1;
+      await flush();
+      const { dirty } = disk;
+      disk.dirty = [];
+      if (disk.failsSync) {
+        disk.failsSync = false;
+        throw Object.assign(new Error('i/o error'), { code: 'EIO' });
+      }
+      for (const [at, bytes] of dirty) {
+        const longer = Buffer.alloc(Math.max(disk.synced.length, at + bytes.length));
+        disk.synced.copy(longer);
+        bytes.copy(longer, at);
+        disk.synced = longer;
+      }
+    };
     file.appendFile = async (data, options) => {
-      if (disk.bytesLeft === null) return write(data, options);
+      if (disk.bytesLeft === null) {
+        disk.dirty.push([(await file.stat()).size, Buffer.from(data as Buffer)]);
+        return write(data, options);
+      }
       await write((data as Buffer).subarray(0, disk.bytesLeft));
       throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
     };
@@ -40,8 +81,8 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'holdfast-journal-'));
   path = join(folder, 'journal.jsonl');
   nowMs = 1_000_000;
-  disk.bytesLeft = null;
   createJournalFile(path, 'signer-1', nowMs);
+  Object.assign(disk, { bytesLeft: null, failsSync: false, flushes: 0, dirty: [], synced: readFileSync(path) });
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
@@ -201,6 +242,37 @@ test.each([0, 20])(
     await again.close();
   },
 );
+
+test('after a flush that failed nothing is released, and no second flush is believed', async () => {
+  const journal = await openJournal(path, clock, inStep);
+  await journal.append(address(1));
+  const before = disk.flushes;
+  disk.failsSync = true;
+  const broken = { code: 'journal-broken', message: expect.stringMatching(/disk fails/) };
+  const both = await Promise.allSettled([journal.append(address(2)), journal.append(address(3))]);
+  for (const one of both) expect(one).toMatchObject({ status: 'rejected', reason: broken });
+  await expect(journal.append(address(4))).rejects.toMatchObject(broken);
+  await expect(journal.flushed()).rejects.toMatchObject(broken);
+  expect(() => journal.assertUsable()).toThrow(expect.objectContaining(broken));
+  expect(disk.flushes).toBe(before + 1);
+  await journal.close();
+});
+
+test('what a failed flush left in memory is on the disk before a restart relies on it', async () => {
+  const journal = await openJournal(path, clock, inStep);
+  disk.failsSync = true;
+  await expect(journal.append(address(1))).rejects.toMatchObject({ code: 'journal-broken' });
+  await journal.close();
+  // The file reads as if it were written; the disk has it not.
+  expect(readFileSync(path, 'utf8')).toContain('"address"');
+  expect(disk.synced.toString()).not.toContain('"address"');
+  disk.failsSync = true;
+  await expect(openJournal(path, clock, inStep)).rejects.toMatchObject({ code: 'journal-broken' });
+  const again = await openJournal(path, clock, inStep);
+  expect(again.head().seq).toBe(2);
+  expect(disk.synced.toString()).toBe(readFileSync(path, 'utf8'));
+  await again.close();
+});
 
 test('a broken record is named with its file and line, and how to repair it', async () => {
   const lines = await writeThree();

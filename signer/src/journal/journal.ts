@@ -3,7 +3,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { Failure } from '@holdfast/core/failure.ts';
 import { emptyHead, encodeRecord, type JournalEntry, type JournalHead } from '@holdfast/core/signing/journal-record.ts';
 import { applyRecord, emptyState, type JournalState } from '@holdfast/core/signing/journal-state.ts';
-import { writeFileDurably } from '../durable-file.ts';
+import { writeFileDurably, writeTailAgain } from '../durable-file.ts';
 import { log } from '../log.ts';
 import { createJournalAudit, type AuditLog, type JournalAudit } from './journal-audit.ts';
 import { cannotWrite, systemCode } from './cannot-write.ts';
@@ -54,7 +54,7 @@ export function createJournalFile(path: string, signer: string, nowMs: number): 
 /**
  * Opens `journal.jsonl`, verifies every link and rebuilds the state. A last line without its newline never was flushed
  * as a whole, so nothing left on its strength: it is cut off. Anything else that is wrong refuses, a missing or empty
- * journal too.
+ * journal too, and a disk that does not take the end of it once more.
  * @param clock UTC milliseconds.
  * @param monotonicMs a clock that is never set.
  * @throws Failure journal-broken.
@@ -79,6 +79,11 @@ export async function openJournal(path: string, clock: () => number, monotonicMs
     await file.truncate(replayed.bytes);
     await file.sync();
   }
+  // What stands here may be relied on from now on without being written again.
+  await writeTailAgain(path).catch(async (cause: unknown) => {
+    await file.close();
+    throw cannotWrite(path, cause);
+  });
   return createJournal({ file, path, state, audit, start: replayed, clock, monotonicMs });
 }
 

@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { Failure } from '@holdfast/core/failure.ts';
 import { canonicalJson } from '@holdfast/core/signing/intent.ts';
 import { SigningRequest } from '@holdfast/core/signing/messages.ts';
-import { syncFolder } from '../durable-file.ts';
+import { syncFolder, writeTailAgain } from '../durable-file.ts';
 import { cannotWrite } from '../journal/cannot-write.ts';
 import { log } from '../log.ts';
 import { parseValue } from '../parse.ts';
@@ -72,6 +72,10 @@ export async function openTranscriptStore(path: string): Promise<TranscriptStore
     await file.truncate(bytes);
     await file.sync();
   }
+  await writeTailAgain(path).catch(async (cause: unknown) => {
+    await file.close();
+    throw cannotWrite(path, cause);
+  });
   return createStore(file, places, bytes);
 }
 
