@@ -26,6 +26,7 @@ import { releaseDeposit } from './operations/release-deposit.ts';
 import { issueDepositAddress } from './operations/issue-deposit-address.ts';
 import { listAssets, listNetworks, listSigners } from './operations/list-resources.ts';
 import { listHalts, listPolicies, tellSigners } from './operations/tell-signers.ts';
+import { startRescan } from './operations/start-rescan.ts';
 import { policyGate } from './operations/policy-gate.ts';
 import { reconcile } from './operations/reconcile.ts';
 import { getDeposit } from './store/deposit-resources.ts';
@@ -142,6 +143,7 @@ export function wireOperations(ctx: Context, adapters: Adapters, keys: ServerKey
       return getDeposit(ctx.db, traits, id);
     },
     checkRecoverable: (body) => checkRecoverable(ctx, networks, body),
+    startRescan: (body) => startRescan(ctx, networks, body),
     createAdjustment: (body) => createAdjustment(ctx, gate, body),
     listHalts: () => listHalts(panel),
     halt: (signed) => tellSigners(panel, '/v1/halt', signed),

@@ -14,6 +14,7 @@ export const idPrefixes = {
   alarm: 'alm',
   customerRecord: 'rec',
   recoverable: 'rcv',
+  rescan: 'rsc',
 } as const;
 
 export type IdPrefix = (typeof idPrefixes)[keyof typeof idPrefixes];

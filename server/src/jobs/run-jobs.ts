@@ -10,10 +10,13 @@ import { creditDeposits } from './credit-deposits.ts';
 import { followChain } from './follow-chain.ts';
 import { type Loop, startLoop } from './loop.ts';
 import { relayPauses } from './relay-pauses.ts';
+import { rescanBlocks } from './rescan-blocks.ts';
 import { settleTransactions } from './settle-transactions.ts';
 import { signTransactions } from './sign-transactions.ts';
 import { sweepForwarders } from './sweep-forwarders.ts';
 
+/** Pause of the loops that look for a rescan to go on with. */
+const rescansEveryMs = 1_000;
 /** Pause of the loops that ask the signers for newer keys. */
 const keysEveryMs = 1_000;
 
@@ -45,6 +48,8 @@ export function runNetworkJobs(
         );
       }),
     ];
+    // Apart: old blocks that a node has no state of must not keep new ones waiting.
+    loops.push(startLoop(ctx, 'rescan', network.id, Math.max(every, rescansEveryMs), () => rescanBlocks(ctx, network)));
     if (network.sweepOldKeys) {
       loops.push(
         startLoop(
