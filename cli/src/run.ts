@@ -14,11 +14,20 @@ import { policy } from './policy.ts';
 import { quarantine } from './quarantine.ts';
 import { reconcile } from './reconcile.ts';
 import { recoverables } from './recoverables.ts';
+import { rescan } from './rescan.ts';
 import { signers } from './signers.ts';
 import { status } from './status.ts';
 import { withdrawals } from './withdrawals.ts';
 
-const commands: Readonly<Record<string, Command>> = { status, reconcile, deposits, withdrawals, signers, halts };
+const commands: Readonly<Record<string, Command>> = {
+  status,
+  reconcile,
+  deposits,
+  withdrawals,
+  signers,
+  halts,
+  rescan,
+};
 const fileCommands: Readonly<Record<string, FileCommand>> = {
   policy,
   audit,

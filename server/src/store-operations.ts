@@ -11,6 +11,7 @@ import { getDeposit, listDeposits } from './store/deposit-resources.ts';
 import { listFeeSchedules } from './store/fee-schedule-resources.ts';
 import { latestEventSeq, listEvents } from './store/event-resources.ts';
 import { listRecoverables } from './store/recoverables.ts';
+import { listRescans } from './store/rescans.ts';
 import { getTransaction, listTransactions } from './store/transaction-resources.ts';
 import { listDeliveries, redeliver } from './store/webhook-deliveries.ts';
 import {
@@ -55,6 +56,7 @@ type NeedsMore =
   | 'createAdjustment'
   | 'releaseDeposit'
   | 'checkRecoverable'
+  | 'startRescan'
   | 'listHalts'
   | 'halt'
   | 'resume'
@@ -77,6 +79,7 @@ export function storeOperations(options: StoreOperationsOptions): Omit<Operation
     getDeposit: (id) => getDeposit(db, traits, id),
     listDeposits: (filter, query) => listDeposits(db, traits, filter, query),
     listRecoverables: (filter, query) => listRecoverables(db, filter, query),
+    listRescans: (filter, query) => listRescans(db, filter, query),
     getWithdrawal: (id) => getWithdrawal(db, traits, id),
     listWithdrawals: (filter, query) => listWithdrawals(db, traits, filter, query),
     getCustomerRecord: (id) => getCustomerRecord(db, id),

@@ -36,6 +36,7 @@ import { issueDepositAddress } from './operations/issue-deposit-address.ts';
 import { listAssets, listNetworks, listSigners } from './operations/list-resources.ts';
 import { listHalts, listPolicies, tellSigners } from './operations/tell-signers.ts';
 import { reportFees } from './operations/report-fees.ts';
+import { startRescan } from './operations/start-rescan.ts';
 import { policyGate } from './operations/policy-gate.ts';
 import { reconcile } from './operations/reconcile.ts';
 import { getDeposit } from './store/deposit-resources.ts';
@@ -199,6 +200,7 @@ export function wireOperations(
       return getDeposit(ctx.db, traits, id);
     }),
     checkRecoverable: (body) => checkRecoverable(ctx, networks, body),
+    startRescan: promised((body) => startRescan(ctx, networks, body)),
     createAdjustment: promised((body) => createAdjustment(ctx, gate, body)),
     listHalts: () => listHalts(panel),
     halt: (signed) => tellSigners(panel, '/v1/halt', signed),

@@ -102,6 +102,7 @@ export async function testApi(options: TestApiOptions): Promise<TestApi> {
     createAdjustment: notHere,
     releaseDeposit: notHere,
     checkRecoverable: notHere,
+    startRescan: notHere,
     listHalts: notHere,
     halt: notHere,
     resume: notHere,

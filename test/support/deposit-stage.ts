@@ -8,6 +8,7 @@ import type { Network } from '@holdfast/server/networks/network.ts';
 import { uuidV7 } from '@holdfast/server/new-id.ts';
 import { createCustomer } from '@holdfast/server/store/customers.ts';
 import { insertAddress } from '@holdfast/server/store/deposit-addresses.ts';
+import { balances } from '@holdfast/server/store/ledger/balances.ts';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import { relayerKey, type VaultDevnet } from './anvil.ts';
 import type { TestDatabase } from './database.ts';
@@ -115,4 +116,21 @@ export async function depositsAt(ctx: Context, customer: string): Promise<string
   return rows
     .map(({ state, amount, asset, reason }) => [state, amount, asset, ...(reason ? [reason] : [])].join(' '))
     .toSorted();
+}
+
+/** Everything that blocks made, without ids: deposits as they stand, balances other than zero, unlisted tokens. */
+export async function bookOf(ctx: Context): Promise<{ deposits: object[]; balances: object[]; strays: object[] }> {
+  const deposits = await ctx.db.query(
+    `select network, txid, idx, asset, customer_id, amount, state, reason, height, credits > 0 as was_credited
+       from deposit where state <> 'orphaned' order by network, txid, idx, asset`,
+  );
+  const codes = await ctx.db.query<{ code: string }>('select code from account order by code');
+  const all = await balances(
+    ctx.db,
+    codes.map(({ code }) => code),
+  );
+  const strays = await ctx.db.query(
+    'select network, address_id, contract, last_txid, last_height, claimed from recoverable order by 1, 2, 3',
+  );
+  return { deposits, balances: [...all].filter(([, amount]) => amount !== 0n), strays };
 }

@@ -80,6 +80,12 @@ export const CheckRecoverableBody = Type.Object(
 );
 export type CheckRecoverableBody = Static<typeof CheckRecoverableBody>;
 
+export const StartRescanBody = Type.Object(
+  { network: Network, from_height: Type.Integer({ minimum: 0, maximum: 0xffffffff }) },
+  strict,
+);
+export type StartRescanBody = Static<typeof StartRescanBody>;
+
 export const AddApprovalBody = Type.Object({ assertion: Assertion }, strict);
 
 /** What each signer answered; `refused` and `unreachable` say why. */

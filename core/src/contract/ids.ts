@@ -16,6 +16,7 @@ export const idPrefixes = {
   feeSchedule: 'fsc',
   quote: 'quo',
   recoverable: 'rcv',
+  rescan: 'rsc',
 } as const;
 
 export type IdPrefix = (typeof idPrefixes)[keyof typeof idPrefixes];

@@ -142,6 +142,22 @@ export const RecoverableResource = Type.Object({
 });
 export type RecoverableResource = Static<typeof RecoverableResource>;
 
+export const RescanResource = Type.Object({
+  object: Type.Literal('rescan'),
+  id: Type.String(),
+  network: Type.String(),
+  from_height: Type.Integer(),
+  next_height: Type.Integer(),
+  to_height: Type.Integer(),
+  /** Deposits that were missed, and are added now. */
+  deposits_found: Type.Integer(),
+  /** Blocks that posted more than they say now; an alarm names each. */
+  blocks_differing: Type.Integer(),
+  created_at: Time,
+  finished_at: Nullable(Time),
+});
+export type RescanResource = Static<typeof RescanResource>;
+
 export const WithdrawalState = Type.Union([
   Type.Literal('awaiting_approval'),
   Type.Literal('queued'),

@@ -12,6 +12,7 @@ import {
   Customer,
   Network,
   ReleaseDepositBody,
+  StartRescanBody,
 } from './bodies.ts';
 import { engineRoutes } from './engine-routes.ts';
 import { feeRoutes } from './fee-routes.ts';
@@ -28,6 +29,7 @@ import {
   NetworkResource,
   ReconciliationResource,
   RecoverableResource,
+  RescanResource,
   SignerResource,
   TransactionResource,
   WebhookEndpointResource,
@@ -189,6 +191,24 @@ export const routes = {
     body: CheckRecoverableBody,
     status: 200,
     response: RecoverableResource,
+  },
+  startRescan: {
+    method: 'POST',
+    path: '/v1/rescans',
+    scope: 'operations',
+    summary: 'Read applied blocks once more, from a height up to the tip: what was missed is added',
+    body: StartRescanBody,
+    status: 202,
+    response: RescanResource,
+  },
+  listRescans: {
+    method: 'GET',
+    path: '/v1/rescans',
+    scope: 'read',
+    summary: 'Rescans, newest first',
+    query: query({ network: Type.Optional(Network) }),
+    status: 200,
+    response: ListOf(RescanResource),
   },
 
   createWithdrawal: {

@@ -12,7 +12,6 @@ import { Failure } from '@holdfast/core/failure.ts';
 import { ownSuite } from '../debian/archive.ts';
 import { cacheFolder, exists, findOnPath, run } from '../debian/commands.ts';
 import { installUnpacked } from '../debian/install-unpacked.ts';
-import { ownSuite } from '../debian/own-suite.ts';
 
 /** An HSM in software that runs on this machine. */
 export interface SoftHsm {

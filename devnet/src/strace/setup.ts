@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Failure } from '@holdfast/core/failure.ts';
 import { cacheFolder, exists, findOnPath, run } from '../debian/commands.ts';
 import { installUnpacked } from '../debian/install-unpacked.ts';
-import { ownSuite } from '../debian/own-suite.ts';
+import { ownSuite } from '../debian/archive.ts';
 
 /**
  * strace, which makes system calls of other processes fail: the system's own, else one that is unpacked from Debian into the

@@ -33,6 +33,9 @@ export const handlers: Handlers = {
     paged('recoverables', input, (query) => operations.listRecoverables(input, query)),
   checkRecoverable: (operations, input) => operations.checkRecoverable(input),
 
+  startRescan: (operations, input) => operations.startRescan(input),
+  listRescans: (operations, input) => paged('rescans', input, (query) => operations.listRescans(input, query)),
+
   createWithdrawal: (operations, input) => operations.createWithdrawal(input),
   listWithdrawals: (operations, input) =>
     paged('withdrawals', input, (query) => operations.listWithdrawals(input, query)),

@@ -14,6 +14,7 @@ import type {
   PolicyResource,
   ReconciliationResource,
   RecoverableResource,
+  RescanResource,
   SignerResource,
   TransactionResource,
   WebhookEndpointResource,
@@ -31,6 +32,7 @@ import type {
   CreatedWebhookEndpoint,
   ReleaseDepositBody,
   SignerAnswers,
+  StartRescanBody,
 } from '@holdfast/core/contract/bodies.ts';
 import type {
   ClaimDepositsBody,
@@ -126,6 +128,8 @@ export interface Operations {
   getDeposit(id: string): Promise<DepositResource>;
   listRecoverables(filter: RecoverableFilter, query: PageQuery): Promise<Page<RecoverableResource>>;
   checkRecoverable(body: CheckRecoverableBody): Promise<RecoverableResource>;
+  startRescan(body: StartRescanBody): Promise<RescanResource>;
+  listRescans(filter: { network?: string | undefined }, query: PageQuery): Promise<Page<RescanResource>>;
   releaseDeposit(id: string, body: ReleaseDepositBody): Promise<DepositResource>;
   listDeposits(filter: DepositFilter, query: PageQuery): Promise<Page<DepositResource>>;
 

@@ -97,26 +97,21 @@ export async function keepStrays(
   await raiseAlarm(sql, { id: ctx.newId(), code: 'recoverables-full', subject: network.id, message }, nowMs);
 }
 
-async function applyTransactions(
-  ctx: Context,
+/** What a block means to what the database knows now. */
+export async function decideLoaded(
   sql: Sql,
   network: Network,
-  loaded: LoadedBlock,
+  { block, ownerOf }: LoadedBlock,
   blockId: bigint,
-  nowMs: number,
-): Promise<void> {
-  const { block } = loaded;
-  const changes = decideBlock(block, {
+): Promise<BlockChanges> {
+  const refs = block.transactions.flatMap((transaction) => transaction.refs);
+  return decideBlock(block, {
     network: network.id,
     family: network.family,
     nativeAsset: network.nativeAsset,
     blockId,
-    ownerOf: loaded.ownerOf,
-    ownByRef: await ownByRefs(
-      sql,
-      network.id,
-      block.transactions.flatMap((transaction) => transaction.refs),
-    ),
+    ownerOf,
+    ownByRef: await ownByRefs(sql, network.id, refs),
     confirmationsFor: (asset, amount) => {
       const rule = network.config.assets.find((one) => one.asset === asset);
       if (!rule) throw new Failure('unknown-asset', `${asset} has no rule on ${network.id}`);
@@ -129,6 +124,18 @@ async function applyTransactions(
       );
     },
   });
+}
+
+async function applyTransactions(
+  ctx: Context,
+  sql: Sql,
+  network: Network,
+  loaded: LoadedBlock,
+  blockId: bigint,
+  nowMs: number,
+): Promise<void> {
+  const { block } = loaded;
+  const changes = await decideLoaded(sql, network, loaded, blockId);
   const events: NewEvent[] = [];
   const ids = await upsertSeenDeposits(
     sql,

@@ -11,6 +11,7 @@ import { followChain } from './follow-chain.ts';
 import type { Loop, StartLoop } from './loop.ts';
 import { replacePayments } from './replace-payments.ts';
 import { relayPauses } from './relay-pauses.ts';
+import { rescanBlocks } from './rescan-blocks.ts';
 import { settleTransactions } from './settle-transactions.ts';
 import { signTransactions } from './sign-transactions.ts';
 import { sweepForwarders } from './sweep-forwarders.ts';
@@ -18,6 +19,8 @@ import { watchNodes } from './watch-nodes.ts';
 
 /** Least pause of the loops that look at endpoints. */
 const nodesEveryMs = 250;
+/** Pause of the loops that look for a rescan to go on with. */
+const rescansEveryMs = 1_000;
 /** Pause of the loops that ask the signers for newer keys. */
 const keysEveryMs = 1_000;
 
@@ -54,6 +57,8 @@ export function runNetworkJobs(
         return built + bumped + signed + (await broadcastTransactions(ctx, network));
       }),
     ];
+    // Apart: old blocks that a node has no state of must not keep new ones waiting.
+    loops.push(startLoop(ctx, 'rescan', network.id, Math.max(every, rescansEveryMs), () => rescanBlocks(ctx, network)));
     if (network.moveOwnCoins) {
       loops.push(
         startLoop(

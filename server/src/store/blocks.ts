@@ -25,6 +25,21 @@ export async function tipBlock(sql: Sql, network: string): Promise<AppliedBlock 
   return applied(row);
 }
 
+/** The block of the applied chain at a height; null when none is applied there. */
+export async function appliedAt(sql: Sql, network: string, height: number): Promise<AppliedBlock | null> {
+  const [row] = await sql.query<Row>(
+    `select id, height, hash from block where network = $1 and state = 'applied' and height = $2`,
+    [network, height],
+  );
+  return applied(row);
+}
+
+/** The same, and nobody moves the tip until the caller's transaction ends. */
+export async function lockAppliedAt(sql: Sql, network: string, height: number): Promise<AppliedBlock | null> {
+  await sql.query(`select pg_advisory_xact_lock(hashtextextended('tip:' || $1, 0))`, [network]);
+  return appliedAt(sql, network, height);
+}
+
 /** When the block at a height of the applied chain was made, UTC milliseconds; null when none is applied there. */
 export async function timeAt(sql: Sql, network: string, height: number): Promise<bigint | null> {
   const [row] = await sql.query<{ time_ms: bigint }>(

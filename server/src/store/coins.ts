@@ -71,7 +71,7 @@ export async function markSpent(
   );
 }
 
-/** Our unspent coins among the outpoints of a block, keyed `txid:vout`. */
+/** Our coins among the outpoints of a block, keyed `txid:vout`; when it is read once more they are spent already. */
 export async function coinsAt(
   sql: Sql,
   network: string,
@@ -79,7 +79,7 @@ export async function coinsAt(
 ): Promise<Map<string, { address: string; amount: bigint }>> {
   if (outpoints.length === 0) return new Map();
   const rows = await sql.query<{ txid: string; vout: number; address: string; amount: bigint }>(
-    `select txid, vout, address, amount from coin where network = $1 and txid = any ($2) and spent_block_id is null`,
+    `select txid, vout, address, amount from coin where network = $1 and txid = any ($2)`,
     [network, [...new Set(outpoints.map((outpoint) => outpoint.split(':')[0]!))]],
   );
   return new Map(rows.map((row) => [`${row.txid}:${row.vout}`, { address: row.address, amount: row.amount }]));

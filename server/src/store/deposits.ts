@@ -141,6 +141,16 @@ export async function depositPlaces(sql: Sql, ids: readonly string[]): Promise<D
   );
 }
 
+/** `<txid> <index> <asset>` of the deposits of an applied block. */
+export async function knownDeposits(sql: Sql, network: string, blockId: bigint): Promise<Set<string>> {
+  const rows = await sql.query<{ name: string }>(
+    `select txid || ' ' || idx || ' ' || asset as name from deposit
+      where network = $1 and block_id = $2 and state <> 'orphaned'`,
+    [network, blockId],
+  );
+  return new Set(rows.map(({ name }) => name));
+}
+
 /** Every deposit of a block that is being rolled back, locked. */
 export async function lockDepositsOfBlock(sql: Sql, blockId: bigint): Promise<DepositRow[]> {
   return sql.query<DepositRow>(

@@ -28,3 +28,17 @@ create table recoverable (
   unique (network, address_id, contract)
 );
 create index recoverable_listed on recoverable (network, id);
+
+-- Readings of applied blocks once more, from a height up to the tip of when it was asked for.
+create table rescan (
+  id uuid primary key,
+  network text not null,
+  from_height bigint not null,
+  next_height bigint not null,
+  to_height bigint not null,
+  deposits_found integer not null default 0,
+  blocks_differing integer not null default 0,
+  created_at_ms bigint not null,
+  finished_at_ms bigint
+);
+create index rescan_running on rescan (network, id) where finished_at_ms is null;
