@@ -91,7 +91,13 @@ async function measure(db: Database): Promise<BenchResult[]> {
   return [
     ...results,
     { name: 'createPoster / one statement at a time', value: rate(0) / rate(4), unit: 'x', target: { min: 15 } },
-    { name: 'createPoster / hand-written SQL', value: rate(0) / rate(5), unit: 'x', note: 'the physical reference' },
+    {
+      name: 'createPoster / hand-written SQL',
+      value: rate(0) / rate(5),
+      unit: 'x',
+      target: { min: 0.6 },
+      note: 'the physical reference',
+    },
     { name: 'a lone posting through createPoster', value: lone, unit: 'ms', note: 'median of 200' },
   ];
 }

@@ -10,7 +10,19 @@ interface Benchmark {
   run(): Promise<readonly BenchResult[]>;
 }
 
-const all = ['ledger', 'bitcoin-size', 'evm-gas', 'frost-signing', 'pkcs11', 'review', 'story'];
+const all = [
+  'ledger',
+  'bitcoin-size',
+  'evm-gas',
+  'frost-signing',
+  'pkcs11',
+  'review',
+  'scan',
+  'growth',
+  'deposits',
+  'withdrawals',
+  'story',
+];
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : all;
 const unknown = wanted.filter((name) => !existsSync(fileOf(name)) || !all.includes(name));
 if (process.argv.length > 2 && unknown.length > 0)

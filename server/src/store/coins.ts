@@ -31,28 +31,32 @@ export async function upsertCoins(
   block: { id: bigint; height: number },
   coins: readonly NewCoin[],
 ): Promise<void> {
-  for (const coin of coins) {
-    await sql.query(
-      `insert into coin (network, txid, vout, address, script, branch, derivation_index, amount, block_id, height, coinbase, epoch)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-       on conflict (network, txid, vout) do update set block_id = excluded.block_id, height = excluded.height`,
-      [
-        network,
-        coin.txid,
-        coin.vout,
-        coin.address,
-        coin.script,
-        coin.branch,
-        coin.derivationIndex,
-        coin.amount,
-        block.id,
-        block.height,
-        coin.coinbase,
-        coin.epoch,
-      ],
-    );
-  }
+  if (coins.length === 0) return;
+  await sql.query(
+    `insert into coin (network, txid, vout, address, script, branch, derivation_index, amount, block_id, height, coinbase, epoch)
+     select $1, c.txid, c.vout, c.address, c.script, c.branch, c.derivation_index, c.amount, $2, $3, c.coinbase, c.epoch
+       from unnest($4::text[], $5::int[], $6::text[], $7::text[], $8::int[], $9::bigint[], $10::numeric[], $11::boolean[], $12::int[])
+            as c (txid, vout, address, script, branch, derivation_index, amount, coinbase, epoch)
+     on conflict (network, txid, vout) do update set block_id = excluded.block_id, height = excluded.height`,
+    [
+      network,
+      block.id,
+      block.height,
+      coins.map(({ txid }) => txid),
+      coins.map(({ vout }) => vout),
+      coins.map(({ address }) => address),
+      coins.map(({ script }) => script),
+      coins.map(({ branch }) => branch),
+      coins.map(({ derivationIndex }) => derivationIndex),
+      coins.map(({ amount }) => amount),
+      coins.map(({ coinbase }) => coinbase),
+      coins.map(({ epoch }) => epoch),
+    ],
+  );
 }
+
+/** Of the outpoints `txid:vout` in $2: by the key, where a text made of two columns would read every coin. */
+const named = `(txid, vout) in (select split_part(o, ':', 1), split_part(o, ':', 2)::int from unnest($2::text[]) o)`;
 
 /** Marks coins spent by transactions of an applied block; outpoints as `txid:vout`. */
 export async function markSpent(
@@ -65,8 +69,7 @@ export async function markSpent(
   await sql.query(
     `update coin set spent_by = s.spent_by, spent_block_id = $4
        from unnest($2::text[], $3::text[]) as s (outpoint, spent_by)
-      where network = $1 and txid || ':' || vout = s.outpoint
-        and txid = split_part(s.outpoint, ':', 1)`,
+      where network = $1 and txid = split_part(s.outpoint, ':', 1) and vout = split_part(s.outpoint, ':', 2)::int`,
     [network, spends.map((s) => s.outpoint), spends.map((s) => s.spentBy), blockId],
   );
 }
@@ -149,10 +152,11 @@ export async function someOfOldKeys(
   outpoints: readonly string[],
   epoch: number,
 ): Promise<boolean> {
-  const rows = await sql.query(
-    `select from coin where network = $1 and txid || ':' || vout = any ($2) and epoch < $3 limit 1`,
-    [network, outpoints, epoch],
-  );
+  const rows = await sql.query(`select from coin where network = $1 and ${named} and epoch < $3 limit 1`, [
+    network,
+    outpoints,
+    epoch,
+  ]);
   return rows.length > 0;
 }
 
@@ -162,7 +166,7 @@ export async function reserveCoins(
   outpoints: readonly string[],
   transactionId: string,
 ): Promise<void> {
-  await sql.query(`update coin set reserved_by = $3 where network = $1 and txid || ':' || vout = any ($2)`, [
+  await sql.query(`update coin set reserved_by = $3 where network = $1 and ${named}`, [
     network,
     outpoints,
     transactionId,
@@ -178,7 +182,7 @@ export async function lockCoinsNamed(sql: Sql, network: string, outpoints: reado
   if (outpoints.length === 0) return [];
   return sql.query<CoinRow>(
     `select ${coinColumns} from coin
-      where network = $1 and txid || ':' || vout = any ($2) and spent_by is null and block_id is not null
+      where network = $1 and ${named} and spent_by is null and block_id is not null
       order by txid, vout for update`,
     [network, outpoints],
   );

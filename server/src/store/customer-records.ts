@@ -21,32 +21,34 @@ export async function insertCustomerRecords(
   signers: readonly string[],
   nowMs: number,
 ): Promise<Set<string>> {
-  const fresh = new Set<string>();
-  for (const { id, signed, customerId, engine } of records) {
-    const digest = customerRecordDigest(signed);
-    const inserted = await sql.query(
-      `insert into customer_record (id, digest, kind, customer_id, signed, engine_key, sequence, created_at_ms)
-       values ($1, $2, $3, $4, $5::jsonb, $6, $7, $8) on conflict (digest) do nothing returning id`,
-      [
-        id,
-        digest,
-        signed.record.kind,
-        customerId,
-        JSON.stringify(signed),
-        engine?.keyId ?? null,
-        engine?.sequence ?? null,
-        nowMs,
-      ],
-    );
-    if (inserted.length === 0) continue;
-    fresh.add(digest);
-    await sql.query(
-      `insert into signer_delivery (record_id, signer, lane, state, next_attempt_at_ms)
-       select $1, unnest($2::text[]), $3, 'pending', $4`,
-      [id, signers, laneOf(signed), nowMs],
-    );
-  }
-  return fresh;
+  if (records.length === 0) return new Set();
+  const digests = records.map(({ signed }) => customerRecordDigest(signed));
+  const inserted = await sql.query<{ id: string; digest: string }>(
+    `insert into customer_record (id, digest, kind, customer_id, signed, engine_key, sequence, created_at_ms)
+     select r.id, r.digest, r.kind, r.customer_id, r.signed, r.engine_key, r.sequence, $1
+       from unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::jsonb[], $7::text[], $8::bigint[])
+            as r (id, digest, kind, customer_id, signed, engine_key, sequence)
+     on conflict (digest) do nothing returning id, digest`,
+    [
+      nowMs,
+      records.map(({ id }) => id),
+      digests,
+      records.map(({ signed }) => signed.record.kind),
+      records.map(({ customerId }) => customerId),
+      records.map(({ signed }) => JSON.stringify(signed)),
+      records.map(({ engine }) => engine?.keyId ?? null),
+      records.map(({ engine }) => engine?.sequence ?? null),
+    ],
+  );
+  const fresh = new Map(inserted.map(({ id, digest }) => [id, digest]));
+  const told = records.filter(({ id }) => fresh.has(id));
+  await sql.query(
+    `insert into signer_delivery (record_id, signer, lane, state, next_attempt_at_ms)
+     select r.id, s.signer, r.lane, 'pending', $4
+       from unnest($1::uuid[], $2::text[]) as r (id, lane) cross join unnest($3::text[]) as s (signer)`,
+    [told.map(({ id }) => id), told.map(({ signed }) => laneOf(signed)), signers, nowMs],
+  );
+  return new Set(fresh.values());
 }
 
 /** Highest number of an engine key's settlements so far; the caller holds that key's lock afterwards. */

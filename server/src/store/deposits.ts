@@ -27,38 +27,44 @@ export async function upsertSeenDeposits(
   newId: () => string,
   nowMs: number,
 ): Promise<string[]> {
-  const ids: string[] = [];
-  for (const deposit of deposits) {
-    const [row] = await sql.query<{ id: string }>(
-      `insert into deposit (id, network, txid, idx, asset, address_id, customer_id, amount, state, reason, block_id, height,
-                            confirmations_required, seen_at_ms)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-       on conflict (network, txid, idx, asset) do update
-         set state = excluded.state, reason = excluded.reason, address_id = excluded.address_id, customer_id = excluded.customer_id, block_id = excluded.block_id, height = excluded.height,
-             amount = excluded.amount, confirmations_required = excluded.confirmations_required
-         where deposit.state = 'orphaned'
-       returning id`,
-      [
-        newId(),
-        network,
-        deposit.txid,
-        deposit.index,
-        deposit.asset,
-        deposit.addressId,
-        deposit.customerId,
-        deposit.amount,
-        deposit.state,
-        deposit.doubt,
-        block.id,
-        block.height,
-        deposit.confirmationsRequired,
-        nowMs,
-      ],
-    );
-    invariant(row, `deposit ${network} ${deposit.txid} ${deposit.index} is in two applied blocks`);
-    ids.push(row.id);
-  }
-  return ids;
+  if (deposits.length === 0) return [];
+  const place = (deposit: { txid: string; idx: string; asset: string }): string =>
+    `${deposit.txid} ${deposit.idx} ${deposit.asset}`;
+  const rows = await sql.query<{ id: string; txid: string; idx: string; asset: string }>(
+    `insert into deposit (id, network, txid, idx, asset, address_id, customer_id, amount, state, reason, block_id, height,
+                          confirmations_required, seen_at_ms)
+     select d.id, $1, d.txid, d.idx, d.asset, d.address_id, d.customer_id, d.amount, d.state, d.reason, $2, $3, d.required, $4
+       from unnest($5::uuid[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::uuid[], $11::numeric[], $12::text[], $13::text[], $14::int[])
+            with ordinality as d (id, txid, idx, asset, address_id, customer_id, amount, state, reason, required, n)
+      order by d.n
+     on conflict (network, txid, idx, asset) do update
+       set state = excluded.state, reason = excluded.reason, address_id = excluded.address_id, customer_id = excluded.customer_id, block_id = excluded.block_id, height = excluded.height,
+           amount = excluded.amount, confirmations_required = excluded.confirmations_required
+       where deposit.state = 'orphaned'
+     returning id, txid, idx, asset`,
+    [
+      network,
+      block.id,
+      block.height,
+      nowMs,
+      deposits.map(() => newId()),
+      deposits.map(({ txid }) => txid),
+      deposits.map(({ index }) => index),
+      deposits.map(({ asset }) => asset),
+      deposits.map(({ addressId }) => addressId),
+      deposits.map(({ customerId }) => customerId),
+      deposits.map(({ amount }) => amount),
+      deposits.map(({ state }) => state),
+      deposits.map(({ doubt }) => doubt),
+      deposits.map(({ confirmationsRequired }) => confirmationsRequired),
+    ],
+  );
+  const idAt = new Map(rows.map((row) => [place(row), row.id]));
+  return deposits.map((deposit) => {
+    const id = idAt.get(place({ ...deposit, idx: deposit.index }));
+    invariant(id, `deposit ${network} ${deposit.txid} ${deposit.index} is in two applied blocks`);
+    return id;
+  });
 }
 
 /** Notes the terms that deposits were seen under; one that a reorg brings back keeps its own. */

@@ -9,7 +9,14 @@ export interface StoreGauges {
 
 export async function readGauges(sql: Sql): Promise<StoreGauges> {
   const heights = await sql.query<{ network: string; height: bigint }>(
-    `select network, max(height) as height from block where state = 'applied' group by network`,
+    // From network to network by the index, where a grouping would read every block.
+    `with recursive known as (
+       select min(network) as network from block where state = 'applied'
+       union all
+       select (select min(b.network) from block b where b.state = 'applied' and b.network > k.network)
+         from known k where k.network is not null)
+     select k.network, (select max(b.height) from block b where b.state = 'applied' and b.network = k.network) as height
+       from known k where k.network is not null`,
   );
   const [alarms] = await sql.query<{ count: number }>(
     'select count(*)::int as count from alarm where closed_at_ms is null',

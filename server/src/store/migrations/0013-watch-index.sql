@@ -25,3 +25,12 @@ create index coin_watch on coin (network, watch_seq);
 create trigger deposit_address_watch before insert on deposit_address for each row execute function take_watch_seq();
 create trigger change_address_watch before insert on change_address for each row execute function take_watch_seq();
 create trigger coin_watch before insert on coin for each row execute function take_watch_seq();
+
+-- What jobs and lists look for at every pass, among rows that only grow (bench/src/growth.ts).
+create index withdrawal_attempt_transaction on withdrawal_attempt (transaction_id);
+create index withdrawal_open on withdrawal (state, id) where state not in ('settled', 'released');
+create index chain_transaction_conflicts on chain_transaction using gin (conflict_keys);
+create index chain_transaction_unmined on chain_transaction (network) where state in ('built', 'signed', 'broadcast', 'abandoned');
+create index deposit_sweep on deposit (sweep_id) where sweep_id is not null;
+create index deposit_unusual on deposit (state, id) where state <> 'credited';
+create index coin_reserved on coin (reserved_by) where reserved_by is not null;
