@@ -12,7 +12,7 @@ import { openDatabase } from './store/database.ts';
 import { idempotencyStore } from './store/idempotency.ts';
 import { migrate } from './store/migrate.ts';
 import { loggerOptions } from './telemetry/logger.ts';
-import { createMetrics, type Readings } from './telemetry/metrics.ts';
+import { createMetrics } from './telemetry/metrics.ts';
 import { endpointReadings } from './operations/list-resources.ts';
 import { startJobs, wireAdapters, wireOperations } from './wiring.ts';
 
@@ -58,34 +58,18 @@ async function run(dataDir: string): Promise<void> {
   };
   const adapters = wireAdapters(config, ctx.policy, keys, db, Date.now);
   const operations = wireOperations(ctx, adapters, keys);
-  let differences: Readings['differences'] = [];
   const metrics = createMetrics(async () => ({
     ...(await readGauges(db)),
-    differences,
     endpoints: endpointReadings(adapters.networks.values()),
   }));
-  const app = await buildHttp(
-    {
-      ...operations,
-      reconcile: async () => {
-        const result = await operations.reconcile();
-        differences = result.rows.map((row) => ({
-          network: row.network,
-          asset: row.asset,
-          difference: BigInt(row.difference),
-        }));
-        return result;
-      },
-    },
-    {
-      keys: config.api_keys,
-      idempotency: idempotencyStore(db, ctx.now),
-      now: ctx.now,
-      newId: ctx.newId,
-      metrics,
-      logger: loggerOptions(ctx.now, 'warn'),
-    },
-  );
+  const app = await buildHttp(operations, {
+    keys: config.api_keys,
+    idempotency: idempotencyStore(db, ctx.now),
+    now: ctx.now,
+    newId: ctx.newId,
+    metrics,
+    logger: loggerOptions(ctx.now, 'warn'),
+  });
   await app.listen(config.listen);
   const loops = await startJobs(ctx, adapters, keys);
   log('listening', { address: app.listeningOrigin });

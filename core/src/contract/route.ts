@@ -12,6 +12,8 @@ export const scopes = [
   'halts',
   'policies',
   'settlements',
+  /** Closes alarms that wait for a decision: credits and payments may go on by it. Not for an integrator's key. */
+  'alarms',
 ] as const;
 export type Scope = (typeof scopes)[number];
 

@@ -9,6 +9,7 @@ import { sweepOldKeys } from './sweep-old-keys.ts';
 import { creditDeposits } from './credit-deposits.ts';
 import { followChain } from './follow-chain.ts';
 import { type Loop, startLoop } from './loop.ts';
+import { reconcileChain } from './reconcile-chain.ts';
 import { relayPauses } from './relay-pauses.ts';
 import { settleTransactions } from './settle-transactions.ts';
 import { signTransactions } from './sign-transactions.ts';
@@ -17,6 +18,8 @@ import { watchNodes } from './watch-nodes.ts';
 
 /** Least pause of the loops that look at endpoints. */
 const nodesEveryMs = 250;
+/** Least pause of the loops that look whether a comparison with the chain is due. */
+const reconcileEveryMs = 500;
 /** Pause of the loops that ask the signers for newer keys. */
 const keysEveryMs = 1_000;
 
@@ -42,6 +45,7 @@ export function runNetworkJobs(
         return changed + (await creditDeposits(ctx, network)) + (await settleTransactions(ctx, network));
       }),
       startLoop(ctx, 'nodes', network.id, Math.max(every, nodesEveryMs), watchNodes(ctx, network)),
+      startLoop(ctx, 'reconcile', network.id, Math.max(every, reconcileEveryMs), () => reconcileChain(ctx, network)),
       startLoop(ctx, 'pay', network.id, every, async () => {
         const built = (await batchWithdrawals(ctx, network, signers.isHalted)) === null ? 0 : 1;
         return (

@@ -106,6 +106,9 @@ export interface Network {
   /** What our wallets hold at a block by the node's own account, base units by asset. */
   chainBalances(height: number, hash: string): Promise<ReadonlyMap<AssetCode, bigint>>;
 
+  /** EVM only, whose wallets are addresses; a Bitcoin wallet is all its coins, `chainBalances`. */
+  readonly wallets?: WalletHoldings;
+
   surveyBatch(payouts: readonly Payout[]): Promise<BatchOutlook>;
   /** Asks the signers. @throws Failure signers-unavailable to try again; any other Failure is a refusal. */
   sign(unsigned: object, intents: readonly AuthorizedIntent[]): Promise<SignedBatch>;
@@ -123,6 +126,16 @@ export interface Network {
   readonly sweep?: SweepFunctions;
   /** Of a vault with a guard: carries pauses that signers authorise. */
   readonly pause?: PauseFunctions;
+}
+
+export interface WalletHoldings {
+  readonly hot: string;
+  readonly relayer: string;
+  /** What addresses hold at a block, base units in the order asked. @throws Failure node-quorum-lost. */
+  readonly holdings: (
+    asked: readonly { readonly address: string; readonly asset: AssetCode }[],
+    blockHash: string,
+  ) => Promise<bigint[]>;
 }
 
 export interface PauseFunctions {
