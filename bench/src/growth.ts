@@ -123,6 +123,7 @@ function steps(db: Database): [string, () => Promise<unknown>][] {
       addressId: `00000001-0000-7000-8000-${n.toString(16).padStart(12, '0')}`,
       customerId: customerAt(n),
       amount: baseUnits(5n),
+      state: 'seen' as const,
       doubt: null,
       confirmationsRequired: 1,
     }));

@@ -1,4 +1,5 @@
 import { audit } from './audit.ts';
+import { closeAlarm } from './close-alarm.ts';
 import { cold } from './cold.ts';
 import type { Command, FileCommand } from './command.ts';
 import { openServer } from './config.ts';
@@ -34,6 +35,7 @@ const fileCommands: Readonly<Record<string, FileCommand>> = {
   fees,
   listing,
   intent,
+  'close-alarm': closeAlarm,
   halt,
   resume,
   'halt-token': haltToken,

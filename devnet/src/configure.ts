@@ -56,6 +56,23 @@ function serverAsset(code: AssetCode, evm: EvmDeployment): object {
 
 const hash = (text: string): string => text.replace(/^0x/, '');
 
+/** What every network's row has. */
+function commonRow(own: {
+  pollMs: number;
+  batchWaitMs: number;
+  feeBump?: object | undefined;
+  agree?: number | undefined;
+}): object {
+  return {
+    poll_ms: own.pollMs,
+    reconcile_blocks: 5,
+    batch_size_max: 100,
+    batch_wait_ms: own.batchWaitMs,
+    ...(own.feeBump === undefined ? {} : { fee_bump: own.feeBump }),
+    ...(own.agree === undefined ? {} : { agree: own.agree }),
+  };
+}
+
 /** The server's config.json as a plain object. */
 export function serverConfig(
   input: ConfigInput,
@@ -75,13 +92,7 @@ export function serverConfig(
     custodian?: object;
   },
 ): object {
-  const common = {
-    poll_ms: own.pollMs,
-    batch_size_max: 100,
-    batch_wait_ms: own.batchWaitMs,
-    ...(own.feeBump === undefined ? {} : { fee_bump: own.feeBump }),
-    ...(own.agree === undefined ? {} : { agree: own.agree }),
-  };
+  const common = commonRow(own);
   const { evm } = input;
   const networks: object[] = [
     {

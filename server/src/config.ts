@@ -49,6 +49,8 @@ const common = {
   agree: Type.Optional(Type.Integer({ minimum: 1 })),
   start_height: Type.Integer({ minimum: 0 }),
   poll_ms: Type.Integer({ minimum: 20 }),
+  /** Blocks between two comparisons of the ledger with the chain. */
+  reconcile_blocks: Type.Optional(Type.Integer({ minimum: 1 })),
   /** Confirmations after which our own transaction is final and its holds are consumed. */
   final_confirmations: Type.Integer({ minimum: 1 }),
   batch_size_max: Type.Integer({ minimum: 1, maximum: 200 }),
@@ -117,6 +119,11 @@ export function bumpRule({ family, fee_bump: own }: NetworkConfig): BumpRule {
 /** How many endpoints of a network must say the same: 2 of 2, 2 of 3, 3 of 5, unless `agree` asks for more. */
 export function quorumOf(network: Pick<NetworkConfig, 'agree' | 'endpoints'>): number {
   return network.agree ?? Math.floor(network.endpoints.length / 2) + 1;
+}
+
+/** Unless told otherwise: five minutes of Ethereum; a day of Bitcoin, where nodes read their whole set of unspent outputs. */
+export function reconcileEvery(network: Pick<NetworkConfig, 'family' | 'reconcile_blocks'>): number {
+  return network.reconcile_blocks ?? (network.family === 'evm' ? 25 : 144);
 }
 
 /** @throws Failure config-invalid. */

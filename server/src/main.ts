@@ -17,7 +17,7 @@ import { fencedDatabase } from './store/fence.ts';
 import { idempotencyStore } from './store/idempotency.ts';
 import { migrate } from './store/migrate.ts';
 import { loggerOptions } from './telemetry/logger.ts';
-import { createMetrics, type Readings } from './telemetry/metrics.ts';
+import { createMetrics } from './telemetry/metrics.ts';
 import { endpointReadings } from './operations/list-resources.ts';
 import { rebuildDatabase } from './rebuild/rebuild-database.ts';
 import { startJobs, wireAdapters, wireDatabaseWatch, wireOperations } from './wiring.ts';
@@ -93,34 +93,18 @@ async function run(dataDir: string): Promise<void> {
   else await refuseForgottenEngine(db);
   const database = wireDatabaseWatch(ctx, adapters);
   const operations = wireOperations(ctx, adapters, keys, database);
-  let differences: Readings['differences'] = [];
   const metrics = createMetrics(async () => ({
     ...(await readGauges(db)),
-    differences,
     endpoints: endpointReadings(adapters.networks.values()),
   }));
-  const app = await buildHttp(
-    {
-      ...operations,
-      reconcile: async () => {
-        const result = await operations.reconcile();
-        differences = result.rows.map((row) => ({
-          network: row.network,
-          asset: row.asset,
-          difference: BigInt(row.difference),
-        }));
-        return result;
-      },
-    },
-    {
-      keys: config.api_keys,
-      idempotency: idempotencyStore(db, ctx.now),
-      now: ctx.now,
-      newId: ctx.newId,
-      metrics,
-      logger: loggerOptions(ctx.now, 'warn'),
-    },
-  );
+  const app = await buildHttp(operations, {
+    keys: config.api_keys,
+    idempotency: idempotencyStore(db, ctx.now),
+    now: ctx.now,
+    newId: ctx.newId,
+    metrics,
+    logger: loggerOptions(ctx.now, 'warn'),
+  });
   // The first look, so that a server that has nothing against its database answers from the start; the loop goes on.
   await database.pass().catch((error: unknown) => log('database-not-current', { problem: String(error) }));
   await app.listen(config.listen);

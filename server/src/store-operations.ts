@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Asset } from '@holdfast/core/money/asset.ts';
 import type { Operations } from './http/operations.ts';
-import { listAlarms } from './store/alarm-resources.ts';
+import { closeAlarm, listAlarms } from './store/alarm-resources.ts';
 import type { AssetTraits } from './store/asset-traits.ts';
 import { getCustomerRecord, listCustomerRecords } from './store/customer-record-resources.ts';
 import { createCustomer, getCustomer, listBalances, listCustomers } from './store/customers.ts';
@@ -88,6 +88,7 @@ export function storeOperations(options: StoreOperationsOptions): Omit<Operation
     getTransaction: (id) => getTransaction(db, traits, id),
     listTransactions: (filter, query) => listTransactions(db, traits, filter, query),
     listAlarms: (filter, query) => listAlarms(db, filter, query),
+    closeAlarm: (id, note) => closeAlarm(db, id, note, now()),
     listEvents: (query) => listEvents(db, query),
     latestEventSeq: () => latestEventSeq(db),
     createWebhookEndpoint: async (body) => {

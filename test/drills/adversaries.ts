@@ -5,6 +5,7 @@ import { signerAndServer } from './adversary-03-signer-and-server.ts';
 import { operatorsPage } from './adversary-04-operators-page.ts';
 import { oneAdministrator } from './adversary-05-one-administrator.ts';
 import { serverDependency } from './adversary-06-server-dependency.ts';
+import { lyingNodes } from './adversary-07-lying-nodes.ts';
 import { insideApprover } from './adversary-08-inside-approver.ts';
 import { stolenSession } from './adversary-09-stolen-session.ts';
 import { stolenApiKey } from './adversary-10-stolen-api-key.ts';
@@ -14,7 +15,7 @@ import { hotQuorum } from './adversary-13-hot-quorum.ts';
 import { coldGovernance } from './adversary-14-cold-governance.ts';
 import { signerRelease } from './adversary-15-signer-release.ts';
 
-/** Those that the system can be tried against so far; docs/status.md says which are missing. */
+/** All fifteen of the threat model. */
 export const adversaries: readonly Adversary[] = [
   hostAndDatabase,
   oneSigner,
@@ -22,6 +23,7 @@ export const adversaries: readonly Adversary[] = [
   operatorsPage,
   oneAdministrator,
   serverDependency,
+  lyingNodes,
   insideApprover,
   stolenSession,
   stolenApiKey,

@@ -40,6 +40,8 @@ export interface Adversary {
   readonly policy?: (policy: Policy) => void;
   /** What its vault on the chain has instead of the devnet's usual. */
   readonly vault?: VaultChange;
+  /** The server's endpoints a network, where they are more than the devnet's two. */
+  readonly nodes?: { readonly endpoints: number; readonly agree: number };
   /** What honest parties do before the attacks. */
   readonly prepare?: (stage: DrillStage) => Promise<void>;
   readonly attacks: readonly Attack[];

@@ -67,10 +67,10 @@ export const accompliceBrings = { BTC: '0.1', ETH: '1', USDT: '1000', USDC: '100
 
 /** On the devnet's policy (delays of seconds), as far as the adversary leaves it. */
 export async function startDrillStage(
-  adversary: Pick<Adversary, 'policy' | 'prepare' | 'vault'> = {},
+  adversary: Pick<Adversary, 'policy' | 'prepare' | 'vault' | 'nodes'> = {},
 ): Promise<DrillStage> {
-  const { policy = () => undefined, vault } = adversary;
-  const system = await startSystem({ policy, ...(vault ? { vault } : {}) });
+  const { policy = () => undefined, vault, nodes } = adversary;
+  const system = await startSystem({ policy, ...(vault ? { vault } : {}), ...(nodes ? { nodes } : {}) });
   try {
     const stage = await stageOf(system);
     await adversary.prepare?.(stage);

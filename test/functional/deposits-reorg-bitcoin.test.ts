@@ -12,6 +12,7 @@ import {
 } from '@holdfast/devnet/story/actors.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  acceptDeepReorgs,
   awaitAlarm,
   awaitNoAlarm,
   awaitPasses,
@@ -206,6 +207,7 @@ describe('a reorg', () => {
       held: '0',
       receivable: sats('0.30002'),
     });
+    await acceptDeepReorgs(system);
     await payDeposit(system, spender, 'BTC', '0.5');
     await step(3);
     expect(await system.balance(spender, 'BTC')).toMatchObject({ available: sats('0.19998'), receivable: '0' });
@@ -242,7 +244,7 @@ describe('a reorg', () => {
       depth: 2,
       p2pPortOfLosing: system.chains.bitcoin!.nodes[0].p2pPort,
       async whileParted() {
-        const { message } = await awaitAlarm(system, 'node-disagreement');
+        const { message } = await awaitAlarm(system, 'node-quorum-lost');
         for (const endpoint of endpointsOf(system, bitcoinNetworkId))
           expect(message).toContain(`127.0.0.1:${endpoint.port} says`);
         await awaitPasses(system, bitcoinNetworkId);
@@ -250,7 +252,7 @@ describe('a reorg', () => {
       },
     });
     await settled();
-    await awaitNoAlarm(system, 'node-disagreement');
+    await awaitNoAlarm(system, 'node-quorum-lost');
     expect(await depositsOf(system, customer)).toEqual([]);
     await step();
     expect(await only(customer)).toMatchObject({ txid, state: 'credited' });

@@ -126,6 +126,8 @@ describe('a reorg after the credit', () => {
     await settle(system);
     expect(await system.available(spender, 'ETH')).toBe('0.9996');
 
+    // However quickly it was settled, deeper than the four blocks that count for good.
+    await step(2);
     const depth = Number(await rpcCall<string>(system.chains.anvil.url, 'eth_blockNumber')) - from + 1;
     await replaceBlocks(depth);
     expect(await system.client.getDeposit({ id })).toMatchObject({ state: 'orphaned' });
@@ -153,8 +155,18 @@ describe('a reorg after the credit', () => {
       receivable: eth('1.0004'),
     });
 
+    // Deeper than what counts for good: nothing is credited on the new branch until an operator has decided.
     await payDeposit(system, spender, 'ETH', '0.5');
     await step(2);
+    expect(await system.balance(spender, 'ETH')).toMatchObject({ receivable: eth('1.0004') });
+    const deep = (await openAlarms(system, 'reorg-below-finality')).find(({ subject }) =>
+      subject.endsWith('finality'),
+    )!;
+    expect(deep.message).toContain(`${depth} blocks of`);
+    const closed = await system.client.closeAlarm({ id: deep.id, note: 'the chain has settled' });
+    expect(closed).toMatchObject({ closed_at: expect.any(String) as string });
+    expect(closed.message).toContain('[closed: the chain has settled]');
+    await settle(system);
     expect(await system.balance(spender, 'ETH')).toMatchObject({ available: '0', receivable: eth('0.5004') });
     await payDeposit(system, spender, 'ETH', '2');
     await step(2);

@@ -76,6 +76,12 @@ export async function awaitNoAlarm(system: System, code: string, withinMs = 30_0
   );
 }
 
+/** An operator lets the networks go on after reorgs that were deeper than what counts for good. */
+export async function acceptDeepReorgs(system: System): Promise<void> {
+  for (const { id, subject } of await openAlarms(system, 'reorg-below-finality'))
+    if (subject.endsWith(' finality')) await system.client.closeAlarm({ id, note: 'the chain has settled' });
+}
+
 /** A call of the devnet's spare account, waiting in the pool. */
 export async function callContract(
   system: System,

@@ -123,3 +123,9 @@ export const CreatedWebhookEndpoint = Type.Object(
   { title: 'CreatedWebhookEndpoint' },
 );
 export type CreatedWebhookEndpoint = Static<typeof CreatedWebhookEndpoint>;
+
+/** POST /v1/alarms/{id}/close */
+export const CloseAlarmBody = Type.Object(
+  { note: Type.String({ minLength: 1, maxLength: 500, description: 'What was found; kept with the alarm' }) },
+  strict,
+);

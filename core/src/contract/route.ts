@@ -16,6 +16,8 @@ export const scopes = [
   'fees',
   /** What an operator starts and that pays nobody: rescans, questions to the nodes. */
   'operations',
+  /** Closes alarms that wait for a decision: credits and payments may go on by it. Not for an integrator's key. */
+  'alarms',
 ] as const;
 export type Scope = (typeof scopes)[number];
 

@@ -1,6 +1,7 @@
 import Type, { type Static, type TSchema } from 'typebox';
 import {
   AddApprovalBody,
+  CloseAlarmBody,
   Asset,
   CheckRecoverableBody,
   ClientReference,
@@ -309,6 +310,16 @@ export const routes = {
     }),
     status: 200,
     response: ListOf(AlarmResource),
+  },
+  closeAlarm: {
+    method: 'POST',
+    path: '/v1/alarms/{id}/close',
+    scope: 'alarms',
+    summary: 'Close an alarm by hand, with what was found; what it held up goes on',
+    params: Id,
+    body: CloseAlarmBody,
+    status: 200,
+    response: AlarmResource,
   },
 
   listEvents: {

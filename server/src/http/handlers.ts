@@ -76,6 +76,7 @@ export const handlers: Handlers = {
   listSigners: async (operations) => whole(await operations.listSigners()),
   reconcile: (operations) => operations.reconcile(),
   listAlarms: (operations, input) => paged('alarms', input, (query) => operations.listAlarms(input, query)),
+  closeAlarm: (operations, { id, note }) => operations.closeAlarm(id, note),
 
   listEvents: (operations, input) => sequenced('events', input, operations.listEvents),
 

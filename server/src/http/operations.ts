@@ -171,6 +171,7 @@ export interface Operations {
   listSigners(): Promise<readonly SignerResource[]>;
   reconcile(): Promise<ReconciliationResource>;
   listAlarms(filter: AlarmFilter, query: PageQuery): Promise<Page<AlarmResource>>;
+  closeAlarm(id: string, note: string): Promise<AlarmResource>;
 
   /** Sequenced events with seq > after, ascending. `next` is the last seq of the page when there are more. */
   listEvents(query: PageQuery): Promise<Page<EventResource>>;

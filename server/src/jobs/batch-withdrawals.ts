@@ -4,6 +4,7 @@ import { baseUnits } from '@holdfast/core/money/base-units.ts';
 import { choosePayouts } from '@holdfast/core/withdrawals/choose-payouts.ts';
 import type { Context } from '../context.ts';
 import type { BatchOutlook, Network } from '../networks/network.ts';
+import { isBelowFinality } from './finality.ts';
 import {
   hasOpenWithdrawalTransaction,
   holdsConflictKey,
@@ -48,7 +49,7 @@ export async function batchWithdrawals(
   for (const id of await expiredUnapproved(ctx.db, network.id, nowMs, network.config.batch_size_max)) {
     await release(ctx, id, { reason: 'intent-expired', expired: true });
   }
-  if (isHalted(network.id, null)) return null;
+  if (isHalted(network.id, null) || (await isBelowFinality(ctx.db, network))) return null;
   const halted = network.config.assets.filter(({ caip19 }) => isHalted(network.id, caip19)).map(({ asset }) => asset);
   const kept = [...halted, ...(await holdDearAssets(ctx, network, nowMs))];
   const queued = await queuedWithdrawals(ctx.db, network.id, nowMs, network.config.batch_size_max, kept);

@@ -5,6 +5,7 @@ import { formatId } from '@holdfast/core/contract/ids.ts';
 import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
+import { isBelowFinality } from './finality.ts';
 import { tipBlock } from '../store/blocks.ts';
 import { insertCustomerRecords } from '../store/customer-records.ts';
 import type { Sql } from '../store/database.ts';
@@ -22,7 +23,7 @@ export async function creditDeposits(ctx: Context, network: Network): Promise<nu
   const nowMs = ctx.now();
   const count = await ctx.db.transaction(async (sql) => {
     const tip = await tipBlock(sql, network.id);
-    if (!tip) return 0;
+    if (!tip || (await isBelowFinality(sql, network))) return 0;
     await judge(ctx, sql, network, tip.height, nowMs);
     const deposits = await lockCreditable(sql, network.id, tip.height, depositsPerBatch);
     if (deposits.length === 0) return 0;

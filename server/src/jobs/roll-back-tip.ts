@@ -5,6 +5,7 @@ import { reverse, type Posting } from '@holdfast/core/ledger/posting.ts';
 import { formatId } from '@holdfast/core/contract/ids.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
+import { noteDepth } from './finality.ts';
 import { raiseAlarm } from '../store/alarms.ts';
 import { type AppliedBlock, lockTip, markRolledBack } from '../store/blocks.ts';
 import { unincludeBlock } from '../store/chain-transactions.ts';
@@ -27,6 +28,7 @@ export async function rollBackTip(ctx: Context, network: Network, tip: AppliedBl
   const rolledBack = await ctx.db.transaction(async (sql) => {
     if (!(await lockTip(sql, network.id, tip))) return false;
     await markRolledBack(sql, network.id, tip.id);
+    await noteDepth(ctx, sql, network, tip);
     const events: NewEvent[] = [];
     const deposits = await lockDepositsOfBlock(sql, tip.id);
     const credited = deposits.filter((deposit) => deposit.state === 'credited');

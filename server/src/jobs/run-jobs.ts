@@ -9,6 +9,7 @@ import { moveOwnCoins } from './move-own-coins.ts';
 import { creditDeposits } from './credit-deposits.ts';
 import { followChain } from './follow-chain.ts';
 import type { Loop, StartLoop } from './loop.ts';
+import { reconcileChain } from './reconcile-chain.ts';
 import { replacePayments } from './replace-payments.ts';
 import { relayPauses } from './relay-pauses.ts';
 import { rescanBlocks } from './rescan-blocks.ts';
@@ -21,6 +22,8 @@ import { watchNodes } from './watch-nodes.ts';
 const nodesEveryMs = 250;
 /** Pause of the loops that look for a rescan to go on with. */
 const rescansEveryMs = 1_000;
+/** Least pause of the loops that look whether a comparison with the chain is due. */
+const reconcileEveryMs = 500;
 /** Pause of the loops that ask the signers for newer keys. */
 const keysEveryMs = 1_000;
 
@@ -50,6 +53,7 @@ export function runNetworkJobs(
         return changed + (await creditDeposits(ctx, network)) + (await settleTransactions(ctx, network));
       }),
       startLoop(ctx, 'nodes', network.id, Math.max(every, nodesEveryMs), watchNodes(ctx, network)),
+      startLoop(ctx, 'reconcile', network.id, Math.max(every, reconcileEveryMs), () => reconcileChain(ctx, network)),
       startLoop(ctx, 'pay', network.id, every, async () => {
         const built = (await batchWithdrawals(ctx, network, signers.isHalted)) === null ? 0 : 1;
         const bumped = await replacePayments(ctx, network, signers.isHalted);

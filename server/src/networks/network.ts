@@ -132,6 +132,9 @@ export interface Network {
 
   /** @throws Failure node-unavailable. */
   costs(): Promise<NetworkCosts>;
+  /** EVM only, whose wallets are addresses; a Bitcoin wallet is all its coins, `chainBalances`. */
+  readonly wallets?: WalletHoldings;
+
   surveyBatch(payouts: readonly Payout[]): Promise<BatchOutlook>;
   /** Asks the signers. @throws Failure signers-unavailable to try again; any other Failure is a refusal. */
   sign(unsigned: object, intents: readonly AuthorizedIntent[]): Promise<SignedBatch>;
@@ -180,6 +183,16 @@ export interface ListingFunctions {
   token(contract: string): Promise<TokenFacts>;
   /** What the guard lets pass now of a token, of the coin for null; null without a guard. */
   guardRoom(contract: string | null): Promise<bigint | 'paused' | null>;
+}
+
+export interface WalletHoldings {
+  readonly hot: string;
+  readonly relayer: string;
+  /** What addresses hold at a block, base units in the order asked. @throws Failure node-quorum-lost. */
+  readonly holdings: (
+    asked: readonly { readonly address: string; readonly asset: AssetCode }[],
+    blockHash: string,
+  ) => Promise<bigint[]>;
 }
 
 export interface PauseFunctions {

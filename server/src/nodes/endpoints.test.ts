@@ -35,7 +35,7 @@ function setUp(count: number, quorum: number, returnAfterBlocks = 3) {
     of(one).asked += 1;
     return of(one).answer();
   };
-  const agree = (isFixed?: boolean) => nodes.agree('kind', 'colour', ask, isFixed);
+  const agree = (isFixed?: boolean) => nodes.agree('content', 'colour', ask, isFixed);
   const grow = async (height: number): Promise<void> => {
     for (const fake of fakes) fake.height = height;
     await nodes.review();

@@ -30,6 +30,8 @@ interface Seat {
 
 /** A node may be asked for a block that has not reached it yet. */
 const troublesMax = 5;
+/** Kinds of question that every block brings: an endpoint that fails at others is asked again too seldom to tell. */
+const routine: ReadonlySet<string> = new Set(['hash', 'content']);
 
 /** Blocks for which an endpoint that was set aside must agree at the least. */
 const returnMin = 6;
@@ -110,6 +112,7 @@ export function openEndpoints(list: readonly RpcEndpoint[], options: EndpointsOp
     if (code === 'node-proof-invalid' || code === 'node-disagreement')
       return setAside(seat, `${seat.name} gave a false proof: ${textOf(error)}`);
     if (code !== 'node-unavailable' && code !== 'refused') throw error;
+    if (!routine.has(kind)) return;
     const count = (seat.troubles.get(kind)?.count ?? 0) + 1;
     seat.troubles.set(kind, { count, detail: `${seat.name}: ${textOf(error)}` });
   }

@@ -9,7 +9,8 @@ export interface RpcCall {
 export interface RpcEndpoint {
   /** Without credentials, for messages. */
   readonly name: string;
-  call<T>(method: string, params: readonly unknown[]): Promise<T>;
+  /** @param timeoutMs for a call that takes a node long; the endpoint's own when left out. */
+  call<T>(method: string, params: readonly unknown[], timeoutMs?: number): Promise<T>;
   /** Several calls in one request; rejects when any of them fails. */
   batch<T extends readonly unknown[]>(calls: readonly RpcCall[]): Promise<T>;
 }
@@ -45,14 +46,14 @@ export function rpcEndpoint(url: string, timeoutMs = 10_000): RpcEndpoint {
   }
   const name = target.host;
 
-  async function send(body: unknown): Promise<unknown> {
+  async function send(body: unknown, withinMs = timeoutMs): Promise<unknown> {
     let text: string;
     try {
       const response = await fetch(target, {
         method: 'POST',
         headers,
         body: JSON.stringify(body),
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: AbortSignal.timeout(withinMs),
       });
       text = await response.text();
     } catch (cause) {
@@ -74,8 +75,8 @@ export function rpcEndpoint(url: string, timeoutMs = 10_000): RpcEndpoint {
 
   return {
     name,
-    async call<T>(method: string, params: readonly unknown[]): Promise<T> {
-      return resultOf((await send({ jsonrpc: '2.0', id: 1, method, params })) as Reply, method) as T;
+    async call<T>(method: string, params: readonly unknown[], withinMs?: number): Promise<T> {
+      return resultOf((await send({ jsonrpc: '2.0', id: 1, method, params }, withinMs)) as Reply, method) as T;
     },
     async batch<T extends readonly unknown[]>(calls: readonly RpcCall[]): Promise<T> {
       if (calls.length === 0) return [] as unknown as T;

@@ -39,7 +39,8 @@ async function reconcileNetwork(ctx: Context, network: Network): Promise<Reconci
       chain = await network.chainBalances(before.height, before.hash);
     } catch (error) {
       // The node is a block ahead of us; we follow within a poll.
-      if (!(error instanceof Failure) || error.code !== 'node-unavailable') throw error;
+      const isBehind = error instanceof Failure && /^node-(unavailable|quorum-lost)$/.test(error.code);
+      if (!isBehind) throw error;
       problem = error;
       await new Promise((resolve) => setTimeout(resolve, network.config.poll_ms));
       continue;

@@ -27,3 +27,12 @@ export async function raiseAlarm(
 export async function closeAlarms(sql: Sql, subject: string, nowMs: number): Promise<void> {
   await sql.query('update alarm set closed_at_ms = $2 where subject = $1 and closed_at_ms is null', [subject, nowMs]);
 }
+
+/** Whether an alarm of this code and subject is open. */
+export async function isAlarmOpen(sql: Sql, code: string, subject: string): Promise<boolean> {
+  const rows = await sql.query('select 1 from alarm where code = $1 and subject = $2 and closed_at_ms is null', [
+    code,
+    subject,
+  ]);
+  return rows.length > 0;
+}

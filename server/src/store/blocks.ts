@@ -87,3 +87,12 @@ export async function markRolledBack(sql: Sql, network: string, blockId: bigint)
   invariant(tip?.id === blockId, `block ${blockId} is not the applied tip of ${network}`);
   await sql.query(`update block set state = 'rolled_back' where id = $1`, [blockId]);
 }
+
+/** The highest block that was ever applied, also where a reorg took it off since; null before the first. */
+export async function highestEver(sql: Sql, network: string): Promise<number | null> {
+  const [row] = await sql.query<{ height: bigint | null }>(
+    'select max(height) as height from block where network = $1',
+    [network],
+  );
+  return row?.height === null || row === undefined ? null : Number(row.height);
+}

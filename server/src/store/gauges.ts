@@ -1,9 +1,17 @@
 import type { Sql } from './database.ts';
+import { lastReconciliations } from './reconciliations.ts';
 
 /** What the metrics show of the database; settled and released withdrawals are history and not counted. */
 export interface StoreGauges {
   readonly scannedHeights: Readonly<Record<string, number>>;
   readonly openAlarms: number;
+  /** Ledger minus chain at the last comparison, base units. */
+  readonly differences: readonly {
+    readonly network: string;
+    readonly wallet: string;
+    readonly asset: string;
+    readonly difference: bigint;
+  }[];
   readonly withdrawals: Readonly<Record<string, number>>;
 }
 
@@ -29,6 +37,12 @@ export async function readGauges(sql: Sql): Promise<StoreGauges> {
   return {
     scannedHeights: Object.fromEntries(heights.map((row) => [row.network, Number(row.height)])),
     openAlarms: alarms?.count ?? 0,
+    differences: (await lastReconciliations(sql)).map(({ network, wallet, asset, ledger, chain }) => ({
+      network,
+      wallet,
+      asset,
+      difference: ledger - chain,
+    })),
     withdrawals: Object.fromEntries(withdrawals.map((row) => [row.state, row.count])),
   };
 }

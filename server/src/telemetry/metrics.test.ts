@@ -9,7 +9,7 @@ const readings: Readings = {
     { network: 'eip155:31337', name: 'node-2', counts: false },
   ],
   withdrawals: { queued: 3 },
-  differences: [{ network: 'eip155:31337', asset: 'ETH', difference: -1n }],
+  differences: [{ network: 'eip155:31337', wallet: 'hot', asset: 'ETH', difference: -1n }],
 };
 
 test('the gauges show what is read at the time of asking', async () => {
@@ -21,7 +21,7 @@ test('the gauges show what is read at the time of asking', async () => {
   expect(text).toContain('holdfast_endpoint_counted{network="eip155:31337",endpoint="node-1"} 1');
   expect(text).toContain('holdfast_endpoint_counted{network="eip155:31337",endpoint="node-2"} 0');
   expect(text).toContain('holdfast_withdrawals{state="queued"} 3');
-  expect(text).toContain('holdfast_reconcile_difference{network="eip155:31337",asset="ETH"} -1');
+  expect(text).toContain('holdfast_reconcile_difference{network="eip155:31337",wallet="hot",asset="ETH"} -1');
   expect(text).toContain(
     'holdfast_http_request_duration_seconds_count{method="GET",route="/v1/assets",status="200"} 1',
   );

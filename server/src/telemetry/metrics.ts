@@ -10,7 +10,12 @@ export interface Readings {
   /** Withdrawals by state. */
   readonly withdrawals: Readonly<Record<string, number>>;
   /** Ledger minus chain in base units at the last reconciliation; a Prometheus number is a double, so only 0 is exact. */
-  readonly differences: readonly { readonly network: string; readonly asset: string; readonly difference: bigint }[];
+  readonly differences: readonly {
+    readonly network: string;
+    readonly wallet: string;
+    readonly asset: string;
+    readonly difference: bigint;
+  }[];
 }
 
 export interface Metrics {
@@ -46,7 +51,7 @@ export function createMetrics(read: () => Promise<Readings>): Metrics {
   const differences = new Gauge({
     name: 'holdfast_reconcile_difference',
     help: 'Ledger minus chain in base units; anything but 0 is an incident',
-    labelNames: ['network', 'asset'] as const,
+    labelNames: ['network', 'wallet', 'asset'] as const,
     registers,
   });
   const endpoints = new Gauge({
@@ -67,8 +72,8 @@ export function createMetrics(read: () => Promise<Readings>): Metrics {
       const readings = await read();
       for (const [network, height] of Object.entries(readings.scannedHeights)) heights.set({ network }, height);
       for (const [state, count] of Object.entries(readings.withdrawals)) withdrawals.set({ state }, count);
-      for (const { network, asset, difference } of readings.differences)
-        differences.set({ network, asset }, Number(difference));
+      for (const { network, wallet, asset, difference } of readings.differences)
+        differences.set({ network, wallet, asset }, Number(difference));
       for (const { network, name, counts } of readings.endpoints)
         endpoints.set({ network, endpoint: name }, counts ? 1 : 0);
       alarms.set(readings.openAlarms);

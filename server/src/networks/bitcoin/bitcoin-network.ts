@@ -182,11 +182,11 @@ export function bitcoinNetwork(
     hashAt: (height) => node.hashAt(height),
     loadBlock,
     unrecord: rollBackCoins,
-    async chainBalances(height) {
+    async chainBalances(height, hash) {
       const scripts = [...(await allWatchKeys(db, id)), ...(await allChangeScripts(db, id))];
       if (scripts.length === 0) return new Map([[nativeAsset, 0n]]);
       const found = await node.holdings(scripts);
-      if (found.height !== height) {
+      if (found.bestBlock !== hash) {
         throw new Failure(
           'node-unavailable',
           `the node's tip is ${found.height}, the applied tip of ${id} is ${height}`,

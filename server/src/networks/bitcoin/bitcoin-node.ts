@@ -3,7 +3,7 @@ import { type ParsedBlock, parseBitcoinBlock } from '@holdfast/core/chains/bitco
 import { middleOf } from '@holdfast/core/chains/quorum-answer.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { openEndpoints } from '../../nodes/endpoints.ts';
-import type { RpcEndpoint } from '../../nodes/json-rpc.ts';
+import { type RpcEndpoint, RpcError } from '../../nodes/json-rpc.ts';
 
 const satsPerBtc = 8;
 
@@ -54,7 +54,7 @@ export function bitcoinNode(
       });
     },
 
-    /** Satoshi a virtual byte for confirmation within six blocks, the middle of what endpoints say; null when none has data. */
+    /** Satoshi a virtual byte for confirmation within six blocks, the middle of what endpoints say; null unless a quorum has data. */
     async feeRate(): Promise<number | null> {
       const estimates = await nodes.each('estimate of fees', (endpoint) =>
         endpoint.call<{ feerate?: number }>('estimatesmartfee', [6]),
@@ -62,7 +62,7 @@ export function bitcoinNode(
       // A node answers coins per 1,000 virtual bytes.
       const rates = estimates.flatMap(({ feerate }) => (feerate === undefined ? [] : [satsOf(feerate)]));
       const rate = middleOf(rates);
-      return rate === null ? null : Math.ceil(Number(rate) / 1000);
+      return rate === null || rates.length < nodes.quorum ? null : Math.ceil(Number(rate) / 1000);
     },
 
     /**
@@ -75,11 +75,7 @@ export function bitcoinNode(
         'coins',
         `coins of ${scripts.length} scripts`,
         async (endpoint) => {
-          const {
-            height,
-            bestblock,
-            total_amount: total,
-          } = await endpoint.call<Scan>('scantxoutset', ['start', wanted]);
+          const { height, bestblock, total_amount: total } = await scan(endpoint, wanted);
           return { height, bestBlock: bestblock, sats: satsOf(total).toString() };
         },
         false,
@@ -89,6 +85,23 @@ export function bitcoinNode(
   };
 }
 export type BitcoinNode = ReturnType<typeof bitcoinNode>;
+
+/** A scan reads every unspent output of the chain, and a node does one at a time. */
+const scanWithinMs = 600_000;
+const busyTries = 20;
+const busyWaitMs = 250;
+
+async function scan(endpoint: RpcEndpoint, wanted: readonly string[]): Promise<Scan> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await endpoint.call<Scan>('scantxoutset', ['start', wanted], scanWithinMs);
+    } catch (error) {
+      if (!(error instanceof RpcError) || !error.message.includes('in progress')) throw error;
+      if (attempt === busyTries) throw new Failure('node-unavailable', `${endpoint.name}: ${error.message}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, busyWaitMs));
+  }
+}
 
 interface Scan {
   readonly height: number;

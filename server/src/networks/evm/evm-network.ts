@@ -55,6 +55,7 @@ export function evmNetwork(
       rule.contract === null ? [] : [[rule.contract.toLowerCase(), rule.asset] as const],
     ),
   );
+  const contractOf = new Map(config.assets.map((rule) => [rule.asset, rule.contract]));
   const own = new Set(
     [
       config.safe,
@@ -109,6 +110,15 @@ export function evmNetwork(
       throw new Failure('invalid-request', `${contract} answers no balance of ${address}`, { pointer: '/contract' });
     },
     unrecord: async () => undefined,
+    wallets: {
+      hot: config.safe,
+      relayer: gas.address,
+      holdings: (asked, hash) =>
+        node.balances(
+          asked.map(({ address, asset }) => ({ contract: contractOf.get(asset) ?? null, address })),
+          hash,
+        ),
+    },
     async chainBalances(_height, hash) {
       const addresses = [config.safe, gas.address, ...(await addressesWithDeposits(deps.db, id))];
       const holdings: (Holding & { asset: AssetCode })[] = addresses.flatMap((address) =>

@@ -111,13 +111,19 @@ export function evmNode(endpoints: readonly RpcEndpoint[], rules: { quorum: numb
 
   const readBalances = async (holdings: readonly Holding[], at: { blockHash: string }): Promise<bigint[]> => {
     const values = await nodes.agree('balances', `balances at block ${at.blockHash}`, async (endpoint) => {
-      const read = await endpoint.batch<string[]>(
-        holdings.map(({ contract, address }) =>
-          contract === null
-            ? { method: 'eth_getBalance', params: [address, at] }
-            : { method: 'eth_call', params: [{ to: contract, data: hex(reads.balanceOf.encodeInput(address)) }, at] },
-        ),
-      );
+      const read = await endpoint
+        .batch<string[]>(
+          holdings.map(({ contract, address }) =>
+            contract === null
+              ? { method: 'eth_getBalance', params: [address, at] }
+              : { method: 'eth_call', params: [{ to: contract, data: hex(reads.balanceOf.encodeInput(address)) }, at] },
+          ),
+        )
+        .catch((error: unknown) => {
+          // Its block is not there: a reorg took it, or the endpoint does not keep it.
+          if (!(error instanceof RpcError)) throw error;
+          throw new Failure('node-unavailable', `${endpoint.name}: ${error.message}`, { cause: error });
+        });
       return read.map((value) => BigInt(value === '0x' ? '0x0' : value).toString());
     });
     return values.map(BigInt);
