@@ -121,6 +121,17 @@ export const ServerConfig = Type.Object(
       ),
     ),
     networks: Type.Array(Type.Union([EvmNetwork, BitcoinNetwork]), { minItems: 1 }),
+    /** Of the API; what is left out is as in docs/how-to/run-ha.md. */
+    limits: Type.Optional(
+      Type.Object(
+        {
+          in_flight_max: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+          per_key_per_s: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
+          per_key_burst: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
+        },
+        strict,
+      ),
+    ),
     webhooks: Type.Object({ allow_private: Type.Boolean() }, strict),
     /** Tests only: the name of the step at which the process kills itself. Refused off the development chains. */
     kill_at: Type.Optional(Type.String()),

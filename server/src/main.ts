@@ -2,10 +2,11 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { errorRow } from '@holdfast/core/contract/error-codes.ts';
 import { Failure } from '@holdfast/core/failure.ts';
-import { loadConfig } from './config.ts';
+import { loadConfig, type ServerConfig } from './config.ts';
 import { loadPolicy } from './load-policy.ts';
 import type { Context, Step } from './context.ts';
 import { buildHttp } from './http/build-http.ts';
+import { overloadDefaults, type OverloadLimits } from './http/overload.ts';
 import { initServer, readServerKeys } from './init.ts';
 import { keepLanes } from './jobs/keep-lanes.ts';
 import { uuidV7 } from './new-id.ts';
@@ -87,6 +88,7 @@ async function run(dataDir: string): Promise<void> {
       newId: ctx.newId,
       metrics,
       logger: loggerOptions(ctx.now, 'warn'),
+      limits: limitsOf(config),
     },
   );
   await app.listen(config.listen);
@@ -107,6 +109,14 @@ async function run(dataDir: string): Promise<void> {
     process.exit(0);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
+}
+
+function limitsOf({ limits = {} }: ServerConfig): OverloadLimits {
+  return {
+    inFlightMax: limits.in_flight_max ?? overloadDefaults.inFlightMax,
+    perSecond: limits.per_key_per_s ?? overloadDefaults.perSecond,
+    burst: limits.per_key_burst ?? overloadDefaults.burst,
+  };
 }
 
 /** By connections of their own: a migration may take longer than a statement. */

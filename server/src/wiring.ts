@@ -8,6 +8,7 @@ import type { Operations } from './http/operations.ts';
 import type { ServerKeys } from './init.ts';
 import { deliverSignerRecords, deliverToAll, recordLanes } from './jobs/deliver-signer-records.ts';
 import { deliverWebhooks } from './jobs/deliver-webhooks.ts';
+import { forgetIdempotencyKeys } from './jobs/forget-idempotency.ts';
 import { type Loop, startLoop } from './jobs/loop.ts';
 import { runNetworkJobs } from './jobs/run-jobs.ts';
 import { watchHalts } from './jobs/watch-halts.ts';
@@ -37,6 +38,9 @@ const eventsEveryMs = 100;
 const recordsEveryMs = 200;
 /** Pause of the loop that asks the signers what is halted. */
 const haltsEveryMs = 500;
+
+/** Pause of the loop that removes old Idempotency-Keys. */
+const forgetEveryMs = 60_000;
 
 /** Everything that reaches out of the process, made from the configuration; the only place that constructs adapters. */
 export interface Adapters {
@@ -154,6 +158,7 @@ export async function startJobs(ctx: Context, adapters: Adapters, keys: ServerKe
         startLoop(ctx, 'tell', `${id} ${lane}`, recordsEveryMs, () => deliverSignerRecords(ctx, panel, id, lane)),
       ),
     ),
+    startLoop(ctx, 'forget', 'idempotency keys', forgetEveryMs, () => forgetIdempotencyKeys(ctx)),
     startLoop(ctx, 'sequence', 'events', eventsEveryMs, () => sequenceEvents({ db: ctx.db }), everywhere),
     startLoop(
       ctx,
