@@ -67,7 +67,10 @@ async function run(dataDir: string): Promise<void> {
   const adapters = wireAdapters(config, ctx.policy, keys, db, Date.now);
   const operations = wireOperations(ctx, adapters, keys);
   let differences: Readings['differences'] = [];
-  const metrics = createMetrics(async () => ({ ...(await readGauges(db)), differences }));
+  const metrics = createMetrics(
+    async () => ({ store: await readGauges(db, ctx.now()), differences }),
+    () => ({ connections: db.connections(), lanesHeld: lanes.held().length }),
+  );
   const app = await buildHttp(
     {
       ...operations,
