@@ -72,9 +72,7 @@ export async function readGauges(sql: Sql, nowMs: number): Promise<StoreGauges> 
       queries[name],
       queries[name].includes('$1') ? [nowMs] : [],
     );
-    const readings = rows.flatMap(({ value, ...labels }) =>
-      value === null ? [] : [{ labels: labels as Record<string, string>, value }],
-    );
+    const readings = rows.flatMap(({ value, ...labels }) => (value === null ? [] : [{ labels, value }]));
     read.set(name, readings);
   }
   return Object.fromEntries(read) as unknown as StoreGauges;
