@@ -5,14 +5,17 @@ import { Failure } from '@holdfast/core/failure.ts';
 /** The server's problem details as a Failure; `problem` holds all of it. */
 export class ApiFailure extends Failure {
   readonly problem: Problem;
+  /** What the server asked for in Retry-After, seconds; 0 when it asked for nothing. */
+  readonly retryAfterS: number;
 
-  constructor(problem: Problem) {
+  constructor(problem: Problem, retryAfterS = 0) {
     const pointer = problem.errors[0]?.pointer;
     super(isErrorCode(problem.code) ? problem.code : 'internal', problem.detail, {
       fix: problem.title,
       ...(pointer !== undefined && { pointer }),
     });
     this.problem = problem;
+    this.retryAfterS = retryAfterS;
   }
 }
 
@@ -22,7 +25,7 @@ export async function failureOf(response: Response): Promise<Failure> {
   try {
     const problem = JSON.parse(text) as Partial<Problem>;
     if (typeof problem.code === 'string' && typeof problem.detail === 'string') {
-      return new ApiFailure({
+      const body = {
         type: problem.type ?? 'about:blank',
         title: problem.title ?? '',
         status: problem.status ?? response.status,
@@ -31,7 +34,9 @@ export async function failureOf(response: Response): Promise<Failure> {
         request_id: problem.request_id ?? '',
         retryable: problem.retryable ?? false,
         errors: problem.errors ?? [],
-      });
+      };
+      const asked = Number(response.headers.get('retry-after') ?? 0);
+      return new ApiFailure(body, Number.isFinite(asked) && asked > 0 ? asked : 0);
     }
   } catch {
     // Not JSON: told below.
@@ -45,3 +50,10 @@ export function isRetryable(error: unknown): boolean {
   if (error instanceof ApiFailure) return error.problem.retryable;
   return error instanceof Failure && error.code === 'server-unavailable';
 }
+
+/** Refusals of a request that nothing was done of: it may be sent again, also a POST. */
+const untouched: ReadonlySet<string> = new Set(['rate-limited', 'overloaded']);
+
+/** Whether the server was too busy to look at the request. */
+export const isRefusedUnread = (error: unknown): boolean =>
+  error instanceof ApiFailure && error.problem.retryable && untouched.has(error.problem.code);

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Route } from '@holdfast/core/contract/route.ts';
 import { Failure } from '@holdfast/core/failure.ts';
-import { failureOf, isRetryable } from './api-failure.ts';
+import { ApiFailure, failureOf, isRefusedUnread, isRetryable } from './api-failure.ts';
 import { type RequestSigner, signRequest, type UnsignedRequest } from './sign-request.ts';
 
 export interface RequestOptions {
@@ -25,10 +25,12 @@ export interface Connection {
 }
 
 const attemptsMax = 4;
+/** A server that wants a longer pause is told of to the caller. */
+const retryAfterSMax = 30;
 
 /**
- * Calls one route. A GET that failed for a passing reason is asked again, three times at most; a POST never is: its
- * caller decides, with the same Idempotency-Key.
+ * Calls one route. A GET that failed for a passing reason is asked again, three times at most; a POST only when the server was too
+ * busy to look at it, with the same Idempotency-Key: else its caller decides. Pauses last as long as Retry-After says, 30 s at most.
  * @throws ApiFailure with the server's problem, Failure server-unavailable, or outcome_unknown for a POST or DELETE
  *         whose answer was lost.
  */
@@ -45,8 +47,11 @@ export async function send(
       if (!response.ok) throw await failureOf(response);
       return response.status === 204 ? undefined : await response.json();
     } catch (error) {
-      if (route.method !== 'GET' || attempt === attemptsMax || !isRetryable(error)) throw error;
-      await wait(100 * 2 ** attempt * (0.5 + connection.random()), undefined, { signal: options.signal });
+      const mayRepeat = route.method === 'GET' ? isRetryable(error) : isRefusedUnread(error);
+      const askedS = error instanceof ApiFailure ? error.retryAfterS : 0;
+      if (!mayRepeat || attempt === attemptsMax || askedS > retryAfterSMax) throw error;
+      const pauseMs = Math.max(100 * 2 ** attempt, askedS * 1_000);
+      await wait(pauseMs * (1 + connection.random() / 2), undefined, { signal: options.signal });
     }
   }
 }

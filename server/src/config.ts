@@ -192,6 +192,17 @@ export const ServerConfig = Type.Object(
         strict,
       ),
     ),
+    /** Of the API; what is left out is as in docs/how-to/run-ha.md. */
+    limits: Type.Optional(
+      Type.Object(
+        {
+          in_flight_max: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+          per_key_per_s: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
+          per_key_burst: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
+        },
+        strict,
+      ),
+    ),
     /** How long a quote holds; 60 when left out. */
     quote_valid_s: Type.Optional(Type.Integer({ minimum: 1, maximum: 3_600 })),
     webhooks: Type.Object({ allow_private: Type.Boolean() }, strict),

@@ -2,10 +2,11 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { errorRow } from '@holdfast/core/contract/error-codes.ts';
 import { Failure } from '@holdfast/core/failure.ts';
-import { loadConfig } from './config.ts';
+import { loadConfig, type ServerConfig } from './config.ts';
 import { loadPolicy } from './load-policy.ts';
 import type { Context, Step } from './context.ts';
 import { buildHttp } from './http/build-http.ts';
+import { overloadDefaults, type OverloadLimits } from './http/overload.ts';
 import { initServer, readServerKeys } from './init.ts';
 import { keepLanes } from './jobs/keep-lanes.ts';
 import { uuidV7 } from './new-id.ts';
@@ -16,6 +17,7 @@ import { openDatabase } from './store/database.ts';
 import { fencedDatabase } from './store/fence.ts';
 import { idempotencyStore } from './store/idempotency.ts';
 import { migrate } from './store/migrate.ts';
+import { lastReconciliations } from './store/reconciliations.ts';
 import { loggerOptions } from './telemetry/logger.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { endpointReadings } from './operations/list-resources.ts';
@@ -93,10 +95,17 @@ async function run(dataDir: string): Promise<void> {
   else await refuseForgottenEngine(db);
   const database = wireDatabaseWatch(ctx, adapters);
   const operations = wireOperations(ctx, adapters, keys, database);
-  const metrics = createMetrics(async () => ({
-    ...(await readGauges(db)),
-    endpoints: endpointReadings(adapters.networks.values()),
-  }));
+  const metrics = createMetrics(
+    async () => ({
+      store: await readGauges(db, ctx.now()),
+      differences: (await lastReconciliations(db)).map(({ ledger, chain, ...of }) => ({
+        ...of,
+        difference: ledger - chain,
+      })),
+      endpoints: endpointReadings(adapters.networks.values()),
+    }),
+    () => ({ connections: db.connections(), lanesHeld: lanes.held().length }),
+  );
   const app = await buildHttp(operations, {
     keys: config.api_keys,
     idempotency: idempotencyStore(db, ctx.now),
@@ -104,6 +113,7 @@ async function run(dataDir: string): Promise<void> {
     newId: ctx.newId,
     metrics,
     logger: loggerOptions(ctx.now, 'warn'),
+    limits: limitsOf(config),
   });
   // The first look, so that a server that has nothing against its database answers from the start; the loop goes on.
   await database.pass().catch((error: unknown) => log('database-not-current', { problem: String(error) }));
@@ -125,6 +135,14 @@ async function run(dataDir: string): Promise<void> {
     process.exit(0);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
+}
+
+function limitsOf({ limits = {} }: ServerConfig): OverloadLimits {
+  return {
+    inFlightMax: limits.in_flight_max ?? overloadDefaults.inFlightMax,
+    perSecond: limits.per_key_per_s ?? overloadDefaults.perSecond,
+    burst: limits.per_key_burst ?? overloadDefaults.burst,
+  };
 }
 
 /** By connections of their own: a migration may take longer than a statement. */

@@ -8,6 +8,7 @@ import type { Operations } from './http/operations.ts';
 import type { ServerKeys } from './init.ts';
 import { deliverSignerRecords, deliverToAll, recordLanes } from './jobs/deliver-signer-records.ts';
 import { deliverWebhooks } from './jobs/deliver-webhooks.ts';
+import { forgetIdempotencyKeys } from './jobs/forget-idempotency.ts';
 import { type Loop, startLoop, type StartLoop } from './jobs/loop.ts';
 import { runNetworkJobs } from './jobs/run-jobs.ts';
 import { createDatabaseWatch, type DatabaseWatch } from './jobs/watch-database.ts';
@@ -56,6 +57,9 @@ const haltsEveryMs = 500;
 const databaseEveryMs = 1_000;
 /** Pause of the loop that watches the engine. */
 const engineEveryMs = 1_000;
+
+/** Pause of the loop that removes old Idempotency-Keys. */
+const forgetEveryMs = 60_000;
 
 /** Everything that reaches out of the process, made from the configuration; the only place that constructs adapters. */
 export interface Adapters {
@@ -240,6 +244,7 @@ export async function startJobs(
       ),
     ),
     ...engineLoops(ctx, adapters, start),
+    startLoop(ctx, 'forget', 'idempotency keys', forgetEveryMs, () => forgetIdempotencyKeys(ctx)),
     start(ctx, 'sequence', 'events', eventsEveryMs, () => sequenceEvents({ db: ctx.db }), everywhere),
     start(
       ctx,

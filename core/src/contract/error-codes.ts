@@ -282,6 +282,7 @@ export const errorCodes = {
     fix: 'Another Holdfast runs on this data folder. Stop it first.',
   },
   'process-failed': { status: 500, exit: 5, retryable: true, fix: 'Read the log file that the message names.' },
+  overloaded: later('Nothing of it was done. Wait for the time in Retry-After.'),
   'database-unavailable': later(
     'Ask again with the same Idempotency-Key: what was asked for may have been done. See docs/how-to/run-ha.md.',
   ),

@@ -15,6 +15,7 @@ import { registerEventStream, type EventStreamOptions } from './event-stream.ts'
 import { type IdempotencyStore, idempotentRunner } from './idempotency.ts';
 import { openapiOptions, tidyOpenapi } from './openapi.ts';
 import type { Operations } from './operations.ts';
+import { overload, overloadDefaults, type OverloadLimits, retryAfterS } from './overload.ts';
 import { isUnexpected, problemOf } from './problem.ts';
 import { registerRoutes } from './register-routes.ts';
 
@@ -32,6 +33,8 @@ export interface HttpOptions {
   /** What /readyz answers. Without it the server is ready when it listens. */
   readonly readiness?: () => Promise<Readiness>;
   readonly metrics?: HttpMetrics;
+  /** What is refused when more comes than can be answered; the defaults when left out. */
+  readonly limits?: OverloadLimits;
   readonly eventStream?: Partial<EventStreamOptions>;
 }
 
@@ -77,6 +80,7 @@ export async function buildHttp(operations: Operations, options: HttpOptions): P
 /** Deny by default: a route without an access rule cannot exist, and a caller needs the scope that the rule names. */
 function guard(app: FastifyInstance, options: HttpOptions): void {
   const authenticate = authenticator(options);
+  const load = overload(options.limits ?? overloadDefaults, options.now);
   app.decorateRequest('callerKeyId', '');
   app.decorateRequest('contentDigest', null);
   app.decorateRequest('rawBody');
@@ -91,10 +95,13 @@ function guard(app: FastifyInstance, options: HttpOptions): void {
     if (request.is404) throw new Failure('not-found', `no such route: ${request.method} ${request.url.slice(0, 200)}`);
     if (access === 'public') return;
     invariant(access !== undefined, 'a request reached a route without access rule');
+    // Before the costly check of the signature. Streams have a bound of their own.
+    if (request.routeOptions.url !== eventStreamPath) reply.raw.once('close', load.enter(access));
     const caller = authenticate({ method: request.method, target: request.url, headers: request.headers });
     if (!caller.scopes.has(access)) {
       throw new Failure('forbidden', `key ${caller.keyId} lacks the scope ${access}`);
     }
+    load.spend(caller.keyId, access);
     request.callerKeyId = caller.keyId;
     request.contentDigest = caller.contentDigest;
   });
@@ -159,7 +166,7 @@ function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyRepl
   const problem = problemOf(error, request.id);
   if (isUnexpected(error)) request.log.error({ err: error }, 'unexpected error');
   if (problem.status === 401) void reply.header('www-authenticate', 'Signature');
-  if (problem.retryable && problem.status !== 202) void reply.header('retry-after', '1');
+  if (problem.retryable && problem.status !== 202) void reply.header('retry-after', String(retryAfterS(error)));
   void reply
     .code(problem.status)
     .header('request-id', request.id)

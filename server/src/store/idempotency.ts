@@ -52,3 +52,14 @@ async function begin(
   }
   invariant(false, 'an idempotency key was released three times while it was begun');
 }
+
+/** Removes keys that were begun before a time, the oldest first. @returns how many. */
+export async function forgetIdempotency(sql: Sql, beforeMs: number, limit: number): Promise<number> {
+  const rows = await sql.query(
+    `delete from api_idempotency where (key_id, idempotency_key) in (
+       select key_id, idempotency_key from api_idempotency where created_at_ms < $1 order by created_at_ms limit $2)
+     returning key_id`,
+    [beforeMs, limit],
+  );
+  return rows.length;
+}
