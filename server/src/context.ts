@@ -55,4 +55,10 @@ export const rotationSteps = ['rotate-before-commit', 'old-keys-after-quorum'] a
 
 /** The same of a payment whose fee is raised. */
 export const bumpSteps = ['bump-before-commit', 'bump-after-commit', 'bump-after-quorum', 'bump-after-store'] as const;
-export type Step = (typeof steps)[number] | (typeof rotationSteps)[number] | (typeof bumpSteps)[number];
+/** The same of the relayer's envelopes. */
+export const laneSteps = ['lane-before-commit', 'lane-after-commit'] as const;
+export type Step =
+  | (typeof steps)[number]
+  | (typeof rotationSteps)[number]
+  | (typeof bumpSteps)[number]
+  | (typeof laneSteps)[number];

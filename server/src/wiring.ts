@@ -62,7 +62,7 @@ export function wireAdapters(
   const networks = config.networks.map((row): Network => {
     const nativeAsset = nativeRule(row).asset;
     return row.family === 'evm'
-      ? evmNetwork(row, { db, panel, relayerKey: keys.relayerKey, nativeAsset, now })
+      ? evmNetwork(row, { db, panel, relayerKey: keys.relayerKey, sweeperKey: keys.sweeperKey, nativeAsset, now })
       : bitcoinNetwork(row, { db, panel, nativeAsset, multisig: multisigOf(policy, row.id, config.quorum) });
   });
   return {

@@ -17,13 +17,12 @@ import { approveWithdrawal } from '@holdfast/server/operations/approve-withdrawa
 import { settleTransactions } from '@holdfast/server/jobs/settle-transactions.ts';
 import { insertBlock } from '@holdfast/server/store/blocks.ts';
 import {
-  givenUpBytes,
   insertTransaction,
-  nextRelayerNonce,
   setTransactionState,
   storeSigned,
   type TransactionState,
 } from '@holdfast/server/store/chain-transactions.ts';
+import { gapBelow, givenUpBytes, nextRelayerNonce } from '@holdfast/server/store/relayer-lanes.ts';
 import { createCustomer } from '@holdfast/server/store/customers.ts';
 import { assignToTransaction, insertWithdrawal, lockWithdrawal } from '@holdfast/server/store/withdrawals.ts';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -223,12 +222,18 @@ test('the relayer fills the gap that a lapsed payment leaves below what is store
   await sealed(4n, 'final');
   await sealed(5n, 'replaced');
   await sealed(6n, 'broadcast');
-  const next = (chainNonce: bigint) => database.db.transaction((sql) => nextRelayerNonce(sql, networkId, chainNonce));
+  const lane = { network: networkId, lane: 'payout' } as const;
+  const next = (chainNonce: bigint) => database.db.transaction((sql) => nextRelayerNonce(sql, lane, chainNonce));
   expect(await next(5n)).toBe(5n);
-  expect(await givenUpBytes(database.db, networkId, 5n)).toEqual([Buffer.of(5)]);
+  expect(await givenUpBytes(database.db, lane, 5n)).toEqual([Buffer.of(5)]);
   // During a reorg the chain's own count goes back below what is final here.
   expect(await next(4n)).toBe(5n);
+  expect(await gapBelow(database.db, lane, 5n)).toBe(5n);
   await sealed(5n, 'broadcast');
+  expect(await gapBelow(database.db, lane, 5n)).toBeNull();
+  // The other account's nonces are its own.
+  const sweeps = { ...lane, lane: 'sweep' } as const;
+  expect(await database.db.transaction((sql) => nextRelayerNonce(sql, sweeps, 5n))).toBe(5n);
   expect(await next(5n)).toBe(7n);
   expect(await next(8n)).toBe(8n);
 });

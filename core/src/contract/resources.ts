@@ -276,7 +276,13 @@ export const TransactionResource = Type.Object({
   object: Type.Literal('transaction'),
   id: Type.String(),
   network: Type.String(),
-  kind: Type.Union([Type.Literal('withdrawal'), Type.Literal('sweep'), Type.Literal('emergency')]),
+  kind: Type.Union([
+    Type.Literal('withdrawal'),
+    Type.Literal('sweep'),
+    Type.Literal('emergency'),
+    /** Uses up a nonce of the relayer that kept later ones from being mined. */
+    Type.Literal('filler'),
+  ]),
   state: Type.String(),
   txid: Nullable(Type.String()),
   fee: Nullable(Amount),

@@ -9,12 +9,15 @@ import { sweepOldKeys } from './sweep-old-keys.ts';
 import { creditDeposits } from './credit-deposits.ts';
 import { followChain } from './follow-chain.ts';
 import { type Loop, startLoop } from './loop.ts';
+import { repairLanes } from './repair-lanes.ts';
 import { replacePayments } from './replace-payments.ts';
 import { relayPauses } from './relay-pauses.ts';
 import { settleTransactions } from './settle-transactions.ts';
 import { signTransactions } from './sign-transactions.ts';
 import { sweepForwarders } from './sweep-forwarders.ts';
 
+/** Pause of the loops that look after the relayer's accounts. */
+const relayEveryMs = 500;
 /** Pause of the loops that ask the signers for newer keys. */
 const keysEveryMs = 1_000;
 
@@ -58,6 +61,9 @@ export function runNetworkJobs(
         ),
       );
     }
+    // Apart from the payments: they wait for signers, an envelope does not.
+    if (network.lanes)
+      loops.push(startLoop(ctx, 'relay', network.id, Math.max(every, relayEveryMs), () => repairLanes(ctx, network)));
     if (network.sweep) loops.push(startLoop(ctx, 'sweep', network.id, every, () => sweepForwarders(ctx, network)));
     if (network.pause)
       loops.push(startLoop(ctx, 'pause', network.id, every, () => relayPauses(ctx, network, signers.pauses)));

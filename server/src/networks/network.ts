@@ -73,6 +73,22 @@ export interface StoredTransaction {
   readonly txid: string;
   readonly refs: readonly string[];
   readonly relayerNonce: bigint | null;
+  /** Whose nonce that is; the payouts' when left out. */
+  readonly relayerLane?: RelayerLane;
+}
+
+/** Accounts that pay gas, so that what waits in one keeps nothing in the other waiting. */
+export type RelayerLane = 'payout' | 'sweep';
+
+/** One account of the relayer: what is done about calls of it that no block takes. */
+export interface LaneFunctions {
+  readonly lane: RelayerLane;
+  /** Nonce of its next transaction after a block, by its hash; the newest when left out. */
+  chainNonce(blockHash?: string): Promise<bigint>;
+  /** @throws Failure fee-too-high when the ceiling leaves no room. */
+  reprice(raw: Uint8Array, percent: number): Promise<StoredTransaction>;
+  renonce(raw: Uint8Array): Promise<(sql: Sql) => Promise<StoredTransaction>>;
+  fill(nonce: bigint, earlier: readonly Uint8Array[]): Promise<StoredTransaction>;
 }
 
 /**
@@ -129,6 +145,8 @@ export interface Network {
    */
   readonly sweepOldKeys?: () => Promise<(sql: Sql, transactionId: string) => Promise<SweepPlan | null>>;
 
+  /** EVM only: the relayer's accounts. */
+  readonly lanes?: readonly LaneFunctions[];
   /** EVM only: collects forwarders. A family whose deposits are spent directly has no sweep. */
   readonly sweep?: SweepFunctions;
   /** Of a vault with a guard: carries pauses that signers authorise. */

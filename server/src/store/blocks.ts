@@ -25,6 +25,15 @@ export async function tipBlock(sql: Sql, network: string): Promise<AppliedBlock 
   return applied(row);
 }
 
+/** The applied block at a height, null where there is none. */
+export async function blockAt(sql: Sql, network: string, height: number): Promise<AppliedBlock | null> {
+  const [row] = await sql.query<Row>(
+    `select id, height, hash from block where network = $1 and state = 'applied' and height = $2`,
+    [network, height],
+  );
+  return applied(row);
+}
+
 /** When the block at a height of the applied chain was made, UTC milliseconds; null when none is applied there. */
 export async function timeAt(sql: Sql, network: string, height: number): Promise<bigint | null> {
   const [row] = await sql.query<{ time_ms: bigint }>(

@@ -17,17 +17,29 @@ import { evmPause } from './evm-pause.ts';
 import { evmPayments } from './evm-payments.ts';
 import { relayer } from './relayer.ts';
 
-/** An EVM network from its configuration row. @param relayerKey 32 bytes: pays gas, moves no customer funds. */
+/**
+ * An EVM network from its configuration row.
+ * @param deps `relayerKey`, 32 bytes: pays gas, moves no customer funds; `sweeperKey`: the same for sweeps, null when the one account does both.
+ */
 export function evmNetwork(
   config: EvmNetwork,
-  deps: { db: Database; panel: SignerPanel; relayerKey: Uint8Array; nativeAsset: AssetCode; now: () => number },
+  deps: {
+    db: Database;
+    panel: SignerPanel;
+    relayerKey: Uint8Array;
+    sweeperKey: Uint8Array | null;
+    nativeAsset: AssetCode;
+    now: () => number;
+  },
 ): Network {
   const id = parseNetworkId(config.id);
   const endpoints = config.endpoints.map((url) => rpcEndpoint(url));
   const node = evmNode(endpoints);
-  const gas = relayer(id, deps.relayerKey, node, BigInt(config.max_fee_per_gas));
+  const ceiling = BigInt(config.max_fee_per_gas);
+  const gas = relayer(id, 'payout', deps.relayerKey, node, ceiling);
+  const sweeper = deps.sweeperKey && relayer(id, 'sweep', deps.sweeperKey, node, ceiling);
+  const lanes = sweeper ? [gas, sweeper] : [gas];
   const safe = config.safe.toLowerCase();
-  const relayerAddress = gas.address.toLowerCase();
   const tokens = new Map(
     config.assets.flatMap((rule) =>
       rule.contract === null ? [] : [[rule.contract.toLowerCase(), rule.asset] as const],
@@ -40,7 +52,7 @@ export function evmNetwork(
       config.multi_send,
       config.registry,
       config.forwarder_factory,
-      gas.address,
+      ...lanes.map(({ address }) => address),
       ...tokens.keys(),
     ].map((address) => address.toLowerCase()),
   );
@@ -67,12 +79,16 @@ export function evmNetwork(
       loadEvmBlock(hash, node, { tokens, nativeAsset: deps.nativeAsset }, async (keys) => {
         const owners: Map<string, AddressOwner> = new Map(await ownersOfKeys(deps.db, id, keys));
         owners.set(safe, { kind: 'hot' });
-        owners.set(relayerAddress, { kind: 'relayer' });
+        for (const { address } of lanes) owners.set(address.toLowerCase(), { kind: 'relayer' });
         return owners;
       }),
     unrecord: async () => undefined,
     async chainBalances(_height, hash) {
-      const addresses = [config.safe, gas.address, ...(await addressesWithDeposits(deps.db, id))];
+      const addresses = [
+        config.safe,
+        ...lanes.map(({ address }) => address),
+        ...(await addressesWithDeposits(deps.db, id)),
+      ];
       const holdings: (Holding & { asset: AssetCode })[] = addresses.flatMap((address) =>
         config.assets.map((rule) => ({ contract: rule.contract, address, asset: rule.asset })),
       );
@@ -87,7 +103,8 @@ export function evmNetwork(
       ),
     abandon: async () => undefined,
     ...(config.guard && { pause: evmPause(config.guard, { node, gas }) }),
-    ...evmPayments(config, { node, gas, panel: deps.panel, now: deps.now }),
+    lanes,
+    ...evmPayments(config, { node, gas, sweepGas: sweeper ?? gas, panel: deps.panel, now: deps.now }),
   };
 }
 
