@@ -1,4 +1,5 @@
 import { audit } from './audit.ts';
+import { cancel } from './cancel.ts';
 import { cold } from './cold.ts';
 import type { Command, FileCommand } from './command.ts';
 import { openServer } from './config.ts';
@@ -19,6 +20,7 @@ const fileCommands: Readonly<Record<string, FileCommand>> = {
   policy,
   audit,
   intent,
+  cancel,
   halt,
   resume,
   'halt-token': haltToken,

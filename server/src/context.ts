@@ -57,8 +57,11 @@ export const rotationSteps = ['rotate-before-commit', 'old-keys-after-quorum'] a
 export const bumpSteps = ['bump-before-commit', 'bump-after-commit', 'bump-after-quorum', 'bump-after-store'] as const;
 /** The same of the relayer's envelopes. */
 export const laneSteps = ['lane-before-commit', 'lane-after-commit'] as const;
+/** The same of a withdrawal that is canceled. */
+export const cancelSteps = ['cancel-before-commit', 'cancel-after-commit'] as const;
 export type Step =
   | (typeof steps)[number]
   | (typeof rotationSteps)[number]
   | (typeof bumpSteps)[number]
-  | (typeof laneSteps)[number];
+  | (typeof laneSteps)[number]
+  | (typeof cancelSteps)[number];

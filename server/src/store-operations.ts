@@ -38,6 +38,7 @@ type NeedsMore =
   | 'listNetworks'
   | 'issueDepositAddress'
   | 'createWithdrawal'
+  | 'cancelWithdrawal'
   | 'approveWithdrawal'
   | 'createCustomerRecord'
   | 'createSettlement'

@@ -17,6 +17,7 @@ import { evmNetwork } from './networks/evm/evm-network.ts';
 import type { Network } from './networks/network.ts';
 import { storeOperations } from './store-operations.ts';
 import { approveWithdrawal } from './operations/approve-withdrawal.ts';
+import { cancelWithdrawal } from './operations/cancel-withdrawal.ts';
 import { createAdjustment } from './operations/create-adjustment.ts';
 import { createCustomerRecord } from './operations/create-customer-record.ts';
 import { createSettlement } from './operations/create-settlement.ts';
@@ -115,6 +116,10 @@ export function wireOperations(ctx: Context, adapters: Adapters, keys: ServerKey
     listNetworks: () => listNetworks(ctx, networks.values()),
     issueDepositAddress: (body) => issueDepositAddress(ctx, networks, panel, body),
     createWithdrawal: (body) => createWithdrawal(ctx, networks, traits, body),
+    cancelWithdrawal: async (id) => {
+      await cancelWithdrawal(ctx, id);
+      return getWithdrawal(ctx.db, traits, id);
+    },
     approveWithdrawal: async (id, assertion) => {
       await approveWithdrawal(ctx, id, assertion);
       return getWithdrawal(ctx.db, traits, id);

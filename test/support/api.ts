@@ -87,6 +87,7 @@ export async function testApi(options: TestApiOptions): Promise<TestApi> {
     listNetworks: notHere,
     issueDepositAddress: notHere,
     createWithdrawal: notHere,
+    cancelWithdrawal: notHere,
     approveWithdrawal: notHere,
     createCustomerRecord: notHere,
     createSettlement: notHere,

@@ -102,6 +102,8 @@ export const WithdrawalState = Type.Union([
   Type.Literal('queued'),
   Type.Literal('signing'),
   Type.Literal('broadcast'),
+  /** Signed, and no node is known to have it: it may be on its way all the same. */
+  Type.Literal('uncertain'),
   Type.Literal('included'),
   Type.Literal('settled'),
   Type.Literal('released'),

@@ -1,4 +1,5 @@
 import type { OwnTransaction } from '@holdfast/core/deposits/decide-block.ts';
+import type { OfferOutcome } from '@holdfast/core/withdrawals/offer-outcome.ts';
 import type { RelayerLane, StoredTransaction } from '../networks/network.ts';
 import type { Sql } from './database.ts';
 
@@ -146,24 +147,25 @@ export async function noteOffer(sql: Sql, id: string): Promise<void> {
 }
 
 /**
- * Notes an offer of the bytes to the nodes.
+ * Notes an offer of the bytes to the nodes. Uncertain is what no node was ever known to have; it is that until one has it.
  * @param offer `height` of the applied chain: the blocks above it count as waited.
- * @returns false when it is not in flight any more.
+ * @returns the state that it has now; null when it is not in flight any more.
  */
 export async function markBroadcast(
   sql: Sql,
   id: string,
-  offer: { readonly feeRefused: boolean; readonly height: number; readonly nextAttemptAtMs: number },
+  offer: { readonly made: OfferOutcome; readonly height: number; readonly nextAttemptAtMs: number },
   nowMs: number,
-): Promise<boolean> {
-  const rows = await sql.query(
-    `update chain_transaction set state = case state when 'signed' then 'broadcast' else state end,
+): Promise<'broadcast' | 'uncertain' | null> {
+  const rows = await sql.query<{ state: 'broadcast' | 'uncertain' }>(
+    `update chain_transaction set
+            state = case when state = 'broadcast' or $6 = 'taken' or (state = 'signed' and $6 = 'fee-refused') then 'broadcast' else 'uncertain' end,
             broadcast_at_ms = coalesce(broadcast_at_ms, $2), next_attempt_at_ms = $3, attempts = 0, fee_refused = $4,
             waiting_from_ms = coalesce(waiting_from_ms, $2), waiting_from_height = coalesce(waiting_from_height, $5)
-      where id = $1 and state in ('signed', 'broadcast') returning id`,
-    [id, nowMs, offer.nextAttemptAtMs, offer.feeRefused, offer.height],
+      where id = $1 and state in ('signed', 'broadcast', 'uncertain') returning state`,
+    [id, nowMs, offer.nextAttemptAtMs, offer.made === 'fee-refused', offer.height, offer.made],
   );
-  return rows.length > 0;
+  return rows[0]?.state ?? null;
 }
 
 export async function noteProblem(sql: Sql, id: string, problem: string, nextAttemptAtMs: number): Promise<void> {

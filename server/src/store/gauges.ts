@@ -16,7 +16,7 @@ export async function readGauges(sql: Sql): Promise<StoreGauges> {
   );
   const withdrawals = await sql.query<{ state: string; count: number }>(
     `select s.state, count(w.id)::int as count
-       from unnest(array['queued', 'signing', 'broadcast', 'included']) as s (state)
+       from unnest(array['queued', 'signing', 'broadcast', 'uncertain', 'included']) as s (state)
        left join withdrawal w on w.state = s.state group by s.state`,
   );
   return {
