@@ -1,118 +1,34 @@
-import { formatId, parseId } from '@holdfast/core/contract/ids.ts';
-import type { Policy } from '@holdfast/core/policy/policy.ts';
+import { formatId } from '@holdfast/core/contract/ids.ts';
 import { samplePolicy } from '@holdfast/core/policy/sample-policy.test-support.ts';
 import { assertionBy } from '@holdfast/core/signing/evidence.test-support.ts';
-import {
-  type AuthorizedIntent,
-  intentDigest,
-  intentDigestHex,
-  type WithdrawalIntent,
-} from '@holdfast/core/signing/intent.ts';
-import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
-import { baseUnits } from '@holdfast/core/money/base-units.ts';
-import { cancelSteps } from '@holdfast/server/context.ts';
-import { broadcastTransactions } from '@holdfast/server/jobs/broadcast-transactions.ts';
-import { replacePayments } from '@holdfast/server/jobs/replace-payments.ts';
-import { cancelWithdrawal } from '@holdfast/server/operations/cancel-withdrawal.ts';
-import { waitingTransactions } from '@holdfast/server/store/fee-bumps.ts';
-import { mustPost } from '@holdfast/server/store/ledger/post-batch.ts';
-import type { Context } from '@holdfast/server/context.ts';
+import { type AuthorizedIntent, intentDigest } from '@holdfast/core/signing/intent.ts';
 import { batchWithdrawals } from '@holdfast/server/jobs/batch-withdrawals.ts';
 import { signTransactions } from '@holdfast/server/jobs/sign-transactions.ts';
 import type { Network } from '@holdfast/server/networks/network.ts';
-import { uuidV7 } from '@holdfast/server/new-id.ts';
 import { approveWithdrawal } from '@holdfast/server/operations/approve-withdrawal.ts';
 import { settleTransactions } from '@holdfast/server/jobs/settle-transactions.ts';
 import { insertBlock } from '@holdfast/server/store/blocks.ts';
-import {
-  insertTransaction,
-  setTransactionState,
-  storeSigned,
-  type TransactionState,
-} from '@holdfast/server/store/chain-transactions.ts';
+import { setTransactionState, storeSigned, type TransactionState } from '@holdfast/server/store/chain-transactions.ts';
 import { gapBelow, givenUpBytes, nextRelayerNonce } from '@holdfast/server/store/relayer-lanes.ts';
-import { createCustomer } from '@holdfast/server/store/customers.ts';
+import { assignToTransaction, lockWithdrawal } from '@holdfast/server/store/withdrawals.ts';
+import { expect, test } from 'vitest';
 import {
-  assignToTransaction,
-  insertWithdrawal,
-  lockWithdrawal,
-  moveWithdrawals,
-  requeue,
-} from '@holdfast/server/store/withdrawals.ts';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type TestDatabase, testDatabase } from '../support/database.ts';
+  ask,
+  caip19,
+  contextOf,
+  database,
+  first,
+  insertPayment,
+  networkId,
+  nowMs,
+  useJobsStage,
+} from '../support/jobs-stage.ts';
 
 /* The jobs on a real database, with a network and signers that only note what they are asked. */
 
-const networkId = 'eip155:31337';
-const first = samplePolicy();
 const eth = 1_000_000_000_000_000_000n;
-const assets = first.networks.flatMap((network) => (network.family === 'evm' ? network.assets : []));
-const caip19 = (code: string): string => assets.find((one) => one.code === code)!.asset;
 
-let database: TestDatabase;
-let customerId: string;
-const nowMs = Date.now();
-let made = 0;
-const newId = (): string => uuidV7(nowMs + made++);
-
-beforeAll(async () => {
-  database = await testDatabase();
-  const customer = await createCustomer(database.db, { client_reference: 'jobs' }, newId, nowMs);
-  customerId = parseId('cus', customer.id);
-});
-afterAll(() => database?.close());
-beforeEach(async () => {
-  await database.db.query('truncate withdrawal_attempt, withdrawal_approval, withdrawal, chain_transaction cascade');
-});
-
-function contextOf(policy: Policy): Context {
-  const ctx = { db: database.db, policy, now: () => nowMs, newId, step: () => undefined, log: () => undefined };
-  return ctx as unknown as Context;
-}
-
-async function insertPayment(unsigned: object = {}): Promise<string> {
-  const id = newId();
-  const row = { id, network: networkId, kind: 'withdrawal', unsigned, conflictKeys: [], refs: [] } as const;
-  await insertTransaction(database.db, row, nowMs);
-  return id;
-}
-
-async function ask(asset: 'ETH' | 'USDT', amount: bigint, state: 'queued' | 'awaiting_approval' = 'queued') {
-  const id = newId();
-  const intent: WithdrawalIntent = {
-    version: 1,
-    kind: 'withdrawal',
-    network: networkId,
-    asset: caip19(asset),
-    amount: String(amount),
-    destination: `0x${'ab'.repeat(20)}`,
-    memo: null,
-    customer: formatId('cus', customerId),
-    fee_max: '0',
-    expires_at: new Date(nowMs + 3_600_000).toISOString(),
-    nonce: `nonce-${id}`,
-  };
-  await insertWithdrawal(database.db, {
-    id,
-    customer_id: customerId,
-    client_reference: id,
-    network: networkId,
-    asset,
-    amount,
-    fee: 0n,
-    destination: intent.destination,
-    memo: null,
-    intent,
-    digest: intentDigestHex(intent),
-    authorization: { key_id: 'integrator-1', signature: '00'.repeat(64) },
-    approvals_needed: 0,
-    expires_at_ms: BigInt(nowMs + 3_600_000),
-    state,
-    created_at_ms: BigInt(nowMs),
-  });
-  return { id, intent };
-}
+useJobsStage();
 
 test('a halted asset that fills whole batches keeps nothing of its network waiting', async () => {
   const ctx = contextOf(first);
@@ -285,130 +201,4 @@ test('a payment lapses only when a final block and our own clock are past its de
   expect(await stateOf(wanted)).toBe('queued');
   expect(await stateOf(paid)).toBe('signing');
   expect(await settle(deadlineMs + 20_000)).toBe(0);
-});
-
-async function postHold(id: string, amount: bigint): Promise<void> {
-  const customer = formatId('cus', customerId);
-  const posted = (debit: string, credit: string, name: string) => ({
-    idem: `${name}/${id}`,
-    cause: `withdrawal:${id}`,
-    debit,
-    credit,
-    amount: baseUnits(amount),
-  });
-  const [free, held] = [accountCodes.customer(customer, 'ETH'), accountCodes.hold(customer, 'ETH')];
-  await database.db.transaction((sql) =>
-    mustPost(sql, [posted(accountCodes.capital('ETH'), free, 'fund'), posted(free, held, 'hold')], nowMs),
-  );
-}
-
-const eventsOf = async (id: string): Promise<string[]> =>
-  (await database.db.query<{ type: string }>('select type from event where resource_id = $1 order by id', [id])).map(
-    ({ type }) => type,
-  );
-
-test('a withdrawal that nothing was signed for is canceled once, whole or not at all', async () => {
-  const { id } = await ask('ETH', 5n);
-  const waiting = await ask('ETH', 6n, 'awaiting_approval');
-  await postHold(id, 5n);
-  await postHold(waiting.id, 6n);
-  const name = formatId('wd', id);
-  const heldNow = async () => {
-    const [row] = await database.db.query<{ balance: bigint }>('select balance from account where code = $1', [
-      accountCodes.hold(formatId('cus', customerId), 'ETH'),
-    ]);
-    return row!.balance;
-  };
-  const before = await heldNow();
-  const ctx = contextOf(first);
-  const dies = (at: string) => ({
-    ...ctx,
-    step: (step: string) => {
-      if (step === at) throw new Error(`died at ${at}`);
-    },
-  });
-  await expect(cancelWithdrawal(dies(cancelSteps[0]), name)).rejects.toThrow('died');
-  expect([(await lockWithdrawal(database.db, id))?.state, await heldNow()]).toEqual(['queued', before]);
-  await expect(cancelWithdrawal(dies(cancelSteps[1]), name)).rejects.toThrow('died');
-  // Asked again after the death, and once more.
-  await cancelWithdrawal(ctx, name);
-  await cancelWithdrawal(ctx, name);
-  expect(await lockWithdrawal(database.db, id)).toMatchObject({ state: 'released', reason: 'canceled on request' });
-  await cancelWithdrawal(ctx, formatId('wd', waiting.id));
-  expect(before - (await heldNow())).toBe(11n);
-  expect(await eventsOf(id)).toEqual(['withdrawal.canceled']);
-  await expect(cancelWithdrawal(ctx, formatId('wd', newId()))).rejects.toMatchObject({ code: 'not-found' });
-});
-
-test('what was or may have been signed is not canceled, and the refusal says why', async () => {
-  const { id } = await ask('ETH', 5n);
-  const name = formatId('wd', id);
-  const transaction = await insertPayment();
-  await assignToTransaction(database.db, [id], transaction, nowMs);
-  const refusal = async () => {
-    const error: unknown = await cancelWithdrawal(contextOf(first), name).catch((problem: unknown) => problem);
-    expect(error).toMatchObject({ code: 'cancel-refused' });
-    return (error as Error).message;
-  };
-  expect(await refusal()).toContain('signers are asked to sign it');
-  await setTransactionState(database.db, transaction, ['built'], 'abandoned');
-  await requeue(database.db, transaction, 'refused', { pauseMs: () => 0, split: false }, nowMs);
-  expect(await refusal()).toContain('may have signed it');
-  for (const state of ['broadcast', 'uncertain', 'included', 'settled']) {
-    await database.db.query('update withdrawal set state = $2 where id = $1', [id, state]);
-    expect(await refusal()).toContain(`is ${state}`);
-  }
-});
-
-test('what no node is known to have is uncertain and only offered again byte for byte, until a node has it', async () => {
-  const { id } = await ask('ETH', 5n);
-  const transaction = await insertPayment();
-  await assignToTransaction(database.db, [id], transaction, nowMs);
-  const raw = Uint8Array.of(7, 7);
-  await storeSigned(database.db, transaction, { raw, txid: '0xaa', refs: [], relayerNonce: null }, nowMs);
-  await moveWithdrawals(database.db, transaction, 'broadcast', nowMs);
-  await ask('ETH', 1n);
-  const offered: number[][] = [];
-  const answers = [
-    { accepted: false, objections: ['a: does not answer', 'b: bad-txns-inputs-missingorspent'] },
-    { accepted: false, objections: ['a: min relay fee not met', 'b: min relay fee not met'] },
-    { accepted: false, objections: ['a: txn-already-in-mempool', 'b: does not answer'] },
-    { accepted: false, objections: ['a: does not answer', 'b: does not answer'] },
-  ];
-  const touched = () => {
-    throw new Error('nothing else may be made of it');
-  };
-  const network = {
-    id: networkId,
-    config: { family: 'evm', batch_size_max: 2, batch_wait_ms: 0, assets: [] },
-    broadcast: async (bytes: Uint8Array) => {
-      offered.push([...bytes]);
-      return answers[offered.length - 1]!;
-    },
-    surveyBatch: touched,
-    replacePayment: touched,
-  } as unknown as Network;
-  const states: (string | undefined)[] = [];
-  for (const pass of [0, 1, 2, 3]) {
-    const ctx = { ...contextOf(first), now: () => nowMs + pass * 60_000 };
-    expect(await broadcastTransactions(ctx, network)).toBe(1);
-    if (pass < 2) {
-      expect(await replacePayments(ctx, network, () => false)).toBe(0);
-      expect(await waitingTransactions(database.db, networkId, ['withdrawal'])).toEqual([]);
-    }
-    expect(await batchWithdrawals(ctx, network, () => false)).toBeNull();
-    states.push((await lockWithdrawal(database.db, id))?.state);
-  }
-  // A node that had it once may forget it; that it was never had is another matter.
-  expect(states).toEqual(['uncertain', 'uncertain', 'broadcast', 'broadcast']);
-  expect(offered).toEqual([raw, raw, raw, raw].map((bytes) => [...bytes]));
-  expect(await eventsOf(id)).toEqual(['withdrawal.uncertain', 'withdrawal.broadcast']);
-  const alarms = await database.db.query<{ code: string; open: boolean }>(
-    `select code, closed_at_ms is null as open from alarm where subject = $1 order by id`,
-    [`${transaction} broadcast`],
-  );
-  expect(alarms).toEqual([
-    { code: 'broadcast-uncertain', open: false },
-    { code: 'broadcast-refused', open: true },
-  ]);
 });

@@ -14,8 +14,11 @@ import { replacePayments } from './replace-payments.ts';
 import { relayPauses } from './relay-pauses.ts';
 import { settleTransactions } from './settle-transactions.ts';
 import { signTransactions } from './sign-transactions.ts';
+import { watchQueue } from './watch-queue.ts';
 import { sweepForwarders } from './sweep-forwarders.ts';
 
+/** Pause of the loops that look for withdrawals that wait too long. */
+const watchEveryMs = 5_000;
 /** Pause of the loops that look after the relayer's accounts. */
 const relayEveryMs = 500;
 /** Pause of the loops that ask the signers for newer keys. */
@@ -49,6 +52,7 @@ export function runNetworkJobs(
         return built + bumped + signed + (await broadcastTransactions(ctx, network));
       }),
     ];
+    loops.push(startLoop(ctx, 'watch', network.id, watchEveryMs, () => watchQueue(ctx, network)));
     if (network.sweepOldKeys) {
       loops.push(
         startLoop(

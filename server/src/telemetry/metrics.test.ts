@@ -3,6 +3,7 @@ import { createMetrics, type Readings } from './metrics.ts';
 
 const readings: Readings = {
   scannedHeights: { 'eip155:31337': 7 },
+  queueAgeS: { 'eip155:31337': 90 },
   openAlarms: 2,
   withdrawals: { queued: 3 },
   differences: [{ network: 'eip155:31337', asset: 'ETH', difference: -1n }],
@@ -13,6 +14,7 @@ test('the gauges show what is read at the time of asking', async () => {
   metrics.observeRequest('GET', '/v1/assets', 200, 0.02);
   const text = await metrics.text();
   expect(text).toContain('holdfast_scanned_height{network="eip155:31337"} 7');
+  expect(text).toContain('holdfast_withdrawal_queue_age_seconds{network="eip155:31337"} 90');
   expect(text).toContain('holdfast_open_alarms 2');
   expect(text).toContain('holdfast_withdrawals{state="queued"} 3');
   expect(text).toContain('holdfast_reconcile_difference{network="eip155:31337",asset="ETH"} -1');

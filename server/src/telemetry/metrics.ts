@@ -7,6 +7,8 @@ export interface Readings {
   readonly openAlarms: number;
   /** Withdrawals by state. */
   readonly withdrawals: Readonly<Record<string, number>>;
+  /** Seconds that the oldest withdrawal waits, by network; none where nothing waits. */
+  readonly queueAgeS: Readonly<Record<string, number>>;
   /** Ledger minus chain in base units at the last reconciliation; a Prometheus number is a double, so only 0 is exact. */
   readonly differences: readonly { readonly network: string; readonly asset: string; readonly difference: bigint }[];
 }
@@ -41,6 +43,12 @@ export function createMetrics(read: () => Promise<Readings>): Metrics {
     labelNames: ['state'] as const,
     registers,
   });
+  const queueAge = new Gauge({
+    name: 'holdfast_withdrawal_queue_age_seconds',
+    help: 'Time since the oldest withdrawal that no block shows was asked for, approvals apart',
+    labelNames: ['network'] as const,
+    registers,
+  });
   const differences = new Gauge({
     name: 'holdfast_reconcile_difference',
     help: 'Ledger minus chain in base units; anything but 0 is an incident',
@@ -54,11 +62,12 @@ export function createMetrics(read: () => Promise<Readings>): Metrics {
   });
 
   async function refresh(): Promise<void> {
-    for (const gauge of [heights, withdrawals, differences]) gauge.reset();
+    for (const gauge of [heights, withdrawals, queueAge, differences]) gauge.reset();
     try {
       const readings = await read();
       for (const [network, height] of Object.entries(readings.scannedHeights)) heights.set({ network }, height);
       for (const [state, count] of Object.entries(readings.withdrawals)) withdrawals.set({ state }, count);
+      for (const [network, seconds] of Object.entries(readings.queueAgeS)) queueAge.set({ network }, seconds);
       for (const { network, asset, difference } of readings.differences)
         differences.set({ network, asset }, Number(difference));
       alarms.set(readings.openAlarms);
