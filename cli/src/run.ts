@@ -1,4 +1,5 @@
 import { audit } from './audit.ts';
+import { cancel } from './cancel.ts';
 import { closeAlarm } from './close-alarm.ts';
 import { cold } from './cold.ts';
 import type { Command, FileCommand } from './command.ts';
@@ -36,6 +37,7 @@ const fileCommands: Readonly<Record<string, FileCommand>> = {
   listing,
   intent,
   'close-alarm': closeAlarm,
+  cancel,
   halt,
   resume,
   'halt-token': haltToken,

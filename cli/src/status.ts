@@ -4,7 +4,7 @@ import { pageLimitMax } from '@holdfast/core/contract/page.ts';
 import type { Command } from './command.ts';
 import { formatTable, printable } from './format-table.ts';
 
-const openStates = ['queued', 'signing', 'broadcast', 'included'] as const;
+const openStates = ['queued', 'signing', 'broadcast', 'uncertain', 'included'] as const;
 
 interface Count {
   readonly state: string;

@@ -20,7 +20,7 @@ import { signerEnv, type SignerProgram } from './signer-program.ts';
 const run = promisify(execFile);
 export const mainOf = (workspace: string): string =>
   fileURLToPath(new URL(`../../${workspace}/src/main.ts`, import.meta.url));
-/** Wei that the relayer gets at first; all it could ever lose. */
+/** Wei that each account of the relayer gets at first; all it could ever lose. */
 const relayerFloatWei = 10n ** 19n;
 
 /** Changes version 1 before it is signed. @param ownerKeys of the signers, compressed, hex. */
@@ -56,13 +56,17 @@ export async function makeKeys(
     Promise.all(options.signerIds.map((id) => initSigner(folder, id, options))),
     run(process.execPath, [mainOf('server'), 'init', join(folder, 'server')]),
   ]);
-  const server = JSON.parse(made.stdout) as { fingerprint: string; relayer_address: string };
+  const server = JSON.parse(made.stdout) as {
+    fingerprint: string;
+    relayer_address: string;
+    sweeper_address: string;
+  };
   const cold = keepColdKeys(join(folder, 'devnet', 'cold'));
   const owners = cards.map((card) => card.owner_address);
   const file = join(folder, 'devnet', 'evm.json');
   const emergencyKeys = cards.map((card) => card.emergency_address);
   const parties = keepParties(folder);
-  const evm = await keepDeployment(file, chains, server.relayer_address, {
+  const evm = await keepDeployment(file, chains, {
     owners,
     emergencyKeys,
     limits: guardLimits(),
@@ -71,6 +75,7 @@ export async function makeKeys(
     governanceOwners: cold.governanceOwners,
     ...options.vault,
   });
+  await fundRelayers(chains, [server.relayer_address, server.sweeper_address]);
   const bitcoin = chains.bitcoin ? { coldKeys: cold.bitcoin, coldAddress: cold.bitcoinAddress } : null;
   const first = keepPolicy(join(folder, 'devnet', 'policy-1.json'), () => {
     const policy = devnetPolicy({ evm, owners, emergencyKeys, bitcoin, parties, build: options.signer.build });
@@ -150,7 +155,6 @@ export function passphraseFile(folder: string, signer: string): string {
 async function keepDeployment(
   file: string,
   chains: Chains,
-  relayer: string,
   parties: Omit<DeployVaultInput, 'rpcUrl' | 'deployerKey'>,
 ): Promise<EvmDeployment> {
   const rpcUrl = chains.anvil.url;
@@ -165,8 +169,16 @@ async function keepDeployment(
     );
   }
   const deployed = await deployVault({ rpcUrl, deployerKey: devnetKeys.deployer, ...parties });
-  await sendEth({ rpcUrl, to: relayer, amountWei: relayerFloatWei });
-  await mine({ rpcUrl, blocks: 1 });
   writePrivate(file, JSON.stringify(deployed, null, 2));
   return deployed;
+}
+
+/** A data folder of an earlier release has one account only: the other gets its float when it is made. */
+async function fundRelayers(chains: Chains, addresses: readonly string[]): Promise<void> {
+  const rpcUrl = chains.anvil.url;
+  for (const to of addresses) {
+    if (BigInt(await rpcCall<string>(rpcUrl, 'eth_getBalance', [to, 'latest'])) > 0n) continue;
+    await sendEth({ rpcUrl, to, amountWei: relayerFloatWei });
+    await mine({ rpcUrl, blocks: 1 });
+  }
 }

@@ -70,6 +70,8 @@ const common = {
       strict,
     ),
   ),
+  /** A withdrawal that waits longer, approvals apart, opens an alarm; half an hour when left out. */
+  stuck_after_ms: Type.Optional(Type.Integer({ minimum: 1_000 })),
   assets: Type.Array(AssetRule, { minItems: 1 }),
 };
 

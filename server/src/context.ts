@@ -60,8 +60,14 @@ export const rotationSteps = ['rotate-before-commit', 'move-after-quorum'] as co
 export const bumpSteps = ['bump-before-commit', 'bump-after-commit', 'bump-after-quorum', 'bump-after-store'] as const;
 /** The same of a decision about a deposit in quarantine. */
 export const quarantineSteps = ['release-before-commit', 'release-after-commit'] as const;
+/** The same of the relayer's envelopes. */
+export const laneSteps = ['lane-before-commit', 'lane-after-commit'] as const;
+/** The same of a withdrawal that is canceled. */
+export const cancelSteps = ['cancel-before-commit', 'cancel-after-commit'] as const;
 export type Step =
   | (typeof steps)[number]
   | (typeof rotationSteps)[number]
   | (typeof bumpSteps)[number]
-  | (typeof quarantineSteps)[number];
+  | (typeof quarantineSteps)[number]
+  | (typeof laneSteps)[number]
+  | (typeof cancelSteps)[number];

@@ -8,12 +8,14 @@ import { addr } from 'micro-eth-signer';
 
 /**
  * The server's own keys, made at first start and readable by its user only: TLS identity, the gas relayer's key (moves
- * its own small float, never customer funds) and the key that signs webhooks.
+ * its own small float, never customer funds), another of the same kind for sweeps, and the key that signs webhooks.
  */
 export interface ServerKeys {
   readonly identity: Identity;
   /** 32 bytes. */
   readonly relayerKey: Uint8Array;
+  /** Of the account that pays for sweeps; null where the folder is older and one account does both. */
+  readonly sweeperKey: Uint8Array | null;
   /** Ed25519, PKCS#8 PEM. */
   readonly webhookKey: string;
 }
@@ -22,6 +24,7 @@ const files = {
   certificate: 'identity.crt',
   key: 'identity.key',
   relayer: 'relayer.key',
+  sweeper: 'sweeper.key',
   webhook: 'webhook.key',
 } as const;
 
@@ -29,7 +32,7 @@ const files = {
 export async function initServer(
   dataDir: string,
   nowMs: number,
-): Promise<{ fingerprint: string; relayer_address: string; webhook_public_key: string }> {
+): Promise<{ fingerprint: string; relayer_address: string; sweeper_address: string; webhook_public_key: string }> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const write = (name: string, text: string): void =>
     writeFileSync(join(dataDir, name), text, { mode: 0o600, flag: 'wx' });
@@ -38,8 +41,9 @@ export async function initServer(
     write(files.key, identity.privateKey);
     write(files.certificate, identity.certificate);
   }
-  if (!existsSync(join(dataDir, files.relayer)))
-    write(files.relayer, bytesToHex(secp256k1.utils.randomSecretKey(randomBytes(48))));
+  for (const name of [files.relayer, files.sweeper]) {
+    if (!existsSync(join(dataDir, name))) write(name, bytesToHex(secp256k1.utils.randomSecretKey(randomBytes(48))));
+  }
   if (!existsSync(join(dataDir, files.webhook))) {
     write(files.webhook, generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
   }
@@ -48,6 +52,7 @@ export async function initServer(
   return {
     fingerprint: fingerprintOf(new X509Certificate(keys.identity.certificate)),
     relayer_address: addr.fromPrivateKey(keys.relayerKey),
+    sweeper_address: addr.fromPrivateKey(keys.sweeperKey!),
     webhook_public_key: Buffer.from(String(jwk.x), 'base64url').toString('hex'),
   };
 }
@@ -57,6 +62,7 @@ export function readServerKeys(dataDir: string): ServerKeys {
   return {
     identity: { certificate: read(files.certificate), privateKey: read(files.key) },
     relayerKey: hexToBytes(read(files.relayer).trim()),
+    sweeperKey: existsSync(join(dataDir, files.sweeper)) ? hexToBytes(read(files.sweeper).trim()) : null,
     webhookKey: read(files.webhook),
   };
 }

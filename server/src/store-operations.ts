@@ -50,6 +50,7 @@ type NeedsMore =
   | 'createEngineStatement'
   | 'releaseReservation'
   | 'reconcileEngine'
+  | 'cancelWithdrawal'
   | 'approveWithdrawal'
   | 'createCustomerRecord'
   | 'createSettlement'

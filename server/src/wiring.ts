@@ -20,6 +20,7 @@ import type { Network } from './networks/network.ts';
 import { storeOperations } from './store-operations.ts';
 import { approveWithdrawal } from './operations/approve-withdrawal.ts';
 import { checkRecoverable } from './operations/check-recoverable.ts';
+import { cancelWithdrawal } from './operations/cancel-withdrawal.ts';
 import { createAdjustment } from './operations/create-adjustment.ts';
 import { createCustomerRecord } from './operations/create-customer-record.ts';
 import { checkListing } from './operations/check-listing.ts';
@@ -87,7 +88,16 @@ export function wireAdapters(
   const networks = config.networks.map((row): Network => {
     const nativeAsset = nativeRule(row).asset;
     return row.family === 'evm'
-      ? evmNetwork(row, { db, panel, relayerKey: keys.relayerKey, nativeAsset, now, log, twins: twinsOf(row, config) })
+      ? evmNetwork(row, {
+          db,
+          panel,
+          relayerKey: keys.relayerKey,
+          sweeperKey: keys.sweeperKey,
+          nativeAsset,
+          now,
+          log,
+          twins: twinsOf(row, config),
+        })
       : bitcoinNetwork(row, {
           db,
           panel,
@@ -193,6 +203,10 @@ export function wireOperations(
     releaseReservation: (body) => releaseReservation(ctx, body),
     reconcileEngine: () => reconcileEngine(ctx, compareChain),
     createWithdrawal: promised((body) => createWithdrawal(ctx, networks, traits, body)),
+    cancelWithdrawal: promised(async (id) => {
+      await cancelWithdrawal(ctx, id);
+      return getWithdrawal(ctx.db, traits, id);
+    }),
     approveWithdrawal: promised(async (id, assertion) => {
       await approveWithdrawal(ctx, id, assertion);
       return getWithdrawal(ctx.db, traits, id);

@@ -1,105 +1,34 @@
-import { formatId, parseId } from '@holdfast/core/contract/ids.ts';
-import type { Policy } from '@holdfast/core/policy/policy.ts';
+import { formatId } from '@holdfast/core/contract/ids.ts';
 import { samplePolicy } from '@holdfast/core/policy/sample-policy.test-support.ts';
 import { assertionBy } from '@holdfast/core/signing/evidence.test-support.ts';
-import {
-  type AuthorizedIntent,
-  intentDigest,
-  intentDigestHex,
-  type WithdrawalIntent,
-} from '@holdfast/core/signing/intent.ts';
-import type { Context } from '@holdfast/server/context.ts';
+import { type AuthorizedIntent, intentDigest } from '@holdfast/core/signing/intent.ts';
 import { batchWithdrawals } from '@holdfast/server/jobs/batch-withdrawals.ts';
 import { signTransactions } from '@holdfast/server/jobs/sign-transactions.ts';
 import type { Network } from '@holdfast/server/networks/network.ts';
-import { uuidV7 } from '@holdfast/server/new-id.ts';
 import { approveWithdrawal } from '@holdfast/server/operations/approve-withdrawal.ts';
 import { settleTransactions } from '@holdfast/server/jobs/settle-transactions.ts';
 import { insertBlock } from '@holdfast/server/store/blocks.ts';
+import { setTransactionState, storeSigned, type TransactionState } from '@holdfast/server/store/chain-transactions.ts';
+import { gapBelow, givenUpBytes, nextRelayerNonce } from '@holdfast/server/store/relayer-lanes.ts';
+import { assignToTransaction, lockWithdrawal } from '@holdfast/server/store/withdrawals.ts';
+import { expect, test } from 'vitest';
 import {
-  givenUpBytes,
-  insertTransaction,
-  nextRelayerNonce,
-  setTransactionState,
-  storeSigned,
-  type TransactionState,
-} from '@holdfast/server/store/chain-transactions.ts';
-import { createCustomer } from '@holdfast/server/store/customers.ts';
-import { assignToTransaction, insertWithdrawal, lockWithdrawal } from '@holdfast/server/store/withdrawals.ts';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type TestDatabase, testDatabase } from '../support/database.ts';
+  ask,
+  caip19,
+  contextOf,
+  database,
+  first,
+  insertPayment,
+  networkId,
+  nowMs,
+  useJobsStage,
+} from '../support/jobs-stage.ts';
 
 /* The jobs on a real database, with a network and signers that only note what they are asked. */
 
-const networkId = 'eip155:31337';
-const first = samplePolicy();
 const eth = 1_000_000_000_000_000_000n;
-const assets = first.networks.flatMap((network) => (network.family === 'evm' ? network.assets : []));
-const caip19 = (code: string): string => assets.find((one) => one.code === code)!.asset;
 
-let database: TestDatabase;
-let customerId: string;
-const nowMs = Date.now();
-let made = 0;
-const newId = (): string => uuidV7(nowMs + made++);
-
-beforeAll(async () => {
-  database = await testDatabase();
-  const customer = await createCustomer(database.db, { client_reference: 'jobs' }, newId, nowMs);
-  customerId = parseId('cus', customer.id);
-});
-afterAll(() => database?.close());
-beforeEach(async () => {
-  await database.db.query('truncate withdrawal_attempt, withdrawal_approval, withdrawal, chain_transaction cascade');
-});
-
-function contextOf(policy: Policy): Context {
-  const ctx = { db: database.db, policy, now: () => nowMs, newId, step: () => undefined, log: () => undefined };
-  return ctx as unknown as Context;
-}
-
-async function insertPayment(unsigned: object = {}): Promise<string> {
-  const id = newId();
-  const row = { id, network: networkId, kind: 'withdrawal', unsigned, conflictKeys: [], refs: [] } as const;
-  await insertTransaction(database.db, row, nowMs);
-  return id;
-}
-
-async function ask(asset: 'ETH' | 'USDT', amount: bigint, state: 'queued' | 'awaiting_approval' = 'queued') {
-  const id = newId();
-  const intent: WithdrawalIntent = {
-    version: 1,
-    kind: 'withdrawal',
-    network: networkId,
-    asset: caip19(asset),
-    amount: String(amount),
-    destination: `0x${'ab'.repeat(20)}`,
-    memo: null,
-    customer: formatId('cus', customerId),
-    fee_max: '0',
-    expires_at: new Date(nowMs + 3_600_000).toISOString(),
-    nonce: `nonce-${id}`,
-  };
-  await insertWithdrawal(database.db, {
-    id,
-    customer_id: customerId,
-    client_reference: id,
-    network: networkId,
-    asset,
-    amount,
-    fee: 0n,
-    destination: intent.destination,
-    memo: null,
-    intent,
-    digest: intentDigestHex(intent),
-    authorization: { key_id: 'integrator-1', signature: '00'.repeat(64) },
-    approvals_needed: 0,
-    expires_at_ms: BigInt(nowMs + 3_600_000),
-    state,
-    created_at_ms: BigInt(nowMs),
-  });
-  return { id, intent };
-}
+useJobsStage();
 
 test('a halted asset that fills whole batches keeps nothing of its network waiting', async () => {
   const ctx = contextOf(first);
@@ -223,12 +152,18 @@ test('the relayer fills the gap that a lapsed payment leaves below what is store
   await sealed(4n, 'final');
   await sealed(5n, 'replaced');
   await sealed(6n, 'broadcast');
-  const next = (chainNonce: bigint) => database.db.transaction((sql) => nextRelayerNonce(sql, networkId, chainNonce));
+  const lane = { network: networkId, lane: 'payout' } as const;
+  const next = (chainNonce: bigint) => database.db.transaction((sql) => nextRelayerNonce(sql, lane, chainNonce));
   expect(await next(5n)).toBe(5n);
-  expect(await givenUpBytes(database.db, networkId, 5n)).toEqual([Buffer.of(5)]);
+  expect(await givenUpBytes(database.db, lane, 5n)).toEqual([Buffer.of(5)]);
   // During a reorg the chain's own count goes back below what is final here.
   expect(await next(4n)).toBe(5n);
+  expect(await gapBelow(database.db, lane, 5n)).toBe(5n);
   await sealed(5n, 'broadcast');
+  expect(await gapBelow(database.db, lane, 5n)).toBeNull();
+  // The other account's nonces are its own.
+  const sweeps = { ...lane, lane: 'sweep' } as const;
+  expect(await database.db.transaction((sql) => nextRelayerNonce(sql, sweeps, 5n))).toBe(5n);
   expect(await next(5n)).toBe(7n);
   expect(await next(8n)).toBe(8n);
 });

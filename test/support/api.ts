@@ -96,6 +96,7 @@ export async function testApi(options: TestApiOptions): Promise<TestApi> {
     createEngineStatement: notHere,
     releaseReservation: notHere,
     reconcileEngine: notHere,
+    cancelWithdrawal: notHere,
     approveWithdrawal: notHere,
     createCustomerRecord: notHere,
     createSettlement: notHere,

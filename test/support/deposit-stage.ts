@@ -66,6 +66,7 @@ export function evmStageNetwork(
   return evmNetwork(config as unknown as Parameters<typeof evmNetwork>[0], {
     db: ctx.db,
     panel: null as never,
+    sweeperKey: null,
     relayerKey: hexToBytes(relayerKey.slice(2)),
     nativeAsset: 'ETH',
     now: ctx.now,

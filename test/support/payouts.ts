@@ -71,7 +71,9 @@ export async function fund(
 /** Our transactions that are still under way. */
 export async function openTransactions(system: System): Promise<string[]> {
   const { data } = await system.client.listTransactions({ limit: 50 });
-  return data.filter((one) => ['built', 'signed', 'broadcast', 'included'].includes(one.state)).map((one) => one.id);
+  return data
+    .filter((one) => ['built', 'signed', 'broadcast', 'uncertain', 'included'].includes(one.state))
+    .map((one) => one.id);
 }
 
 export async function withdrawalsIn(system: System, ids: readonly string[]): Promise<WithdrawalResource[]> {

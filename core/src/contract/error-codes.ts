@@ -71,6 +71,7 @@ export const errorCodes = {
     'The customer owes a receivable from a reversed deposit; a deposit that covers it lifts the block.',
   ),
   'destination-refused': refused('Pay to an address outside the wallet system.'),
+  'cancel-refused': refused('Only what nothing was signed for can be canceled. Read the withdrawal again later.'),
   'authorization-invalid': {
     status: 403,
     exit: 3,

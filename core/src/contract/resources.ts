@@ -163,6 +163,8 @@ export const WithdrawalState = Type.Union([
   Type.Literal('queued'),
   Type.Literal('signing'),
   Type.Literal('broadcast'),
+  /** Signed, and no node is known to have it: it may be on its way all the same. */
+  Type.Literal('uncertain'),
   Type.Literal('included'),
   Type.Literal('settled'),
   Type.Literal('released'),
@@ -343,7 +345,13 @@ export const TransactionResource = Type.Object({
   object: Type.Literal('transaction'),
   id: Type.String(),
   network: Type.String(),
-  kind: Type.Union([Type.Literal('withdrawal'), Type.Literal('sweep'), Type.Literal('emergency')]),
+  kind: Type.Union([
+    Type.Literal('withdrawal'),
+    Type.Literal('sweep'),
+    Type.Literal('emergency'),
+    /** Uses up a nonce of the relayer that kept later ones from being mined. */
+    Type.Literal('filler'),
+  ]),
   state: Type.String(),
   txid: Nullable(Type.String()),
   fee: Nullable(Amount),

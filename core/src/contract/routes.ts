@@ -245,6 +245,15 @@ export const routes = {
     status: 200,
     response: WithdrawalResource,
   },
+  cancelWithdrawal: {
+    method: 'POST',
+    path: '/v1/withdrawals/{id}/cancel',
+    scope: 'withdrawals',
+    summary: 'Give a withdrawal back that nothing was signed for',
+    params: Id,
+    status: 200,
+    response: WithdrawalResource,
+  },
 
   approveWithdrawal: {
     method: 'POST',

@@ -21,7 +21,7 @@ export type AddressOwner =
 /** One of our own transactions as the block application needs it. */
 export interface OwnTransaction {
   readonly id: string;
-  readonly kind: 'withdrawal' | 'sweep' | 'emergency';
+  readonly kind: 'withdrawal' | 'sweep' | 'emergency' | 'filler';
   readonly refs: readonly string[];
   /** What it pays out of our wallets, base units by asset; empty for a sweep. */
   readonly payments: ReadonlyMap<AssetCode, bigint>;

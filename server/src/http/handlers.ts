@@ -41,6 +41,7 @@ export const handlers: Handlers = {
     paged('withdrawals', input, (query) => operations.listWithdrawals(input, query)),
   getWithdrawal: (operations, { id }) => operations.getWithdrawal(id),
 
+  cancelWithdrawal: (operations, { id }) => operations.cancelWithdrawal(id),
   approveWithdrawal: (operations, { id, assertion }) => operations.approveWithdrawal(id, assertion),
 
   createCustomerRecord: (operations, input) => operations.createCustomerRecord(input),

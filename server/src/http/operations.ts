@@ -137,6 +137,7 @@ export interface Operations {
   getWithdrawal(id: string): Promise<WithdrawalResource>;
   listWithdrawals(filter: WithdrawalFilter, query: PageQuery): Promise<Page<WithdrawalResource>>;
 
+  cancelWithdrawal(id: string): Promise<WithdrawalResource>;
   approveWithdrawal(id: string, assertion: Assertion): Promise<WithdrawalResource>;
 
   createCustomerRecord(body: CreateCustomerRecordBody): Promise<CustomerRecordResource>;

@@ -1,7 +1,6 @@
-import { formatId } from '@holdfast/core/contract/ids.ts';
-import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
 import { baseUnits } from '@holdfast/core/money/base-units.ts';
 import { choosePayouts } from '@holdfast/core/withdrawals/choose-payouts.ts';
+import { releasePosting } from '@holdfast/core/withdrawals/release-posting.ts';
 import type { Context } from '../context.ts';
 import type { BatchOutlook, Network } from '../networks/network.ts';
 import { isBelowFinality } from './finality.ts';
@@ -27,7 +26,6 @@ import {
   type QueuedWithdrawal,
   queuedWithdrawals,
   releaseUnpayable,
-  type WithdrawalRow,
 } from '../store/withdrawals.ts';
 
 /** Pause of a withdrawal that cannot be paid now: the wallet is short of coins, fees are too high, ... */
@@ -191,16 +189,4 @@ async function release(ctx: Context, id: string, how: { reason: string; expired:
     return true;
   });
   if (released) ctx.log('withdrawal-released', { id, reason: how.reason });
-}
-
-/** The whole hold, fee included, back to the customer. */
-export function releasePosting(row: WithdrawalRow) {
-  const customer = formatId('cus', row.customer_id);
-  return {
-    idem: `withdrawal/${row.id}/release`,
-    cause: `withdrawal:${row.id}`,
-    debit: accountCodes.hold(customer, row.asset),
-    credit: accountCodes.customer(customer, row.asset),
-    amount: baseUnits(row.amount + row.fee),
-  };
 }

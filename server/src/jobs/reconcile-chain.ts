@@ -104,15 +104,19 @@ async function compare(ctx: Context, network: Network, snapshot: Snapshot): Prom
     const wallets = assets.map((asset) => walletOf('hot', asset, chain.get(asset) ?? 0n));
     return { round: { height: tip.height, wallets, strays: [], afterAddress: null }, details: new Map() };
   }
-  const { hot, relayer, holdings } = network.wallets;
+  const { hot, relayers, holdings } = network.wallets;
   const own = await holdings(
-    [hot, relayer].flatMap((address) => assets.map((asset) => ({ address, asset }))),
+    [hot, ...relayers].flatMap((address) => assets.map((asset) => ({ address, asset }))),
     tip.hash,
   );
   const forwarders = await readForwarders(ctx, network, network.wallets, snapshot);
   const wallets = assets.flatMap((asset, at) => [
     walletOf('hot', asset, own[at] ?? 0n),
-    walletOf('relayer', asset, own[assets.length + at] ?? 0n),
+    walletOf(
+      'relayer',
+      asset,
+      relayers.reduce((sum, _, of) => sum + (own[assets.length * (of + 1) + at] ?? 0n), 0n),
+    ),
     walletOf('uncollected', asset, forwarders.sumOf(asset)),
   ]);
   const afterAddress = snapshot.sample.length < samplePerRound ? null : (snapshot.sample.at(-1)?.id ?? null);

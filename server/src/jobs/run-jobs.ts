@@ -10,11 +10,13 @@ import { creditDeposits } from './credit-deposits.ts';
 import { followChain } from './follow-chain.ts';
 import type { Loop, StartLoop } from './loop.ts';
 import { reconcileChain } from './reconcile-chain.ts';
+import { repairLanes } from './repair-lanes.ts';
 import { replacePayments } from './replace-payments.ts';
 import { relayPauses } from './relay-pauses.ts';
 import { rescanBlocks } from './rescan-blocks.ts';
 import { settleTransactions } from './settle-transactions.ts';
 import { signTransactions } from './sign-transactions.ts';
+import { watchQueue } from './watch-queue.ts';
 import { sweepForwarders } from './sweep-forwarders.ts';
 import { watchNodes } from './watch-nodes.ts';
 
@@ -24,6 +26,10 @@ const nodesEveryMs = 250;
 const rescansEveryMs = 1_000;
 /** Least pause of the loops that look whether a comparison with the chain is due. */
 const reconcileEveryMs = 500;
+/** Pause of the loops that look for withdrawals that wait too long. */
+const watchEveryMs = 5_000;
+/** Pause of the loops that look after the relayer's accounts. */
+const relayEveryMs = 500;
 /** Pause of the loops that ask the signers for newer keys. */
 const keysEveryMs = 1_000;
 
@@ -61,6 +67,7 @@ export function runNetworkJobs(
         return built + bumped + signed + (await broadcastTransactions(ctx, network));
       }),
     ];
+    loops.push(startLoop(ctx, 'watch', network.id, watchEveryMs, () => watchQueue(ctx, network)));
     // Apart: old blocks that a node has no state of must not keep new ones waiting.
     loops.push(startLoop(ctx, 'rescan', network.id, Math.max(every, rescansEveryMs), () => rescanBlocks(ctx, network)));
     if (network.moveOwnCoins) {
@@ -75,6 +82,9 @@ export function runNetworkJobs(
         ),
       );
     }
+    // Apart from the payments: they wait for signers, an envelope does not.
+    if (network.lanes)
+      loops.push(startLoop(ctx, 'relay', network.id, Math.max(every, relayEveryMs), () => repairLanes(ctx, network)));
     if (network.sweep) loops.push(startLoop(ctx, 'sweep', network.id, every, () => sweepForwarders(ctx, network)));
     if (network.pause)
       loops.push(startLoop(ctx, 'pause', network.id, every, () => relayPauses(ctx, network, signers.pauses)));

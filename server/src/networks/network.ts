@@ -81,6 +81,22 @@ export interface StoredTransaction {
   readonly txid: string;
   readonly refs: readonly string[];
   readonly relayerNonce: bigint | null;
+  /** Whose nonce that is; the payouts' when left out. */
+  readonly relayerLane?: RelayerLane;
+}
+
+/** Accounts that pay gas, so that what waits in one keeps nothing in the other waiting. */
+export type RelayerLane = 'payout' | 'sweep';
+
+/** One account of the relayer: what is done about calls of it that no block takes. */
+export interface LaneFunctions {
+  readonly lane: RelayerLane;
+  /** Nonce of its next transaction after a block, by its hash; the newest when left out. */
+  chainNonce(blockHash?: string): Promise<bigint>;
+  /** @throws Failure fee-too-high when the ceiling leaves no room. */
+  reprice(raw: Uint8Array, percent: number): Promise<StoredTransaction>;
+  renonce(raw: Uint8Array): Promise<(sql: Sql) => Promise<StoredTransaction>>;
+  fill(nonce: bigint, earlier: readonly Uint8Array[]): Promise<StoredTransaction>;
 }
 
 /** What transactions cost now, by the nodes' estimates; base units of the network's coin. */
@@ -162,6 +178,8 @@ export interface Network {
 
   /** EVM only: what the checklist of a listing asks the chain. */
   readonly listing?: ListingFunctions;
+  /** EVM only: the relayer's accounts. */
+  readonly lanes?: readonly LaneFunctions[];
   /** EVM only: collects forwarders. A family whose deposits are spent directly has no sweep. */
   readonly sweep?: SweepFunctions;
   /** Puts back what a lost database knew of our transactions. */
@@ -187,7 +205,7 @@ export interface ListingFunctions {
 
 export interface WalletHoldings {
   readonly hot: string;
-  readonly relayer: string;
+  readonly relayers: readonly string[];
   /** What addresses hold at a block, base units in the order asked. @throws Failure node-quorum-lost. */
   readonly holdings: (
     asked: readonly { readonly address: string; readonly asset: AssetCode }[],

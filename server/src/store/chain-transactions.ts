@@ -1,5 +1,6 @@
 import type { OwnTransaction } from '@holdfast/core/deposits/decide-block.ts';
-import type { StoredTransaction } from '../networks/network.ts';
+import type { OfferOutcome } from '@holdfast/core/withdrawals/offer-outcome.ts';
+import type { RelayerLane, StoredTransaction } from '../networks/network.ts';
 import type { Sql } from './database.ts';
 
 export type TransactionState =
@@ -32,10 +33,12 @@ export interface ChainTransactionRow {
   /** The same for all versions of one transaction; the first one's own id. */
   readonly first_version: string;
   readonly version: number;
+  readonly relayer_lane: RelayerLane;
+  readonly relayer_nonce: bigint | null;
 }
 
 export const transactionColumns =
-  't.id, t.network, t.kind, t.state, t.unsigned, t.conflict_keys, t.refs, t.txid, t.raw, t.attempts, t.block_id, t.height, t.next_attempt_at_ms, t.broadcast_at_ms, t.first_version, t.version';
+  't.id, t.network, t.kind, t.state, t.unsigned, t.conflict_keys, t.refs, t.txid, t.raw, t.attempts, t.block_id, t.height, t.next_attempt_at_ms, t.broadcast_at_ms, t.first_version, t.version, t.relayer_lane, t.relayer_nonce';
 
 /** Versions of `t` that make it pointless to offer it: a block has one, or a later one is on its way. */
 export const laterVersion = `select from chain_transaction o where o.first_version = t.first_version and o.id <> t.id
@@ -130,9 +133,10 @@ export async function transactionsIn(
 /** Stores the signed bytes before anything is sent. @returns false when the transaction is not `built` any more. */
 export async function storeSigned(sql: Sql, id: string, signed: StoredTransaction, nowMs: number): Promise<boolean> {
   const rows = await sql.query(
-    `update chain_transaction set state = 'signed', raw = $2, txid = $3, refs = $4, relayer_nonce = $5, last_problem = null, next_attempt_at_ms = $6
+    `update chain_transaction set state = 'signed', raw = $2, txid = $3, refs = $4, relayer_nonce = $5, last_problem = null, next_attempt_at_ms = $6,
+            relayer_lane = $7
       where id = $1 and state = 'built' returning id`,
-    [id, signed.raw, signed.txid, signed.refs, signed.relayerNonce, nowMs],
+    [id, signed.raw, signed.txid, signed.refs, signed.relayerNonce, nowMs, signed.relayerLane ?? 'payout'],
   );
   return rows.length > 0;
 }
@@ -143,24 +147,25 @@ export async function noteOffer(sql: Sql, id: string): Promise<void> {
 }
 
 /**
- * Notes an offer of the bytes to the nodes.
+ * Notes an offer of the bytes to the nodes. Uncertain is what no node was ever known to have; it is that until one has it.
  * @param offer `height` of the applied chain: the blocks above it count as waited.
- * @returns false when it is not in flight any more.
+ * @returns the state that it has now; null when it is not in flight any more.
  */
 export async function markBroadcast(
   sql: Sql,
   id: string,
-  offer: { readonly feeRefused: boolean; readonly height: number; readonly nextAttemptAtMs: number },
+  offer: { readonly made: OfferOutcome; readonly height: number; readonly nextAttemptAtMs: number },
   nowMs: number,
-): Promise<boolean> {
-  const rows = await sql.query(
-    `update chain_transaction set state = case state when 'signed' then 'broadcast' else state end,
+): Promise<'broadcast' | 'uncertain' | null> {
+  const rows = await sql.query<{ state: 'broadcast' | 'uncertain' }>(
+    `update chain_transaction set
+            state = case when state = 'broadcast' or $6 = 'taken' or (state = 'signed' and $6 = 'fee-refused') then 'broadcast' else 'uncertain' end,
             broadcast_at_ms = coalesce(broadcast_at_ms, $2), next_attempt_at_ms = $3, attempts = 0, fee_refused = $4,
             waiting_from_ms = coalesce(waiting_from_ms, $2), waiting_from_height = coalesce(waiting_from_height, $5)
-      where id = $1 and state in ('signed', 'broadcast') returning id`,
-    [id, nowMs, offer.nextAttemptAtMs, offer.feeRefused, offer.height],
+      where id = $1 and state in ('signed', 'broadcast', 'uncertain') returning state`,
+    [id, nowMs, offer.nextAttemptAtMs, offer.made === 'fee-refused', offer.height, offer.made],
   );
-  return rows.length > 0;
+  return rows[0]?.state ?? null;
 }
 
 export async function noteProblem(sql: Sql, id: string, problem: string, nextAttemptAtMs: number): Promise<void> {
@@ -311,30 +316,4 @@ export async function unincludeBlock(
     [blockId],
   );
   return rows.map((row) => ({ id: row.id, state: row.state, wasFinal: row.was_final }));
-}
-
-/**
- * The next nonce of the relayer, in the transaction that stores the bytes: never one that stored bytes carry, and the
- * lowest other one, since one that was given up and that no node remembers would keep all later ones out of every block.
- */
-export async function nextRelayerNonce(sql: Sql, network: string, chainNonce: bigint): Promise<bigint> {
-  await sql.query(`select pg_advisory_xact_lock(hashtextextended('relayer:' || $1, 0))`, [network]);
-  const rows = await sql.query<{ relayer_nonce: bigint }>(
-    `select relayer_nonce from chain_transaction
-      where network = $1 and relayer_nonce >= $2 and state not in ('abandoned', 'replaced') order by relayer_nonce`,
-    [network, chainNonce],
-  );
-  let next = chainNonce;
-  for (const { relayer_nonce: taken } of rows) if (taken === next) next++;
-  return next;
-}
-
-/** Bytes with this nonce of the relayer that were given up; nodes may still hold them. */
-export async function givenUpBytes(sql: Sql, network: string, relayerNonce: bigint): Promise<Uint8Array[]> {
-  const rows = await sql.query<{ raw: Uint8Array }>(
-    `select raw from chain_transaction
-      where network = $1 and relayer_nonce = $2 and state in ('abandoned', 'replaced') and raw is not null`,
-    [network, relayerNonce],
-  );
-  return rows.map(({ raw }) => raw);
 }

@@ -27,13 +27,17 @@ import { relayer } from './relayer.ts';
 /** The largest uint256. */
 const wordMax = 2n ** 256n - 1n;
 
-/** An EVM network from its configuration row. @param relayerKey 32 bytes: pays gas, moves no customer funds. */
+/**
+ * An EVM network from its configuration row.
+ * @param deps `relayerKey`, 32 bytes: pays gas, moves no customer funds; `sweeperKey`: the same for sweeps, null when the one account does both.
+ */
 export function evmNetwork(
   config: EvmNetwork,
   deps: {
     db: Database;
     panel: SignerPanel;
     relayerKey: Uint8Array;
+    sweeperKey: Uint8Array | null;
     nativeAsset: AssetCode;
     now: () => number;
     log?: WatchIndexOptions['log'];
@@ -46,10 +50,12 @@ export function evmNetwork(
     quorum: quorumOf(config),
     returnAfterBlocks: returnAfterBlocks(config.final_confirmations),
   });
-  const gas = relayer(id, deps.relayerKey, node, BigInt(config.max_fee_per_gas));
+  const ceiling = BigInt(config.max_fee_per_gas);
+  const gas = relayer(id, 'payout', deps.relayerKey, node, ceiling);
+  const sweeper = deps.sweeperKey && relayer(id, 'sweep', deps.sweeperKey, node, ceiling);
+  const lanes = sweeper ? [gas, sweeper] : [gas];
   const watch = watchIndex(deps.db, id, ['deposit_address'], deps);
   const safe = config.safe.toLowerCase();
-  const relayerAddress = gas.address.toLowerCase();
   const tokens = new Map(
     config.assets.flatMap((rule) =>
       rule.contract === null ? [] : [[rule.contract.toLowerCase(), rule.asset] as const],
@@ -63,7 +69,7 @@ export function evmNetwork(
       config.multi_send,
       config.registry,
       config.forwarder_factory,
-      gas.address,
+      ...lanes.map(({ address }) => address),
       ...tokens.keys(),
     ].map((address) => address.toLowerCase()),
   );
@@ -94,7 +100,7 @@ export function evmNetwork(
           ...(await ownersOfKeys(deps.db, id, await watch.among(keys))),
         ]);
         owners.set(safe, { kind: 'hot' });
-        owners.set(relayerAddress, { kind: 'relayer' });
+        for (const { address } of lanes) owners.set(address.toLowerCase(), { kind: 'relayer' });
         return owners;
       }),
     async holdingOf(contract, address) {
@@ -112,7 +118,7 @@ export function evmNetwork(
     unrecord: async () => undefined,
     wallets: {
       hot: config.safe,
-      relayer: gas.address,
+      relayers: lanes.map(({ address }) => address),
       holdings: (asked, hash) =>
         node.balances(
           asked.map(({ address, asset }) => ({ contract: contractOf.get(asset) ?? null, address })),
@@ -120,7 +126,11 @@ export function evmNetwork(
         ),
     },
     async chainBalances(_height, hash) {
-      const addresses = [config.safe, gas.address, ...(await addressesWithDeposits(deps.db, id))];
+      const addresses = [
+        config.safe,
+        ...lanes.map(({ address }) => address),
+        ...(await addressesWithDeposits(deps.db, id)),
+      ];
       const holdings: (Holding & { asset: AssetCode })[] = addresses.flatMap((address) =>
         config.assets.map((rule) => ({ contract: rule.contract, address, asset: rule.asset })),
       );
@@ -145,7 +155,8 @@ export function evmNetwork(
       },
     },
     ...(config.guard && { pause: evmPause(config.guard, { node, gas }) }),
-    ...evmPayments(config, { node, gas, panel: deps.panel, now: deps.now }),
+    lanes,
+    ...evmPayments(config, { node, gas, sweepGas: sweeper ?? gas, panel: deps.panel, now: deps.now }),
   };
 }
 

@@ -256,11 +256,14 @@ export function evmNode(endpoints: readonly RpcEndpoint[], rules: { quorum: numb
       };
     },
 
-    /** Transactions of an account in the chain. */
-    async accountNonce(address: string): Promise<bigint> {
+    /** Transactions of an account in the chain, up to a block by its hash (EIP-1898) or to the newest. */
+    async accountNonce(address: string, blockHash?: string): Promise<bigint> {
       return BigInt(
         await newest('nonce', `nonce of ${address}`, (endpoint) =>
-          endpoint.call<string>('eth_getTransactionCount', [address, 'latest']),
+          endpoint.call<string>('eth_getTransactionCount', [
+            address,
+            blockHash === undefined ? 'latest' : { blockHash },
+          ]),
         ),
       );
     },

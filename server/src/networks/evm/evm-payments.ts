@@ -48,9 +48,9 @@ export interface UnsignedEvm {
 /** Payouts through the Safe and sweeps of forwarders. */
 export function evmPayments(
   config: EvmNetwork,
-  deps: { node: EvmNode; gas: Relayer; panel: SignerPanel; now: () => number },
+  deps: { node: EvmNode; gas: Relayer; sweepGas: Relayer; panel: SignerPanel; now: () => number },
 ): Pick<Network, 'surveyBatch' | 'sign' | 'sweep'> {
-  const { node, gas, panel, now } = deps;
+  const { node, gas, sweepGas, panel, now } = deps;
   const id = parseNetworkId(config.id);
   const contractOf = new Map(config.assets.map((rule) => [rule.asset, rule.contract]));
   const leg = ({ asset, amount, destination }: Payout): WithdrawalLeg => {
@@ -185,7 +185,7 @@ export function evmPayments(
         const unsigned = { to: config.forwarder_factory, data: encodeFlush(flush) };
         return {
           unsigned,
-          signed: await gas.prepare(unsigned.to, unsigned.data, {
+          signed: await sweepGas.prepare(unsigned.to, unsigned.data, {
             refs: [],
             gasMax: BigInt(items.length) * sweepItemGasMax + batchGasMax,
           }),

@@ -1,3 +1,4 @@
+import { invariant } from '@holdfast/core/invariant.ts';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { Transaction } from 'micro-eth-signer';
 
@@ -13,9 +14,9 @@ export interface GasPrice {
  * prices are a tenth higher (geth's txpool.pricebump), an eighth here.
  * @param wanted what it would offer without them.
  * @param earlier their bytes, EIP-2718.
- * @param ceiling of feePerGas; when it is too low, nodes refuse the transaction until they forget the earlier one.
+ * @param ceiling of feePerGas, null for none; when it is too low, nodes refuse the transaction until they forget the earlier one.
  */
-export function priceAbove(wanted: GasPrice, earlier: readonly Uint8Array[], ceiling: bigint): GasPrice {
+export function priceAbove(wanted: GasPrice, earlier: readonly Uint8Array[], ceiling: bigint | null): GasPrice {
   let { feePerGas, tip } = wanted;
   for (const bytes of earlier) {
     const { raw } = Transaction.fromHex(`0x${bytesToHex(bytes)}`);
@@ -24,8 +25,21 @@ export function priceAbove(wanted: GasPrice, earlier: readonly Uint8Array[], cei
     tip = larger(tip, anEighthMore(raw.maxPriorityFeePerGas));
   }
   feePerGas = larger(feePerGas, tip);
-  feePerGas = feePerGas < ceiling ? feePerGas : ceiling;
+  feePerGas = ceiling === null || feePerGas < ceiling ? feePerGas : ceiling;
   return { feePerGas, tip: tip < feePerGas ? tip : feePerGas };
+}
+
+/** The call that bytes (EIP-2718) of the relayer carry, with its nonce and price. */
+export function callOf(bytes: Uint8Array) {
+  const { raw } = Transaction.fromHex(`0x${bytesToHex(bytes)}`);
+  invariant('maxFeePerGas' in raw, 'the relayer signs EIP-1559 transactions only');
+  return {
+    nonce: raw.nonce,
+    to: raw.to,
+    data: raw.data,
+    gasLimit: raw.gasLimit,
+    price: { feePerGas: raw.maxFeePerGas, tip: raw.maxPriorityFeePerGas },
+  };
 }
 
 const larger = (a: bigint, b: bigint): bigint => (a > b ? a : b);
