@@ -12,10 +12,10 @@ function simulate(...options: string[]): { status: number | null; output: string
 
 const traces = (output: string): string[] => [...output.matchAll(/trace ([0-9a-f]{16})/g)].map(([, trace]) => trace!);
 
-test('every invariant holds under the faults of the first seeds', () => {
-  const { status, output } = simulate('--seeds', '6');
+test('every invariant holds under the faults of a few seeds', () => {
+  const { status, output } = simulate('--seeds', '3', '--seed', '24');
   expect({ status, output }).toMatchObject({ status: 0 });
-  expect(traces(output)).toHaveLength(6);
+  expect(traces(output)).toHaveLength(3);
 });
 
 test('a seed is the same run again, also behind another one', () => {
