@@ -34,6 +34,13 @@ export default defineConfig({
       { test: { name: 'vectors', include: ['test/vectors/**/*.test.ts'] } },
       {
         test: {
+          name: 'simulation',
+          include: ['test/simulation/**/*.test.ts'],
+          testTimeout: 240_000,
+        },
+      },
+      {
+        test: {
           name: 'drills',
           globalSetup: ['test/support/prepare-tier.ts'],
           include: ['test/drills/**/*.test.ts'],

@@ -30,7 +30,7 @@ export async function setup(): Promise<() => Promise<void>> {
 }
 
 /** The database that the others are copies of. */
-async function makeMigrated(server: string): Promise<void> {
+export async function makeMigrated(server: string): Promise<void> {
   const admin = openDatabase(server, { connectionsMax: 1 });
   await admin.query(`create database ${migratedName}`);
   await admin.close();

@@ -1,7 +1,7 @@
 /**
  * Runs the tiers that the arguments name and closes with what failed and `tests: N passed, N failed`; each static
  * check counts as one test. Exits with 1 when anything failed or nothing ran.
- * Usage: node tools/src/run-tests.ts <tier>...   (static, unit, vectors, contracts, functional, drills, check, all)
+ * Usage: node tools/src/run-tests.ts <tier>...   (static, unit, vectors, contracts, simulation, functional, drills, check, all)
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -35,10 +35,12 @@ const tiers: Readonly<Record<string, readonly (() => Counts)[]>> = {
     () => runCheck(...ha),
     () => runVitest('functional'),
   ],
+  simulation: [() => runVitest('simulation')],
   drills: [() => runCheck(...bitcoind), () => runVitest('drills')],
 };
 const check = [...tiers['static']!, () => runVitest('core', 'unit', 'vectors')];
-const aliases: typeof tiers = { check, all: [...check, runForge, ...tiers['functional']!, () => runVitest('drills')] };
+const onNodes = [...tiers['functional']!, () => runVitest('drills')];
+const aliases: typeof tiers = { check, all: [...check, runForge, ...tiers['simulation']!, ...onNodes] };
 
 const env = { ...process.env, PATH: `${join(repoRoot, 'node_modules/.bin')}${delimiter}${process.env['PATH'] ?? ''}` };
 

@@ -108,22 +108,48 @@ async function respond(
   known: WeakMap<TLSSocket, Caller>,
   routes: ReadonlyMap<string, Route>,
 ): Promise<void> {
+  const path = request.url ?? '';
+  let answer: Answer;
   try {
     const caller = known.get(request.socket as TLSSocket);
     if (!caller) throw new Failure('peer-unknown', 'the certificate is not pinned');
     // Also of what is refused unread: a caller that is still writing when the connection closes does not get to see why.
     const bytes = await readBody(request);
+    if (request.method !== 'POST') throw unknownMessage(path);
+    answer = await answerMessage(routes, caller, { path, bytes });
+  } catch (error) {
+    answer = problemOf(error, path);
+  }
+  // What was not read of the body must not be taken for the next request.
+  if (!request.complete) response.setHeader('connection', 'close');
+  send(response, answer);
+}
+
+/** What one message gets, whatever carried it. Never rejects: a refusal is an answer too. */
+export async function answerMessage(
+  routes: ReadonlyMap<string, Route>,
+  caller: Caller,
+  { path, bytes }: { readonly path: string; readonly bytes: Buffer },
+): Promise<Answer> {
+  try {
     if (routes.size === 0) throw new Failure('signers-unavailable', 'this signer is still starting');
-    const path = request.url ?? '';
     const route = routes.get(path);
-    if (request.method !== 'POST' || !route) throw new Failure('not-found', `no message ${path.slice(0, 80)}`);
+    if (!route) throw unknownMessage(path);
     if (route.role !== caller.role) throw new Failure('peer-unknown', `${caller.name} may not call ${path}`);
     const body = parseValue(route.request, parseMessage(bytes), 'invalid-request', path);
-    send(response, 200, await route.handle(body as never, caller));
+    return { status: 200, body: await route.handle(body as never, caller) };
   } catch (error) {
-    sendProblem(request, response, error);
+    return problemOf(error, path);
   }
 }
+
+interface Answer {
+  /** Of HTTP. */
+  readonly status: number;
+  readonly body: unknown;
+}
+
+const unknownMessage = (path: string): Failure => new Failure('not-found', `no message ${path.slice(0, 80)}`);
 
 async function readBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
@@ -142,16 +168,14 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-function sendProblem(request: IncomingMessage, response: ServerResponse, error: unknown): void {
-  if (!(error instanceof Failure)) log('internal', { path: (request.url ?? '').slice(0, 80), error: errorName(error) });
+function problemOf(error: unknown, path: string): Answer {
+  if (!(error instanceof Failure)) log('internal', { path: path.slice(0, 80), error: errorName(error) });
   const failure = error instanceof Failure ? error : new Failure('internal', 'internal error');
   const row = errorRow(failure.code);
-  // What was not read of the body must not be taken for the next request.
-  if (!request.complete) response.setHeader('connection', 'close');
-  send(response, row.status, { code: failure.code, message: failure.message, fix: failure.fix ?? row.fix });
+  return { status: row.status, body: { code: failure.code, message: failure.message, fix: failure.fix ?? row.fix } };
 }
 
-function send(response: ServerResponse, status: number, body: unknown): void {
+function send(response: ServerResponse, { status, body }: Answer): void {
   if (response.writableEnded || response.destroyed) return;
   const text = JSON.stringify(body);
   const type = status < 400 ? 'application/json' : 'application/problem+json';
