@@ -56,7 +56,8 @@ export default defineConfig({
           include: ['test/functional/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 180_000,
-          fileParallelism: false,
+          // Tests wait for nodes and polls more than they compute: two files at a time keep both cores of a small machine busy.
+          maxWorkers: 2,
         },
       },
     ],
