@@ -141,7 +141,7 @@ test('status shows networks, signers, the queue and the open alarms', async () =
   expect(calm.out).toContain('eip155:31337                             Anvil      1234  2/3, 2 needed  0xabc\n');
   expect(calm.out).toContain('node         node-3 away: node-3 does not answer\n');
   expect(calm.out).toContain('signers      2/3 reachable, not signer-3');
-  expect(calm.out).toContain('withdrawals  0 queued, 0 signing, 0 broadcast, 0 included');
+  expect(calm.out).toContain('withdrawals  0 queued, 0 signing, 0 broadcast, 0 uncertain, 0 included');
   expect(calm.out).toContain('alarms       none open');
   await raiseAlarm(
     database.db,

@@ -160,6 +160,7 @@ test('claims go out in the number that a signer proves at a time, and those whos
   expect(await recordLanes(contextOf())).toEqual([
     'customers',
     'adjustments',
+    'releases',
     settlements,
     deposits,
     'deposits eip155:1',

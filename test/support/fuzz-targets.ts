@@ -280,7 +280,16 @@ async function mesh(fuzz: FuzzStage): Promise<FuzzTarget[]> {
   await accepted('peer', '/v1/mesh/checkpoint', known);
   await accepted('peer', '/v1/mesh/signed', first);
   const entitled = { allowed: () => true, same: () => true };
+  const asked = (name: string, base: object): FuzzTarget => ({
+    ...of(name, 'known', base),
+    ...entitled,
+    name: `${name}, to the server`,
+    path: `/v1/${name}`,
+    as: 'server',
+  });
   return [
+    asked('journal', { after: 0 }),
+    asked('request', { hash: transactions[0]?.request ?? '' }),
     { ...of('hello', 'known', await fuzz.hello()), ...entitled, skip: saysBehind },
     { ...of('transcripts', 'known', { after: 0 }), ...entitled },
     { ...of('journal', 'known', { signer: fuzz.target.id, after: 0 }), ...entitled },
