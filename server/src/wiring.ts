@@ -200,7 +200,7 @@ export function wireOperations(
     createQuote: promised((body) => createQuote(ctx, networks, body)),
     listEngineEntries: (query) => listEngineEntries(ctx, query),
     createEngineStatement: (body) => createEngineStatement(ctx, compareChain, body),
-    releaseReservation: (body) => releaseReservation(ctx, body),
+    releaseReservation: promised((body) => releaseReservation(ctx, body)),
     reconcileEngine: () => reconcileEngine(ctx, compareChain),
     createWithdrawal: promised((body) => createWithdrawal(ctx, networks, traits, body)),
     cancelWithdrawal: promised(async (id) => {

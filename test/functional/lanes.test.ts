@@ -86,6 +86,23 @@ test('a lane is not taken over while a transaction of its holder is under way', 
   expect(await written()).toEqual(['old']);
 });
 
+test('what is read at one moment is read in a lane too, and needs no lane to be this server’s still', async () => {
+  const grant = await server('one').hold('reconcile net');
+  const fenced = fencedDatabase(database.db);
+  const read = () =>
+    fenced.transaction(
+      async (sql) => {
+        const before = await sql.query('select by from written');
+        await database.db.query(`insert into written values ('other')`);
+        return [before, await sql.query('select by from written')];
+      },
+      { snapshot: true },
+    );
+  expect(await inLane(grant!, read)).toEqual([[], []]);
+  const writing = fenced.transaction((sql) => sql.query(`insert into written values ('one')`), { snapshot: true });
+  await expect(inLane(grant!, () => writing)).rejects.toThrow('25006');
+});
+
 test('servers share the lanes, and one that stops gives its own back at once', async () => {
   const names = Array.from({ length: 9 }, (_, i) => `loop ${i}`);
   const [one, other] = [server('one'), server('other')];

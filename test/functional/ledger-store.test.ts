@@ -63,6 +63,8 @@ describe('database', () => {
   test('a statement over its time limit is cancelled', async () => {
     const hasty = openDatabase(database.url, { statementTimeoutMs: 50 });
     await expect(hasty.query('select pg_sleep(10)')).rejects.toMatchObject({ code: '57014' });
+    const slow = hasty.transaction((sql) => sql.query('select pg_sleep(0.2), 1 as one'), { slow: true });
+    await expect(slow).resolves.toMatchObject([{ one: 1 }]);
     await hasty.close();
   });
 });

@@ -41,6 +41,8 @@ const Booked = Type.Object(
     client_reference: Type.String({ minLength: 1, maxLength: 128 }),
     /** Charged to the customer on top of the amount, base units of the same asset. */
     fee: Type.String({ pattern: '^(0|[1-9][0-9]{0,77})$' }),
+    /** The engine's name of what it set aside, where it owns the balances. */
+    reservation: Type.Optional(Type.String({ pattern: '^[!-~]{1,128}$' })),
   },
   { additionalProperties: false },
 );

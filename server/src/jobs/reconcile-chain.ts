@@ -66,22 +66,24 @@ export async function reconcileChain(ctx: Context, network: Network): Promise<nu
 }
 
 async function readSnapshot(ctx: Context, network: Network): Promise<Snapshot | null> {
-  return ctx.db.transaction(async (sql) => {
-    await sql.query('set transaction isolation level repeatable read read only');
-    const tip = await tipBlock(sql, network.id);
-    if (!tip) return null;
-    const wallets: readonly WalletName[] = network.wallets ? ['hot', 'uncollected', 'relayer'] : ['hot'];
-    const codes = wallets.flatMap((wallet) =>
-      network.config.assets.map(({ asset }) => accountCodes[wallet](network.id, asset)),
-    );
-    return {
-      tip,
-      ledger: await balances(sql, codes),
-      expected: network.wallets ? await addressesWithHoldings(sql, network.id) : [],
-      sample: network.wallets ? await nextAddresses(sql, network.id, samplePerRound) : [],
-      last: await lastReconciliations(sql, network.id),
-    };
-  });
+  return ctx.db.transaction(
+    async (sql) => {
+      const tip = await tipBlock(sql, network.id);
+      if (!tip) return null;
+      const wallets: readonly WalletName[] = network.wallets ? ['hot', 'uncollected', 'relayer'] : ['hot'];
+      const codes = wallets.flatMap((wallet) =>
+        network.config.assets.map(({ asset }) => accountCodes[wallet](network.id, asset)),
+      );
+      return {
+        tip,
+        ledger: await balances(sql, codes),
+        expected: network.wallets ? await addressesWithHoldings(sql, network.id) : [],
+        sample: network.wallets ? await nextAddresses(sql, network.id, samplePerRound) : [],
+        last: await lastReconciliations(sql, network.id),
+      };
+    },
+    { snapshot: true },
+  );
 }
 
 interface Comparison {

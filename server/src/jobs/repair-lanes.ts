@@ -112,7 +112,7 @@ async function reprice(
   tip: AppliedBlock,
 ): Promise<boolean> {
   const rule = bumpRule(network.config);
-  const lowest = (await waitingTransactions(ctx.db, network.id, laneKinds)).find((one) => one.id === id);
+  const [lowest] = await waitingTransactions(ctx.db, network.id, laneKinds, id);
   if (!lowest) return false;
   const waited = {
     blocks: tip.height - Number(lowest.waiting_from_height),

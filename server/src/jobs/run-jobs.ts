@@ -58,7 +58,10 @@ export function runNetworkJobs(
         const changed = await followChain(ctx, network);
         return changed + (await creditDeposits(ctx, network)) + (await settleTransactions(ctx, network));
       }),
-      startLoop(ctx, 'nodes', network.id, Math.max(every, nodesEveryMs), watchNodes(ctx, network)),
+      // Each process remembers by itself which endpoints count, and this alone lets one count again.
+      startLoop(ctx, 'nodes', network.id, Math.max(every, nodesEveryMs), watchNodes(ctx, network), {
+        everywhere: true,
+      }),
       startLoop(ctx, 'reconcile', network.id, Math.max(every, reconcileEveryMs), () => reconcileChain(ctx, network)),
       startLoop(ctx, 'pay', network.id, every, async () => {
         const built = (await batchWithdrawals(ctx, network, signers.isHalted)) === null ? 0 : 1;

@@ -46,11 +46,13 @@ async function reconcileNetwork(ctx: Context, network: Network): Promise<Reconci
       continue;
     }
     // One reading of tip and balances: a block applied in between would move the balances.
-    const ledger = await ctx.db.transaction(async (sql) => {
-      await sql.query('set transaction isolation level repeatable read');
-      const after = await tipBlock(sql, network.id);
-      return after?.id === before.id ? ledgerBalances(sql, network) : null;
-    });
+    const ledger = await ctx.db.transaction(
+      async (sql) => {
+        const after = await tipBlock(sql, network.id);
+        return after?.id === before.id ? ledgerBalances(sql, network) : null;
+      },
+      { snapshot: true },
+    );
     if (!ledger) continue;
     return network.config.assets.map((rule) => {
       const mine = ledger.get(rule.asset) ?? 0n;

@@ -12,13 +12,19 @@ import { balances } from '../store/ledger/balances.ts';
  */
 export async function reportFees(ctx: Context): Promise<FeeReportResource> {
   const coins = new Map(places(ctx).map(({ network, native }) => [network, native]));
-  const { charged, paid, ledger } = await ctx.db.transaction(async (sql) => {
-    await sql.query('set transaction isolation level repeatable read');
-    const accounts = ctx.config.assets
-      .map(({ code }) => accountCodes.feeRevenue(code))
-      .concat(places(ctx).map(({ network, asset }) => accountCodes.feesPaid(parseNetworkId(network), asset)));
-    return { charged: await chargedFees(sql), paid: await paidFees(sql, coins), ledger: await balances(sql, accounts) };
-  });
+  const { charged, paid, ledger } = await ctx.db.transaction(
+    async (sql) => {
+      const accounts = ctx.config.assets
+        .map(({ code }) => accountCodes.feeRevenue(code))
+        .concat(places(ctx).map(({ network, asset }) => accountCodes.feesPaid(parseNetworkId(network), asset)));
+      return {
+        charged: await chargedFees(sql),
+        paid: await paidFees(sql, coins),
+        ledger: await balances(sql, accounts),
+      };
+    },
+    { snapshot: true },
+  );
   const at = (sums: ReadonlyMap<string, bigint>, network: string, asset: string): bigint =>
     sums.get(`${network} ${asset}`) ?? 0n;
   const rows = places(ctx).map(({ network, asset, decimals, native }) => {

@@ -8,6 +8,7 @@ import { insertTransaction } from '../store/chain-transactions.ts';
 import type { Sql } from '../store/database.ts';
 import { giveToTransaction, markOffered, ownByRef, restoreAttempt } from '../store/rebuild.ts';
 import { insertApprovals } from '../store/withdrawal-approvals.ts';
+import { isReleased, lockReservation, takerOf } from '../store/reservations.ts';
 import {
   insertWithdrawal,
   type WithdrawalRow,
@@ -89,7 +90,9 @@ async function restoreWithdrawal(
   if (!rule) throw new Failure('unknown-asset', `${network.id} lists no ${intent.asset}`);
   const isTaken = (await withdrawalByReference(sql, booked.client_reference)) !== null;
   if (isTaken) report.notes.push(`${booked.withdrawal} is called lost:${digest}: ${booked.client_reference} is taken`);
+  const reservation = await reservationOf(sql, booked, report);
   const inserted = await insertWithdrawal(sql, {
+    reservation,
     id: parseId('wd', booked.withdrawal),
     customer_id: parseId('cus', intent.customer),
     client_reference: isTaken ? `lost:${digest}` : booked.client_reference,
@@ -113,4 +116,20 @@ async function restoreWithdrawal(
   const row = await withdrawalByDigest(sql, digest);
   invariant(row, `withdrawal ${digest} was put back`);
   return row;
+}
+
+/** The engine's reservation that it had; null where that is not to be had any more, which somebody has to look at. */
+async function reservationOf(
+  sql: Sql,
+  { withdrawal, reservation }: NonNullable<AuthorizedIntent['booked']>,
+  report: RebuildReport,
+): Promise<string | null> {
+  if (reservation === undefined) return null;
+  await lockReservation(sql, reservation);
+  if (await isReleased(sql, reservation))
+    report.notes.push(`the engine has given reservation ${reservation} of ${withdrawal} up; a transaction may pay it`);
+  const taker = await takerOf(sql, reservation);
+  if (taker === null) return reservation;
+  report.notes.push(`reservation ${reservation} of ${withdrawal} is ${formatId('wd', taker)}'s by now`);
+  return null;
 }

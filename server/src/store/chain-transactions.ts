@@ -116,7 +116,7 @@ export async function openSweep(sql: Sql, network: string): Promise<ChainTransac
   return row ?? null;
 }
 
-/** Those whose time has come, but for what a later version or a block has made pointless. */
+/** Those whose time has come, the longest due first so that none is kept out, but for what a later version or a block has made pointless. */
 export async function transactionsIn(
   sql: Sql,
   network: string,
@@ -125,7 +125,7 @@ export async function transactionsIn(
 ): Promise<ChainTransactionRow[]> {
   return sql.query<ChainTransactionRow>(
     `select ${transactionColumns} from chain_transaction t
-      where network = $1 and state = any ($2) and next_attempt_at_ms <= $3 and not exists (${laterVersion}) order by id limit 100`,
+      where network = $1 and state = any ($2) and next_attempt_at_ms <= $3 and not exists (${laterVersion}) order by next_attempt_at_ms, id limit 100`,
     [network, states, dueBeforeMs],
   );
 }

@@ -19,13 +19,20 @@ export interface Sql {
   query<Row extends object = Record<string, unknown>>(text: string, values?: readonly SqlValue[]): Promise<Row[]>;
 }
 
+export interface TransactionOptions {
+  /** Reads everything at one moment (REPEATABLE READ) and writes nothing. */
+  readonly snapshot?: true;
+  /** Its statements may take any time. */
+  readonly slow?: true;
+}
+
 export interface Database extends Sql {
   /**
-   * Runs `work` in one READ COMMITTED transaction: commits when it returns, rolls back and rethrows when it throws.
+   * Runs `work` in one transaction, READ COMMITTED unless told otherwise: commits when it returns, rolls back and rethrows when it throws.
    * A lost connection leaves the outcome unknown, also at commit: what `work` writes must be idempotent by key.
    * @throws Failure database-unavailable then, else what `work` or a statement throws.
    */
-  transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+  transaction<T>(work: (sql: Sql) => Promise<T>, options?: TransactionOptions): Promise<T>;
   /** Connections now: all, unused, and callers that wait for one. */
   connections(): ReturnType<Connections['counts']>;
   /** Waits for running statements and closes every connection. */
@@ -93,7 +100,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   const connections = configs.length === 1 ? hostPool(configs[0]!) : primaryPool(configs, connectTimeoutMs);
   return {
     query: async (text, values) => onConnection(connections, (client) => run(client, text, values)),
-    transaction: (work) => onConnection(connections, (client) => transaction(client, work)),
+    transaction: (work, of) => onConnection(connections, (client) => transaction(client, work, of)),
     connections: () => connections.counts(),
     close: () => connections.end(),
   };
@@ -124,11 +131,15 @@ async function run<Row extends object>(
   on: pg.PoolClient,
   text: string,
   values: readonly SqlValue[] | undefined,
+  silence: { readonly query_timeout?: number } = {},
 ): Promise<Row[]> {
   try {
     // Several statements answer with several results, which pg's types leave out.
-    const result: pg.QueryResult<Row> | pg.QueryResult<Row>[] =
-      values === undefined ? await on.query<Row>(text) : await on.query<Row>(text, values as unknown[]);
+    const result: pg.QueryResult<Row> | pg.QueryResult<Row>[] = await on.query<Row>({
+      text,
+      ...(values !== undefined && { values: values as unknown[] }),
+      ...silence,
+    });
     if (Array.isArray(result)) return result.at(-1)?.rows ?? [];
     return result.rows;
   } catch (error) {
@@ -136,16 +147,25 @@ async function run<Row extends object>(
   }
 }
 
-async function transaction<T>(client: pg.PoolClient, work: (sql: Sql) => Promise<T>): Promise<T> {
+/** The driver's own limit of a statement, milliseconds; it takes 0 for the pool's. */
+const slowStatementMs = 24 * 3_600_000;
+
+async function transaction<T>(
+  client: pg.PoolClient,
+  work: (sql: Sql) => Promise<T>,
+  { snapshot, slow }: TransactionOptions = {},
+): Promise<T> {
+  const silence = slow ? { query_timeout: slowStatementMs } : {};
   let open = true;
   const sql: Sql = {
     query: async (text, values) => {
       if (!open) throw new Error('statement after the end of its transaction: await it inside the transaction');
-      return run(client, text, values);
+      return run(client, text, values, silence);
     },
   };
   try {
-    await run(client, 'begin', undefined);
+    await run(client, snapshot ? 'begin isolation level repeatable read read only' : 'begin', undefined);
+    if (slow) await run(client, 'set local statement_timeout = 0', undefined);
     const result = await work(sql);
     open = false;
     await run(client, 'commit', undefined);

@@ -12,22 +12,24 @@ const triggerName = 'transfer_engine_entries';
  */
 export async function keepEngineEntries(db: Database): Promise<void> {
   if (await keepsEntries(db)) return;
-  await db.transaction(async (sql) => {
-    await sql.query('set local statement_timeout = 0');
-    await sql.query('select pg_advisory_xact_lock($1)', [lockKey]);
-    if (await keepsEntries(sql)) return;
-    await sql.query('lock table transfer in share row exclusive mode');
-    await sql.query(
-      `create trigger ${triggerName} after insert on transfer referencing new table as added
+  await db.transaction(
+    async (sql) => {
+      await sql.query('select pg_advisory_xact_lock($1)', [lockKey]);
+      if (await keepsEntries(sql)) return;
+      await sql.query('lock table transfer in share row exclusive mode');
+      await sql.query(
+        `create trigger ${triggerName} after insert on transfer referencing new table as added
          for each statement execute function note_engine_entries()`,
-    );
-    await sql.query(
-      `insert into engine_entry (transfer_id)
+      );
+      await sql.query(
+        `insert into engine_entry (transfer_id)
          select t.id from transfer t
           where exists (select from account a where a.id in (t.debit, t.credit) and a.code ~ '^(customer|hold|receivable):')
          on conflict do nothing`,
-    );
-  });
+      );
+    },
+    { slow: true },
+  );
 }
 
 /** @throws Failure config-invalid when an engine was told of the ledger's entries before: nobody would hear of the next ones. */

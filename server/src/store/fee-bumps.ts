@@ -9,11 +9,15 @@ export interface WaitingTransaction extends ChainTransactionRow {
   readonly versions: number;
 }
 
-/** Newest versions that were offered and that no block shows, without those of which a later one is built already. */
+/**
+ * Newest versions that were offered and that no block shows, without those of which a later one is built already.
+ * @param id of the only one that is asked about; without it the oldest.
+ */
 export async function waitingTransactions(
   sql: Sql,
   network: string,
   kinds: readonly string[],
+  id: string | null = null,
 ): Promise<WaitingTransaction[]> {
   return sql.query<WaitingTransaction>(
     `select ${transactionColumns}, t.waiting_from_ms, t.waiting_from_height, t.fee_refused,
@@ -21,8 +25,9 @@ export async function waitingTransactions(
        from chain_transaction t
       where t.network = $1 and t.state = 'broadcast' and t.kind = any ($2) and t.waiting_from_ms is not null and not exists (${laterVersion})
         and not exists (select from chain_transaction b where b.first_version = t.first_version and b.version > t.version and b.state = 'built')
+        and ($3::uuid is null or t.id = $3)
       order by t.id limit 20`,
-    [network, kinds],
+    [network, kinds, id],
   );
 }
 

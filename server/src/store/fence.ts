@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import pg from 'pg';
-import type { Database, Sql } from './database.ts';
+import type { Database, Sql, TransactionOptions } from './database.ts';
 
 /** A lane as its server was given it; see store/lanes.ts. */
 export interface LaneGrant {
@@ -30,17 +30,18 @@ export function inLane<T>(grant: LaneGrant, pass: () => Promise<T>): Promise<T> 
  * The same database, where each transaction that begins inside a lane first makes sure that the lane is still this
  * server's, and keeps others from taking it until it ends: a process that was paused and wakes up after its lane was taken
  * over writes nothing. A statement outside a transaction gets one, unless it begins with `select`. Nothing is added outside of
- * lanes, and nothing is written by the check.
+ * lanes nor to a snapshot, and nothing is written by the check.
  * @throws LaneLost
  */
 export function fencedDatabase(db: Database): Database {
-  const transaction = <T>(work: (sql: Sql) => Promise<T>): Promise<T> => {
+  const transaction = <T>(work: (sql: Sql) => Promise<T>, options: TransactionOptions = {}): Promise<T> => {
     const grant = current.getStore();
-    if (grant === undefined) return db.transaction(work);
+    // A snapshot writes nothing, and its isolation level is set before the first statement.
+    if (grant === undefined || options.snapshot) return db.transaction(work, options);
     return db.transaction(async (sql) => {
       await checkLane(sql, grant);
       return work(sql);
-    });
+    }, options);
   };
   return {
     query: (text, values) =>

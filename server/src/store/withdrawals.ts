@@ -358,6 +358,7 @@ export const authorizedIntent = (row: WithdrawalRow, countsFees: boolean): Autho
     withdrawal: formatId('wd', row.id),
     client_reference: row.client_reference,
     fee: row.fee.toString(),
+    ...(row.reservation !== null && { reservation: row.reservation }),
   },
 });
 

@@ -29,8 +29,7 @@ create trigger coin_watch before insert on coin for each row execute function ta
 -- What jobs and lists look for at every pass, among rows that only grow (bench/src/growth.ts).
 create index withdrawal_attempt_transaction on withdrawal_attempt (transaction_id);
 create index withdrawal_open on withdrawal (state, id) where state not in ('settled', 'released');
-create index chain_transaction_conflicts on chain_transaction using gin (conflict_keys);
-create index chain_transaction_unmined on chain_transaction (network) where state in ('built', 'signed', 'broadcast', 'abandoned');
+create index chain_transaction_unmined on chain_transaction (network) where state in ('built', 'signed', 'broadcast', 'uncertain', 'abandoned');
 create index deposit_sweep on deposit (sweep_id) where sweep_id is not null;
 create index deposit_unusual on deposit (state, id) where state <> 'credited';
 create index coin_reserved on coin (reserved_by) where reserved_by is not null;
