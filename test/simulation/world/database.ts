@@ -89,6 +89,7 @@ export class SimulatedPostgres {
           close(session);
         }
       },
+      connections: () => ({ total: this.#all.length, idle: this.#idle.length, waiting: 0 }),
       close: async () => undefined,
       transaction: async (work) => {
         const session = open();
@@ -135,7 +136,7 @@ export class SimulatedPostgres {
       const execute = async (): Promise<void> => {
         if (random.chance(this.crash)) return world().kill(owner, `before ${nameOf(text)}`);
         const connection = (session.connection ??= await this.#lend());
-        const outcome = connection.database.query<Row>(text, values);
+        const outcome = connection.database.query<Row>(atSimulatedTime(text), values);
         outcome.catch(() => undefined);
         const settle = (): void => {
           if (random.chance(this.crash)) return world().kill(owner, `after ${nameOf(text)}`);
@@ -186,6 +187,10 @@ export class SimulatedPostgres {
     }
   }
 }
+
+/** PostgreSQL's clock stands on the simulated one: leases of lanes run out by it. */
+const atSimulatedTime = (text: string): string =>
+  text.replaceAll('clock_timestamp()', `to_timestamp(${world().nowMs() / 1_000})`);
 
 /** The first words of a statement, for the trace. */
 const nameOf = (text: string): string => text.replace(/\s+/g, ' ').trim().slice(0, 60);
