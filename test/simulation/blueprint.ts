@@ -25,9 +25,9 @@ export const finalBlocks = 5;
 export const integratorSecret = new Uint8Array(32).fill(42);
 export const passphrase = utf8ToBytes('correct horse battery staple');
 const signerIds = ['signer-1', 'signer-2', 'signer-3'];
-/** Two nodes of its own for whoever looks at the chain; the last ones are the miners'. */
+/** Each signer looks at the chain through two nodes, the server through three, of which two must agree. */
 export const nodesOf: Readonly<Record<string, readonly string[]>> = {
-  server: ['node-1', 'node-2'],
+  server: ['node-1', 'node-2', 'node-5'],
   'signer-1': ['node-3', 'node-4'],
   'signer-2': ['node-5', 'node-6'],
   'signer-3': ['node-1', 'node-3'],
@@ -85,7 +85,7 @@ async function holdCeremony(world: World): Promise<Blueprint> {
     await acceptCeremony({ dataDir: dataDir(id), config, card, verifiers, expected, clock: Date.now, monotonicMs });
   }
   const webhookKey = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-  const keys = { identity, relayerKey: new Uint8Array(32).fill(7), webhookKey };
+  const keys = { identity, relayerKey: new Uint8Array(32).fill(7), sweeperKey: new Uint8Array(32).fill(8), webhookKey };
   return { disks, signers, server: serverConfig(cards), keys, policy, madeAtMs: world.nowMs() };
 }
 
@@ -175,6 +175,8 @@ function serverConfig(cards: readonly SignerCard[]): ServerConfig {
     cold_keys: ['01', '02', '03', '04', '05'].map((byte) => byte.repeat(32)),
     fee_rate_default: 5,
     fee_rate_max: 200,
+    fee_bump: { after_blocks: 2, after_ms: 20_000, tries_max: 10, percent: 25 },
+    reconcile_blocks: 3,
   };
   return {
     listen: { host: '127.0.0.1', port: 8_080 },

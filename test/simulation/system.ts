@@ -1,7 +1,11 @@
 import type { Context, Step } from '@holdfast/server/context.ts';
 import type { Operations } from '@holdfast/server/http/operations.ts';
+import { keepLanes } from '@holdfast/server/jobs/keep-lanes.ts';
 import { uuidV7 } from '@holdfast/server/new-id.ts';
-import { startJobs, wireAdapters, wireOperations } from '@holdfast/server/wiring.ts';
+import { seedFeeSchedules } from '@holdfast/server/operations/create-fee-schedule.ts';
+import { refuseForgottenEngine } from '@holdfast/server/store/engine-entries.ts';
+import { fencedDatabase } from '@holdfast/server/store/fence.ts';
+import { startJobs, wireAdapters, wireDatabaseWatch, wireOperations } from '@holdfast/server/wiring.ts';
 import { runSigner } from '@holdfast/signer/run.ts';
 import { type Blueprint, passphrase } from './blueprint.ts';
 import { crashAt, type SimulatedPostgres } from './world/database.ts';
@@ -101,7 +105,12 @@ export class System {
   async #server(): Promise<void> {
     const { server: config, keys, policy } = this.#blueprint;
     const owner = currentProcess()!;
-    const db = this.#postgres.of(owner);
+    const database = this.#postgres.of(owner);
+    const log: Context['log'] = (event, fields = {}) =>
+      this.#world.note(
+        `server logs ${event} ${JSON.stringify(fields, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}`,
+      );
+    const db = fencedDatabase(database);
     const ctx: Context = {
       db,
       config,
@@ -111,13 +120,15 @@ export class System {
       step: (step: Step) => {
         if (this.#world.random.chance(this.faults.step)) crashAt(step);
       },
-      log: (event, fields = {}) =>
-        this.#world.note(
-          `server logs ${event} ${JSON.stringify(fields, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}`,
-        ),
+      log,
+      lanes: keepLanes({ db: database, log }, { server: 'server' }),
     };
-    const adapters = wireAdapters(config, policy.policy, keys, db, Date.now);
-    this.api = { owner, operations: wireOperations(ctx, adapters, keys) };
-    await startJobs(ctx, adapters, keys);
+    const adapters = wireAdapters(config, policy.policy, keys, db, Date.now, log);
+    await seedFeeSchedules(ctx);
+    await refuseForgottenEngine(db);
+    const watch = wireDatabaseWatch(ctx, adapters);
+    this.api = { owner, operations: wireOperations(ctx, adapters, keys, watch) };
+    await watch.pass().catch((error: unknown) => log('database-not-current', { problem: String(error) }));
+    await startJobs(ctx, adapters, keys, watch);
   }
 }

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Database, openDatabase, type Sql, type SqlValue } from '@holdfast/server/store/database.ts';
-import { Crash, currentProcess, type Process, world } from './world.ts';
+import { asSimulator, Crash, currentProcess, type Process, world } from './world.ts';
 
 interface Connection {
-  readonly database: Database;
+  readonly sql: Sql;
   readonly pid: number;
+  readonly close: () => Promise<void>;
   /** A statement that waits for another connection's lock. */
   blocked: Blocked | null;
 }
@@ -46,7 +47,7 @@ export class SimulatedPostgres {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#monitor, ...this.#all.map(({ database }) => database)].map((one) => one.close()));
+    await Promise.all([this.#monitor, ...this.#all].map((one) => one.close()));
   }
 
   /** For the checks between the events: outside of simulated time. */
@@ -57,11 +58,7 @@ export class SimulatedPostgres {
   async #lend(): Promise<Connection> {
     const free = this.#idle.pop();
     if (free) return free;
-    const database = openDatabase(this.#url, { connectionsMax: 1 });
-    // Nothing here outlives the simulation.
-    await database.query('set synchronous_commit = off');
-    const [row] = await database.query<{ pid: number }>('select pg_backend_pid() as pid', []);
-    const made = { database, pid: row!.pid, blocked: null };
+    const made = await connect(this.#url);
     this.#all.push(made);
     return made;
   }
@@ -89,6 +86,7 @@ export class SimulatedPostgres {
           close(session);
         }
       },
+      connections: () => ({ total: this.#all.length, idle: this.#idle.length, waiting: 0 }),
       close: async () => undefined,
       transaction: async (work) => {
         const session = open();
@@ -116,7 +114,7 @@ export class SimulatedPostgres {
         await connection.blocked.outcome.catch(() => undefined);
         connection.blocked = null;
       }
-      await connection.database.query('rollback').catch(() => undefined);
+      await connection.sql.query('rollback').catch(() => undefined);
       this.#idle.push(connection);
     }
     lent.clear();
@@ -135,7 +133,7 @@ export class SimulatedPostgres {
       const execute = async (): Promise<void> => {
         if (random.chance(this.crash)) return world().kill(owner, `before ${nameOf(text)}`);
         const connection = (session.connection ??= await this.#lend());
-        const outcome = connection.database.query<Row>(text, values);
+        const outcome = connection.sql.query<Row>(atSimulatedTime(text), values);
         outcome.catch(() => undefined);
         const settle = (): void => {
           if (random.chance(this.crash)) return world().kill(owner, `after ${nameOf(text)}`);
@@ -152,7 +150,12 @@ export class SimulatedPostgres {
         await this.#wakeBlocked();
         settle();
       };
-      world().after(fastestMs + random.next() * slowestMs, `${owner.name}: ${nameOf(text)}`, execute, owner);
+      world().after(
+        fastestMs + random.next() * slowestMs,
+        `${owner.name}: ${nameOf(text)}`,
+        () => asSimulator(execute),
+        owner,
+      );
     });
   }
 
@@ -168,11 +171,12 @@ export class SimulatedPostgres {
       await Promise.race([finished, sleep(waitMs, undefined, { signal: given.signal }).catch(() => undefined)]);
       given.abort();
       if (done) return true;
-      const [row] = await this.#monitor.query<{ wait: string | null }>(
-        'select wait_event_type as wait from pg_stat_activity where pid = $1',
+      const [row] = await this.#monitor.query(
+        // Granted by whoever lets it go; the one that waited may take its time to show in pg_stat_activity.
+        'select 1 from pg_locks where pid = $1 and not granted limit 1',
         [pid],
       );
-      if (!done && row?.wait === 'Lock') return false;
+      if (!done && row) return false;
     }
   }
 
@@ -186,6 +190,33 @@ export class SimulatedPostgres {
     }
   }
 }
+
+/** Held until `close`: in a pool it would be ended, and its transaction with it, after seconds of real time. */
+async function connect(url: string): Promise<Connection> {
+  const database = openDatabase(url, { connectionsMax: 1, statementTimeoutMs: 0 });
+  const end = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<Sql>();
+  const whole = database.transaction(async (sql) => {
+    held.resolve(sql);
+    await end.promise;
+  });
+  whole.catch(held.reject);
+  const sql = await held.promise;
+  // Nothing here outlives the simulation; a deadlock is found before its statement is taken for one that waits.
+  const settings = `set synchronous_commit = off; set idle_in_transaction_session_timeout = 0; set deadlock_timeout = '5ms'`;
+  await sql.query(`commit; ${settings}`);
+  const [row] = await sql.query<{ pid: number }>('select pg_backend_pid() as pid', []);
+  const close = async (): Promise<void> => {
+    end.resolve();
+    await whole;
+    await database.close();
+  };
+  return { sql, pid: row!.pid, close, blocked: null };
+}
+
+/** PostgreSQL's clock stands on the simulated one: leases of lanes run out by it. */
+const atSimulatedTime = (text: string): string =>
+  text.replaceAll('clock_timestamp()', `to_timestamp(${world().nowMs() / 1_000})`);
 
 /** The first words of a statement, for the trace. */
 const nameOf = (text: string): string => text.replace(/\s+/g, ' ').trim().slice(0, 60);

@@ -30,6 +30,8 @@ export class Crash extends Error {
 const running = new AsyncLocalStorage<Process>();
 /** The process whose code asks; undefined for the simulator's own. */
 export const currentProcess = (): Process | undefined => running.getStore();
+/** Runs the simulator's own work: its timers, and those of the driver of PostgreSQL, are real. */
+export const asSimulator = <T>(run: () => T): T => running.exit(run);
 
 /** The stand-ins have no other way to their world: production code constructs them. */
 let present: World | undefined;
