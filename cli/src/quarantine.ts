@@ -65,8 +65,8 @@ async function listed(client: Client, filter: Parameters<Client['listDeposits']>
 }
 
 function recordOf(deposit: DepositResource, decision: ReleaseRecord['decision'], reason: string): Result {
-  const { customer, network, asset, amount, address, txid, index } = deposit;
-  const about = { customer, network, asset, amount, address, txid, index };
+  const { customer, network, asset, amount, address, txid, index, block_hash } = deposit;
+  const about = { customer, network, asset, amount, address, txid, index, block_hash };
   const nonce = randomBytes(12).toString('hex');
   const record: ReleaseRecord = { version: 1, kind: 'release', decision, ...about, reason, nonce };
   const digest = Buffer.from(customerRecordDigestBytes({ record }));

@@ -132,8 +132,8 @@ export function createEvidence(folder: string, parties: PolicyParties): Evidence
       return { record, approvals: byApprovers(statementDigest('adjustment', record), 2) };
     },
     release: (deposit, decision, reason) => {
-      const { customer, network, asset, amount, address, txid, index } = deposit;
-      const about = { customer, network, asset, amount, address, txid, index };
+      const { customer, network, asset, amount, address, txid, index, block_hash } = deposit;
+      const about = { customer, network, asset, amount, address, txid, index, block_hash };
       const record: ReleaseRecord = { version: 1, kind: 'release', decision, ...about, reason, nonce: newNonce() };
       return { record, approvals: byApprovers(statementDigest('release', record), 2) };
     },

@@ -118,6 +118,7 @@ test('filters select, and a deposit shows its confirmations from the applied cha
       address: '0xAddress0',
       txid: '0x1',
       index: 'log:0',
+      block_hash: 'h10',
       state: 'credited',
       reason: null,
       confirmations: 3,

@@ -61,6 +61,7 @@ export async function recordTargets(fuzz: FuzzStage): Promise<FuzzTarget[]> {
         address,
         txid: nothingThere,
         index: `vout:${at}`,
+        block_hash: nothingThere,
         reason: 'fuzz',
         nonce: nonce(),
       } as const;

@@ -104,6 +104,7 @@ export const DepositResource = Type.Object({
   address: Type.String(),
   txid: Type.String(),
   index: Type.String(),
+  block_hash: Type.String({ description: 'Of the block that it is in, 64 hex digits' }),
   state: Type.Union([
     Type.Literal('seen'),
     Type.Literal('below_minimum'),

@@ -1,11 +1,11 @@
 import { invariant } from '../invariant.ts';
-import type { CredentialRecord, DestinationRecord } from './customer-record.ts';
+import type { CredentialRecord, DestinationRecord, ReleaseRecord } from './customer-record.ts';
 import { depositKey } from './deposit-key.ts';
 import { destinationKey } from './destination-key.ts';
 import type { EntryOf } from './journal-record.ts';
 import type { JournalState } from './journal-state.ts';
 import { positionKey } from './position-key.ts';
-import { releaseKey } from './release-key.ts';
+import { claimableAt, decidedKey, releaseKey } from './release-key.ts';
 import { addCharge, credentialChangesBudget } from './rolling-charges.ts';
 
 /** Remembers what a record says about customers; changes `state` in place. */
@@ -25,14 +25,19 @@ export function applyCustomerRecord(state: JournalState, body: EntryOf<'customer
     case 'adjustment':
       return move(state, signed.record.customer, signed.record.asset, BigInt(signed.record.amount));
     case 'release':
-      state.released.add(releaseKey(signed.record));
-      if (signed.record.decision === 'keep') return;
-      return move(state, signed.record.customer, signed.record.asset, BigInt(signed.record.amount));
+      return applyRelease(state, signed.record);
     case 'deposit':
       invariant(body.amount !== null && body.code !== null, 'a deposit has an amount and an asset code');
       state.deposits.add(depositKey(signed.record));
       return move(state, signed.record.customer, body.code, BigInt(body.amount));
   }
+}
+
+function applyRelease(state: JournalState, record: ReleaseRecord): void {
+  state.released.add(releaseKey(record));
+  const place = claimableAt(record);
+  if (place) state.decided.add(decidedKey(place, record.asset));
+  if (record.decision === 'credit') move(state, record.customer, record.asset, BigInt(record.amount));
 }
 
 function applyCredential(state: JournalState, record: CredentialRecord, effectiveAtMs: number, atMs: number): void {

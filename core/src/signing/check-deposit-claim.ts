@@ -4,11 +4,12 @@ import type { Policy } from '../policy/policy.ts';
 import type { DepositClaim } from './customer-record.ts';
 import { depositKey } from './deposit-key.ts';
 import type { JournalState } from './journal-state.ts';
+import { decidedKey } from './release-key.ts';
 
 /**
  * Whether a claim is worth asking the nodes about: this journal bound the address to the customer, the policy has the
  * asset, and it does not count yet.
- * @returns what the policy says about the asset; null for a deposit that counts already.
+ * @returns what the policy says about the asset; null for a deposit that counts already, or that approvers decided about.
  * @throws Failure unknown-network, unknown-asset, address-index-taken, deposit-unproven (the address is not bound yet, or
  * the claim is of another family).
  */
@@ -28,5 +29,6 @@ export function checkDepositClaim(state: JournalState, claim: DepositClaim, poli
       `index ${claim.index} of ${claim.network} is ${binding.address} of ${binding.customer}`,
     );
   }
-  return state.deposits.has(depositKey(claim)) ? null : asset;
+  const isCounted = state.deposits.has(depositKey(claim)) || state.decided.has(decidedKey(claim, asset.code));
+  return isCounted ? null : asset;
 }

@@ -93,6 +93,8 @@ export const ReleaseRecord = Type.Object(
     /** Where on the chain it is, as the deposit says. */
     txid: Type.String({ minLength: 1, maxLength: 66 }),
     index: Type.String({ minLength: 1, maxLength: 128 }),
+    /** Of the block that it is in, lower-case hex without 0x: what the signers' nodes prove of that block is not counted beside it. */
+    block_hash: Type.String({ pattern: '^[0-9a-f]{64}$' }),
     reason: Type.String({ minLength: 1, maxLength: 200 }),
     nonce: Nonce,
   },

@@ -4,12 +4,12 @@ import type { Policy } from '../policy/policy.ts';
 import { checkAdjustment } from './check-adjustment.ts';
 import { checkCredentialRecord } from './check-credential-record.ts';
 import { checkDepositClaim } from './check-deposit-claim.ts';
+import { checkRelease } from './check-release.ts';
 import { checkDestinationRecord } from './check-destination-record.ts';
 import { checkSettlement } from './check-settlement.ts';
 import type { CustomerRecord } from './customer-record.ts';
 import { customerRecordDigestBytes } from './customer-record-digest.ts';
 import { isAssertion } from './evidence.ts';
-import { releaseKey } from './release-key.ts';
 import type { EntryOf } from './journal-record.ts';
 import type { JournalState } from './journal-state.ts';
 import type { Verifiers } from './verifiers.ts';
@@ -56,9 +56,7 @@ interface Judgement {
 function judge(state: JournalState, signed: CustomerRecord, digest: Uint8Array, rules: RecordRules): Judgement | null {
   if ('approvals' in signed) {
     checkAdjustment(signed.record, signed.approvals, digest, rules);
-    if (signed.record.kind === 'release' && state.released.has(releaseKey(signed.record))) {
-      throw new Failure('already-released', `${signed.record.txid} ${signed.record.index} was decided about before`);
-    }
+    if (signed.record.kind === 'release') checkRelease(state, signed.record, rules.policy);
     return {};
   }
   if (!('authorization' in signed)) {

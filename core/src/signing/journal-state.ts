@@ -59,6 +59,8 @@ export interface JournalState {
   readonly deposits: Set<string>;
   /** Keys (release-key.ts) of deposits in quarantine that approvers decided about. */
   readonly released: Set<string>;
+  /** What of them a claim would count once more (`decidedKey`). */
+  readonly decided: Set<string>;
   /** Last sequence number by the engine's key id. */
   readonly settlementSequence: Map<string, number>;
   /** Halts that are not lifted, by digest. */
@@ -157,6 +159,7 @@ export function emptyState(): JournalState {
     records: new Set(),
     deposits: new Set(),
     released: new Set(),
+    decided: new Set(),
     settlementSequence: new Map(),
     halts: new Map(),
     usedHalts: new Set(),

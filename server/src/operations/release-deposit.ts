@@ -69,6 +69,7 @@ function checkSubject(deposit: QuarantinedDeposit, record: ReleaseRecord): void 
     address: deposit.address,
     txid: deposit.txid,
     index: deposit.idx,
+    block_hash: deposit.block_hash.replace(/^0x/, ''),
   };
   for (const [name, value] of Object.entries(expected)) {
     const given = record[name as keyof ReleaseRecord];

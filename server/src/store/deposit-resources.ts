@@ -16,6 +16,7 @@ interface Row {
   readonly address: string;
   readonly txid: string;
   readonly idx: string;
+  readonly block_hash: string;
   readonly state: DepositResource['state'];
   readonly reason: string | null;
   readonly height: bigint;
@@ -31,10 +32,10 @@ interface Row {
 const shownState = `case when d.state = 'seen' and d.below_minimum then 'below_minimum' else d.state end`;
 
 const select = `
-  select d.id, d.customer_id, d.network, d.asset, d.amount, a.address, d.txid, d.idx, ${shownState} as state, d.reason, d.height,
+  select d.id, d.customer_id, d.network, d.asset, d.amount, a.address, d.txid, d.idx, bl.hash as block_hash, ${shownState} as state, d.reason, d.height,
          (select max(b.height) from block b where b.network = d.network and b.state = 'applied') as tip,
          d.confirmations_required, s.version as schedule_version, d.seen_at_ms, d.credited_at_ms
-    from deposit d join deposit_address a on a.id = d.address_id
+    from deposit d join deposit_address a on a.id = d.address_id join block bl on bl.id = d.block_id
     left join fee_schedule s on s.id = d.schedule_id`;
 
 function resourceOf(traits: AssetTraits): (row: Row) => DepositResource {
@@ -49,6 +50,7 @@ function resourceOf(traits: AssetTraits): (row: Row) => DepositResource {
     address: row.address,
     txid: row.txid,
     index: row.idx,
+    block_hash: row.block_hash.replace(/^0x/, ''),
     state: row.state,
     reason: row.reason,
     // The block that holds it is the first confirmation; a block that was rolled back gives none.

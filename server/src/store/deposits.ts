@@ -106,6 +106,7 @@ export async function markCredited(sql: Sql, ids: readonly string[], nowMs: numb
 export interface QuarantinedDeposit extends DepositRow {
   readonly txid: string;
   readonly idx: string;
+  readonly block_hash: string;
   readonly address: string;
   readonly height: bigint;
   readonly confirmations_required: number;
@@ -115,8 +116,8 @@ export interface QuarantinedDeposit extends DepositRow {
 export async function lockDeposit(sql: Sql, id: string): Promise<QuarantinedDeposit | null> {
   const [row] = await sql.query<QuarantinedDeposit>(
     `select d.id, d.network, d.asset, d.customer_id, d.amount, d.state, d.credits, d.release_id, d.txid, d.idx, a.address,
-            d.height, d.confirmations_required
-       from deposit d join deposit_address a on a.id = d.address_id where d.id = $1 for update of d`,
+            d.height, d.confirmations_required, b.hash as block_hash
+       from deposit d join deposit_address a on a.id = d.address_id join block b on b.id = d.block_id where d.id = $1 for update of d`,
     [id],
   );
   return row ?? null;
