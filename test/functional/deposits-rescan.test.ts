@@ -101,10 +101,19 @@ test('a rescan credits what was missed: a token that is listed since, and an add
     chain.watchKey(carol.address),
   ]);
   const listing = network({ tokens: new Map([[token, 'HST']]) });
+  await ctx.db.query(
+    `insert into fee_schedule select gen_random_uuid(), $1, 'ETH', 1, 0, 0, 0, 0, null, 0, 7, 18, 'eth', 'config', 'test', 0`,
+    [id],
+  );
   // Ann's nine of the test before, and both of Carol's.
   expect(await rescan(listing)).toEqual({ found: 3, differing: 0 });
   await catchUp(ctx, listing);
   expect(await depositsAt(ctx, carol.id)).toEqual(['credited 40 HST', 'credited 7 ETH']);
+  const terms = await ctx.db.query(
+    `select asset from deposit where 'cus_' || customer_id = $1 and schedule_id is not null`,
+    [carol.id],
+  );
+  expect(terms).toEqual([{ asset: 'ETH' }]);
   const after = await bookOf(ctx);
   expect(await rescan(listing)).toEqual({ found: 0, differing: 0 });
   expect(await bookOf(ctx)).toEqual(after);

@@ -126,6 +126,27 @@ export async function decideLoaded(
   });
 }
 
+/** Records deposits of a block, with the terms that they are seen under. @returns their events. */
+export async function seeDeposits(
+  ctx: Context,
+  sql: Sql,
+  network: Network,
+  block: { readonly id: bigint; readonly height: number },
+  deposits: BlockChanges['deposits'],
+): Promise<NewEvent[]> {
+  if (deposits.length === 0) return [];
+  const nowMs = ctx.now();
+  const ids = await upsertSeenDeposits(sql, network.id, block, deposits, ctx.newId, nowMs);
+  const inForce = await schedulesInForce(sql, network.id, nowMs);
+  await noteTerms(sql, ids, new Map([...inForce].map(([asset, { id }]) => [asset, id])));
+  return deposits.map(({ state }, i) => ({
+    id: ctx.newId(),
+    type: `deposit.${state}`,
+    resource: 'deposit',
+    resourceId: ids[i]!,
+  }));
+}
+
 async function applyTransactions(
   ctx: Context,
   sql: Sql,
@@ -137,26 +158,7 @@ async function applyTransactions(
   const { block } = loaded;
   const changes = await decideLoaded(sql, network, loaded, blockId);
   const events: NewEvent[] = [];
-  const ids = await upsertSeenDeposits(
-    sql,
-    network.id,
-    { id: blockId, height: block.height },
-    changes.deposits,
-    ctx.newId,
-    nowMs,
-  );
-  if (ids.length > 0) {
-    const inForce = await schedulesInForce(sql, network.id, nowMs);
-    await noteTerms(sql, ids, new Map([...inForce].map(([asset, { id }]) => [asset, id])));
-  }
-  for (const [i, deposit] of changes.deposits.entries()) {
-    events.push({
-      id: ctx.newId(),
-      type: `deposit.${deposit.state}`,
-      resource: 'deposit',
-      resourceId: ids[i]!,
-    });
-  }
+  events.push(...(await seeDeposits(ctx, sql, network, { id: blockId, height: block.height }, changes.deposits)));
   events.push(...(await applyInclusions(ctx, sql, network, loaded, { id: blockId, changes }, nowMs)));
   for (const alarm of changes.alarms) {
     await raiseAlarm(sql, { id: ctx.newId(), ...alarm }, nowMs);

@@ -4,12 +4,12 @@ import type { LoadedBlock, Network } from '../networks/network.ts';
 import { raiseAlarm } from '../store/alarms.ts';
 import { appliedAt, lockAppliedAt } from '../store/blocks.ts';
 import type { Sql } from '../store/database.ts';
-import { knownDeposits, upsertSeenDeposits } from '../store/deposits.ts';
+import { knownDeposits } from '../store/deposits.ts';
 import { insertEvents } from '../store/events.ts';
 import { mustPost } from '../store/ledger/post-batch.ts';
 import { transfersOf } from '../store/ledger/transfers.ts';
 import { advanceRescan, type RescanRow, runningRescans } from '../store/rescans.ts';
-import { decideLoaded, keepStrays } from './follow-chain.ts';
+import { decideLoaded, keepStrays, seeDeposits } from './follow-chain.ts';
 
 const blocksPerPass = 50;
 
@@ -67,14 +67,8 @@ async function addMissing(
   const known = await knownDeposits(sql, network.id, blockId);
   const missed = changes.deposits.filter(({ txid, index, asset }) => !known.has(`${txid} ${index} ${asset}`));
   if (missed.length === 0 && postings.length === 0) return none;
-  const ids = await upsertSeenDeposits(sql, network.id, { id: blockId, height }, missed, ctx.newId, nowMs);
+  const events = await seeDeposits(ctx, sql, network, { id: blockId, height }, missed);
   await loaded.record(sql, blockId);
-  const events = missed.map(({ state }, i) => ({
-    id: ctx.newId(),
-    type: `deposit.${state}`,
-    resource: 'deposit',
-    resourceId: ids[i]!,
-  }));
   for (const alarm of changes.alarms) await raiseAlarm(sql, { id: ctx.newId(), ...alarm }, nowMs);
   await insertEvents(sql, events, nowMs);
   await mustPost(sql, postings, nowMs);
