@@ -341,10 +341,14 @@ async function outcomeOf(
     [since.transfer],
   );
   const events = await books.db.query<{ type: string; count: number }>(
-    `select e.type, count(*)::int as count from event e
-      where e.resource_id in (select id::text from deposit where customer_id = $1 union select id::text from withdrawal where customer_id = $1
-                              union select id::text from deposit_address where customer_id = $1
-                              union select id::text from customer_record where customer_id = $1) group by 1 order by 1`,
+    // A server that died between sending and noting does not know whether a node took it: it is uncertain then, first or for good.
+    `select type, count(*)::int as count from (
+       select case when e.type = 'withdrawal.uncertain' then 'withdrawal.broadcast' else e.type end as type,
+              case when e.type in ('withdrawal.broadcast', 'withdrawal.uncertain') then e.resource_id else e.id::text end as told
+         from event e
+        where e.resource_id in (select id::text from deposit where customer_id = $1 union select id::text from withdrawal where customer_id = $1
+                                union select id::text from deposit_address where customer_id = $1
+                                union select id::text from customer_record where customer_id = $1) group by 1, 2) as events group by 1 order by 1`,
     [id],
   );
   return {

@@ -107,8 +107,8 @@ export function evmNetwork(
       const height = await node.height();
       const hash = await node.hashAt(height);
       try {
-        const [amount] = await node.balances([{ contract, address }], hash);
-        if (amount! <= wordMax) return { amount: amount!, height };
+        const amount = await node.tokenHolding(contract, address, hash);
+        if (amount <= wordMax) return { amount, height };
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;
       }

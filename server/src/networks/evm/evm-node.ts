@@ -163,6 +163,15 @@ export function evmNode(endpoints: readonly RpcEndpoint[], rules: { quorum: numb
       });
     },
 
+    /** What a token that nobody has vetted answers at a block. @throws RpcError when it answers nothing. */
+    async tokenHolding(contract: string, address: string, blockHash: string): Promise<bigint> {
+      const data = hex(reads.balanceOf.encodeInput(address));
+      const word = await nodes.agree('holding', `holding of ${contract}`, (endpoint) =>
+        endpoint.call<string>('eth_call', [{ to: contract, data }, { blockHash }]),
+      );
+      return BigInt(word === '0x' ? '0x0' : word);
+    },
+
     /** Base units held at a block, by its hash (EIP-1898), in the order asked. */
     async balances(holdings: readonly Holding[], blockHash: string): Promise<bigint[]> {
       const at = { blockHash };
