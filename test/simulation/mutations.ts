@@ -27,7 +27,7 @@ export const mutations: Readonly<Record<string, readonly Edit[]>> = {
   'offered-once': [
     {
       file: 'server/src/jobs/broadcast-transactions.ts',
-      find: `['signed', 'broadcast'], ctx.now()`,
+      find: `['signed', 'broadcast', 'uncertain'], ctx.now()`,
       replace: `['signed'], ctx.now()`,
     },
   ],
