@@ -73,6 +73,31 @@ function commonRow(own: {
   };
 }
 
+/** A signer as the server's config.json has it. */
+function pinnedSigner({ id, identifier, port, fingerprint, statementKey }: ConfigInput['signers'][number]): object {
+  return { id, identifier, url: `https://127.0.0.1:${port}`, fingerprint, statement_key: statementKey };
+}
+
+function bitcoinRow(
+  input: ConfigInput,
+  own: Parameters<typeof commonRow>[0] & { bitcoinUrls: readonly string[]; consolidateAbove: number },
+): object {
+  return {
+    ...commonRow(own),
+    start_height: input.bitcoinStart,
+    id: bitcoinNetworkId,
+    name: 'Bitcoin (regtest)',
+    family: 'bitcoin',
+    endpoints: own.bitcoinUrls,
+    final_confirmations: 1,
+    cold_keys: input.coldBitcoin,
+    fee_rate_default: 5,
+    fee_rate_max: 200,
+    consolidate_above: own.consolidateAbove,
+    assets: [serverAsset('BTC', input.evm)],
+  };
+}
+
 /** The server's config.json as a plain object. */
 export function serverConfig(
   input: ConfigInput,
@@ -92,11 +117,10 @@ export function serverConfig(
     custodian?: object;
   },
 ): object {
-  const common = commonRow(own);
   const { evm } = input;
   const networks: object[] = [
     {
-      ...common,
+      ...commonRow(own),
       start_height: 1,
       id: evmNetworkId,
       name: 'Ethereum (anvil)',
@@ -114,35 +138,14 @@ export function serverConfig(
       assets: (['ETH', 'USDT', 'USDC'] as const).map((code) => serverAsset(code, evm)),
     },
   ];
-  if (own.bitcoinUrls.length > 0) {
-    networks.push({
-      ...common,
-      start_height: input.bitcoinStart,
-      id: bitcoinNetworkId,
-      name: 'Bitcoin (regtest)',
-      family: 'bitcoin',
-      endpoints: own.bitcoinUrls,
-      final_confirmations: 1,
-      cold_keys: input.coldBitcoin,
-      fee_rate_default: 5,
-      fee_rate_max: 200,
-      consolidate_above: own.consolidateAbove,
-      assets: [serverAsset('BTC', evm)],
-    });
-  }
+  if (own.bitcoinUrls.length > 0) networks.push(bitcoinRow(input, own));
   const codes =
     own.bitcoinUrls.length > 0 ? (Object.keys(assetRules) as AssetCode[]) : (['ETH', 'USDT', 'USDC'] as const);
   return {
     // Its port is another at each start.
     name: 'server',
     listen: { host: '127.0.0.1', port: own.port },
-    signers: input.signers.map(({ id, identifier, port, fingerprint, statementKey }) => ({
-      id,
-      identifier,
-      url: `https://127.0.0.1:${port}`,
-      fingerprint,
-      statement_key: statementKey,
-    })),
+    signers: input.signers.map(pinnedSigner),
     quorum: 2,
     api_keys: own.apiKeys,
     policy: 'policy.json',

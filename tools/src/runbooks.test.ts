@@ -31,8 +31,12 @@ function raised(): Set<string> {
   return codes;
 }
 
-/** Failures that loops and signers hand on: the alarm's code is the error's. */
+/** Failures that loops and signers hand on (the alarm's code is the error's), and codes that are chosen before the raise. */
 const handedOn = [
+  'broadcast-refused',
+  'broadcast-uncertain',
+  'database-behind',
+  'node-quorum-lost',
   'node-unavailable',
   'node-disagreement',
   'signers-unavailable',

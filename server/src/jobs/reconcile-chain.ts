@@ -1,3 +1,4 @@
+import { quorumHeight } from '@holdfast/core/chains/endpoint-heights.ts';
 import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
 import type { AssetCode } from '@holdfast/core/money/asset.ts';
 import { Failure } from '@holdfast/core/failure.ts';
@@ -54,7 +55,7 @@ export async function reconcileChain(ctx: Context, network: Network): Promise<nu
   try {
     ({ round, details } = await compare(ctx, network, snapshot));
   } catch (error) {
-    if (error instanceof Failure && (await tipBlock(ctx.db, network.id))?.id !== snapshot.tip.id) return 0;
+    if (error instanceof Failure && (await hasMoved(ctx, network, snapshot.tip))) return 0;
     throw error;
   }
   const nowMs = ctx.now();
@@ -63,6 +64,13 @@ export async function reconcileChain(ctx: Context, network: Network): Promise<nu
     for (const wallet of round.wallets) await tell(ctx, sql, network, wallet, { round, details, nowMs });
   });
   return 0;
+}
+
+/** Whether another block than the one compared at is the newest, here or at the nodes: that one is followed first. */
+async function hasMoved(ctx: Context, network: Network, at: AppliedBlock): Promise<boolean> {
+  if ((await tipBlock(ctx.db, network.id))?.id !== at.id) return true;
+  const { heights, quorum } = network.nodes;
+  return (quorumHeight(await heights(), quorum) ?? 0) > at.height;
 }
 
 async function readSnapshot(ctx: Context, network: Network): Promise<Snapshot | null> {

@@ -4,13 +4,12 @@ import { forwarderAddress, forwarderSalt } from '@holdfast/core/chains/evm/forwa
 import { addressesOf, scanEvmBlock, touchedBalances, type EvmWatch } from '@holdfast/core/chains/evm/scan.ts';
 import { strayRecipients, strayTokens } from '@holdfast/core/chains/evm/stray-tokens.ts';
 import type { AddressOwner } from '@holdfast/core/deposits/decide-block.ts';
-import { Failure } from '@holdfast/core/failure.ts';
 import type { AssetCode } from '@holdfast/core/money/asset.ts';
 import { parseNetworkId } from '@holdfast/core/money/network.ts';
 import { type EvmNetwork, quorumOf } from '../../config.ts';
 import { returnAfterBlocks } from '../../nodes/endpoints.ts';
 import { offerToAll } from '../../nodes/offer-to-all.ts';
-import { RpcError, rpcEndpoint } from '../../nodes/json-rpc.ts';
+import { rpcEndpoint } from '../../nodes/json-rpc.ts';
 import type { SignerPanel } from '../../signers/panel.ts';
 import type { Database } from '../../store/database.ts';
 import { addressesWithDeposits, ownersElsewhere, ownersOfKeys } from '../../store/deposit-addresses.ts';
@@ -21,11 +20,8 @@ import { evmNode, type EvmNode, type Holding } from './evm-node.ts';
 import { evmPause } from './evm-pause.ts';
 import { evmPayments } from './evm-payments.ts';
 import { evmRebuild } from './evm-rebuild.ts';
-import { tokenFacts } from './token-facts.ts';
+import { tokenReads } from './token-reads.ts';
 import { relayer } from './relayer.ts';
-
-/** The largest uint256. */
-const wordMax = 2n ** 256n - 1n;
 
 /**
  * An EVM network from its configuration row.
@@ -61,7 +57,6 @@ export function evmNetwork(
       rule.contract === null ? [] : [[rule.contract.toLowerCase(), rule.asset] as const],
     ),
   );
-  const contractOf = new Map(config.assets.map((rule) => [rule.asset, rule.contract]));
   const own = new Set(
     [
       config.safe,
@@ -103,28 +98,8 @@ export function evmNetwork(
         for (const { address } of lanes) owners.set(address.toLowerCase(), { kind: 'relayer' });
         return owners;
       }),
-    async holdingOf(contract, address) {
-      const height = await node.height();
-      const hash = await node.hashAt(height);
-      try {
-        const amount = await node.tokenHolding(contract, address, hash);
-        if (amount <= wordMax) return { amount, height };
-      } catch (error) {
-        if (!(error instanceof RpcError)) throw error;
-      }
-      // Whoever makes a token writes what it answers.
-      throw new Failure('invalid-request', `${contract} answers no balance of ${address}`, { pointer: '/contract' });
-    },
     unrecord: async () => undefined,
-    wallets: {
-      hot: config.safe,
-      relayers: lanes.map(({ address }) => address),
-      holdings: (asked, hash) =>
-        node.balances(
-          asked.map(({ address, asset }) => ({ contract: contractOf.get(asset) ?? null, address })),
-          hash,
-        ),
-    },
+    wallets: walletHoldings(config, lanes, node),
     async chainBalances(_height, hash) {
       const addresses = [
         config.safe,
@@ -146,17 +121,27 @@ export function evmNetwork(
     abandon: async () => undefined,
     costs: evmCosts(config, node),
     rebuild: evmRebuild(config),
-    listing: {
-      token: (contract) => tokenFacts(config, node.nodes, contract),
-      guardRoom: async (contract) => {
-        if (config.guard === undefined) return null;
-        const room = await node.guardRoom(config.guard, [contract], await node.hashAt(await node.height()));
-        return room === null ? 'paused' : room[0]!;
-      },
-    },
+    ...tokenReads(config, node),
     ...(config.guard && { pause: evmPause(config.guard, { node, gas }) }),
     lanes,
     ...evmPayments(config, { node, gas, sweepGas: sweeper ?? gas, panel: deps.panel, now: deps.now }),
+  };
+}
+
+function walletHoldings(
+  config: EvmNetwork,
+  lanes: readonly { readonly address: string }[],
+  node: EvmNode,
+): NonNullable<Network['wallets']> {
+  const contractOf = new Map(config.assets.map((rule) => [rule.asset, rule.contract]));
+  return {
+    hot: config.safe,
+    relayers: lanes.map(({ address }) => address),
+    holdings: (asked, hash) =>
+      node.balances(
+        asked.map(({ address, asset }) => ({ contract: contractOf.get(asset) ?? null, address })),
+        hash,
+      ),
   };
 }
 
