@@ -244,7 +244,7 @@ describe('a reorg', () => {
       depth: 2,
       p2pPortOfLosing: system.chains.bitcoin!.nodes[0].p2pPort,
       async whileParted() {
-        const { message } = await awaitAlarm(system, 'node-quorum-lost');
+        const { message } = await awaitAlarm(system, 'node-quorum-lost', ' says', `${bitcoinNetworkId} follow`);
         for (const endpoint of endpointsOf(system, bitcoinNetworkId))
           expect(message).toContain(`127.0.0.1:${endpoint.port} says`);
         await awaitPasses(system, bitcoinNetworkId);

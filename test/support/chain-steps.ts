@@ -59,11 +59,11 @@ export async function openAlarms(system: System, code?: string): Promise<AlarmRe
   return code === undefined ? alarms : alarms.filter((alarm) => alarm.code === code);
 }
 
-/** Waits for an open alarm that says `text`: what it says may change while it is open. */
-export async function awaitAlarm(system: System, code: string, text = ''): Promise<AlarmResource> {
+/** Waits for an open alarm that says `text`: what it says may change while it is open, and every loop has its own. */
+export async function awaitAlarm(system: System, code: string, text = '', of = ''): Promise<AlarmResource> {
   const find = async (): Promise<AlarmResource | undefined> =>
-    (await openAlarms(system, code)).find(({ message }) => message.includes(text));
-  return awaitCondition(`alarm ${code} ${text}`, find, 20_000, 30);
+    (await openAlarms(system, code)).find(({ message, subject }) => message.includes(text) && subject.endsWith(of));
+  return awaitCondition(`alarm ${code} ${text} of ${of}`, find, 20_000, 30);
 }
 
 /** Waits until no alarm of the code is open. */
