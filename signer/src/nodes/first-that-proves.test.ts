@@ -27,24 +27,6 @@ test('a lie is reported before an absence', async () => {
   await expect(firstThatProves([away, away], read)).rejects.toEqual(failure('node-unavailable'));
 });
 
-test('an answer that proves nothing is asked for once more, silence is not', async () => {
-  const asked: string[] = [];
-  const answers = (name: string, ...list: unknown[]): SendRpc => {
-    let at = 0;
-    return (calls) => {
-      asked.push(name);
-      return says(list[Math.min(at++, list.length - 1)])(calls);
-    };
-  };
-  const lie = new Failure('node-proof-invalid', 'of the block after');
-  const moving = answers('moving', lie, 1);
-  expect(await firstThatProves([answers('away', new Failure('node-unavailable', 'away')), moving], read)).toBe(1);
-  expect(asked).toEqual(['away', 'moving', 'moving']);
-  asked.length = 0;
-  await expect(firstThatProves([answers('liar', lie)], read)).rejects.toThrow('of the block after');
-  expect(asked).toEqual(['liar', 'liar']);
-});
-
 test('it takes one endpoint more than may lie, and the same twice is one', () => {
   const network = { network: 'eip155:1', node_faults: 1 };
   expect(() => assertEnoughNodes([lies], network)).toThrow(expect.objectContaining({ code: 'nodes-too-few' }));
