@@ -50,4 +50,6 @@ export async function isVaultPaused(url: string, guard: string): Promise<boolean
 export async function unpauseVault(url: string, guard: string): Promise<void> {
   const slot = await rpcCall<string>(url, 'eth_getStorageAt', [guard, '0x0', 'latest']);
   await rpcCall(url, 'anvil_setStorageAt', [guard, '0x0', `${slot.slice(0, -2)}00`]);
+  // No block has this state yet, so that nothing about the newest one could be proven.
+  await rpcCall(url, 'anvil_mine', ['0x1']);
 }
