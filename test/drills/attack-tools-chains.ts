@@ -18,6 +18,7 @@ import type { AuthorizedIntent } from '@holdfast/core/signing/intent.ts';
 import type { SafeTransaction, SignBitcoinRequest, SignEvmRequest } from '@holdfast/core/signing/messages.ts';
 import { bitcoinNetworkId, evmNetworkId } from '@holdfast/devnet/configure.ts';
 import { addressOfKey, devnetKeys } from '@holdfast/devnet/evm/accounts.ts';
+import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
 import { rpcCall, waitForReceipt } from '@holdfast/devnet/evm/json-rpc.ts';
 import { sendTransaction } from '@holdfast/devnet/evm/send-transaction.ts';
 import { aggregateInputs } from '@holdfast/server/signers/aggregate.ts';
@@ -130,9 +131,14 @@ export async function hotAddresses(system: System, signer: SignerClient): Promis
 export async function hotCoins(system: System, derive: (path: KeyPath) => WalletAddress): Promise<HotCoin[]> {
   const paths = Array.from({ length: 2 * indexMax }, (_, at): KeyPath => [at % 2 === 0 ? 0 : 1, Math.floor(at / 2)]);
   const own = new Map(paths.map((path) => [derive(path).script, path]));
-  const found = await system.chains.bitcoin!.miner.rpc<{
-    unspents: { txid: string; vout: number; scriptPubKey: string; amount: number }[];
-  }>('scantxoutset', ['start', [...own.keys()].map((script) => `raw(${script})`)]);
+  type Unspents = { unspents: { txid: string; vout: number; scriptPubKey: string; amount: number }[] };
+  // A node makes one such scan at a time, and the server's reconciler may have it make one.
+  const found = await awaitCondition('a scan for hot coins', () =>
+    system.chains.bitcoin!.miner.rpc<Unspents>('scantxoutset', [
+      'start',
+      [...own.keys()].map((script) => `raw(${script})`),
+    ]),
+  );
   return found.unspents
     .map(({ txid, vout, scriptPubKey, amount }) => {
       const path = own.get(scriptPubKey)!;

@@ -4,6 +4,7 @@ import { openMiner } from '@holdfast/devnet/bitcoin/miner.ts';
 import { bitcoinNetworkId, evmNetworkId } from '@holdfast/devnet/configure.ts';
 import { reorg } from '@holdfast/devnet/evm/payments.ts';
 import { bitcoinBlockHash, evmBlockHash } from '@holdfast/devnet/lies.ts';
+import { outsideAddress } from '@holdfast/devnet/story/actors.ts';
 import type { Fault as ProxyFault } from '@holdfast/devnet/proxy.ts';
 import type { Child } from '@holdfast/devnet/processes.ts';
 import { acceptDeepReorgs, endpointsOf } from '../support/chain-steps.ts';
@@ -78,7 +79,8 @@ export const faults: Readonly<Record<string, Fault>> = {
     await bitcoin(async () => {
       const other = await openMiner(nodes[1].rpc, { funded: false });
       await untilSameTip(miner, other);
-      await reorgByInvalidation(miner, { depth: 1 });
+      // To another address: an empty block of the same second would be the invalid one again.
+      await reorgByInvalidation({ ...miner, address: await outsideAddress(system, 'BTC') }, { depth: 1 });
       await untilSameTip(miner, other);
     });
     // One block deep is already below what this devnet takes for final: an operator has to look.

@@ -114,10 +114,10 @@ export async function mineUntilAll(
 /** What an address of the world outside holds on chain, base units; mined blocks only. */
 export async function received(system: System, asset: AssetName, address: string): Promise<bigint> {
   if (asset === 'BTC') {
-    const found = await system.chains.bitcoin!.miner.rpc<{ total_amount: number }>('scantxoutset', [
-      'start',
-      [`addr(${address})`],
-    ]);
+    // A node makes one such scan at a time, and the server's reconciler may have it make one.
+    const found = await awaitCondition(`a scan for ${address}`, () =>
+      system.chains.bitcoin!.miner.rpc<{ total_amount: number }>('scantxoutset', ['start', [`addr(${address})`]]),
+    );
     return BigInt(Math.round(found.total_amount * 1e8));
   }
   const url = system.chains.anvil.url;

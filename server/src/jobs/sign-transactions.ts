@@ -5,7 +5,7 @@ import { refusedPauseMs } from '@holdfast/core/withdrawals/refused-pause.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
 import { listedApprovals } from '../operations/listed-approvals.ts';
-import { closeAlarms, raiseAlarm } from '../store/alarms.ts';
+import { closeAlarms, raiseAlarm, refusalSubject } from '../store/alarms.ts';
 import {
   type ChainTransactionRow,
   markRefused,
@@ -194,8 +194,8 @@ async function abandon(
       {
         id: ctx.newId(),
         code: 'signing-refused',
-        subject: transaction.id,
-        message: `${failure.code}: ${failure.message}`,
+        subject: refusalSubject(network.id, failure.code),
+        message: `${failure.code}: ${failure.message} (transaction ${transaction.id})`,
       },
       nowMs,
     );

@@ -28,6 +28,22 @@ export async function closeAlarms(sql: Sql, subject: string, nowMs: number): Pro
   await sql.query('update alarm set closed_at_ms = $2 where subject = $1 and closed_at_ms is null', [subject, nowMs]);
 }
 
+/** Of `signing-refused`: one alarm a reason, however many transactions it stopped. @param code of the signers' refusal. */
+export const refusalSubject = (network: string, code: string): string => `${network} refused ${code}`;
+
+/** Closes the alarms of refusals whose reason no waiting withdrawal of the network has any more. */
+export async function closePastRefusals(sql: Sql, network: string, nowMs: number): Promise<void> {
+  await sql.query(
+    `update alarm set closed_at_ms = $3
+      where code = 'signing-refused' and closed_at_ms is null and starts_with(subject, $2)
+        and not exists (
+          select from withdrawal w
+           where w.network = $1 and w.state in ('queued', 'signing')
+             and starts_with(w.reason, substr(alarm.subject, length($2) + 1) || ':'))`,
+    [network, refusalSubject(network, ''), nowMs],
+  );
+}
+
 /** Whether an alarm of this code and subject is open. */
 export async function isAlarmOpen(sql: Sql, code: string, subject: string): Promise<boolean> {
   const rows = await sql.query('select 1 from alarm where code = $1 and subject = $2 and closed_at_ms is null', [

@@ -15,7 +15,7 @@ export function bitcoinCosts(
 ): () => Promise<NetworkCosts> {
   const input = isMultisig ? inputVbytes.multisig : inputVbytes.taproot;
   return async () => {
-    const feeRate = BigInt((await node.feeRate()) ?? config.fee_rate_default);
+    const feeRate = BigInt(await node.feeRate(config.fee_rate_default));
     return {
       feeRate,
       feeRateMax: BigInt(config.fee_rate_max),

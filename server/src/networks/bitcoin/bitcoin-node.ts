@@ -54,15 +54,21 @@ export function bitcoinNode(
       });
     },
 
-    /** Satoshi a virtual byte for confirmation within six blocks, the middle of what endpoints say; null unless a quorum has data. */
-    async feeRate(): Promise<number | null> {
+    /**
+     * Satoshi a virtual byte for confirmation within six blocks: the middle of what endpoints say. Without data of a
+     * quorum it is `fallback`, or less where an endpoint knows of less: signers measure a fee by their own nodes' estimate,
+     * and one that turns out too low can be raised.
+     */
+    async feeRate(fallback: number): Promise<number> {
       const estimates = await nodes.each('estimate of fees', (endpoint) =>
         endpoint.call<{ feerate?: number }>('estimatesmartfee', [6]),
       );
       // A node answers coins per 1,000 virtual bytes.
       const rates = estimates.flatMap(({ feerate }) => (feerate === undefined ? [] : [satsOf(feerate)]));
-      const rate = middleOf(rates);
-      return rate === null || rates.length < nodes.quorum ? null : Math.ceil(Number(rate) / 1000);
+      const middle = middleOf(rates);
+      if (middle === null) return fallback;
+      const rate = Math.ceil(Number(middle) / 1000);
+      return rates.length < nodes.quorum ? Math.min(rate, fallback) : rate;
     },
 
     /**

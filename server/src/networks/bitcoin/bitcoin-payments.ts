@@ -38,7 +38,7 @@ export function bitcoinPayments(
 
   return {
     async surveyBatch(payouts) {
-      const feeRate = (await node.feeRate()) ?? config.fee_rate_default;
+      const feeRate = await node.feeRate(config.fee_rate_default);
       if (feeRate > config.fee_rate_max) {
         const reason = `fees are ${feeRate} sat/vB, above the ceiling of ${config.fee_rate_max}`;
         return {

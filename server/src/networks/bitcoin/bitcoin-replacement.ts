@@ -39,7 +39,7 @@ export function bitcoinReplacement(
     const before = unsigned as UnsignedBitcoin;
     const wallet = await walletOf(before.epoch ?? firstEpoch);
     const paid = readVersion(before, wallet);
-    const estimate = (await node.feeRate()) ?? config.fee_rate_default;
+    const estimate = await node.feeRate(config.fee_rate_default);
     const feeRate = bumpedRateSatVb(paid, estimate, config.fee_rate_max, percent);
     if (feeRate === null) {
       throw new Failure(

@@ -35,7 +35,7 @@ export function ownCoinMoves(
   return async () => {
     const [newest, ...older] = await wallets();
     if (!newest) return async () => null;
-    const feeRate = (await node.feeRate()) ?? config.fee_rate_default;
+    const feeRate = await node.feeRate(config.fee_rate_default);
     if (feeRate > config.fee_rate_max) return async () => null;
     const tipHeight = await node.height();
     return async (sql, transactionId) => {
