@@ -327,6 +327,8 @@ export const ReconciliationResource = Type.Object({
   /** Per asset: debit-normal minus credit-normal balances; 0 by construction and by this check. */
   trial_balance: Type.Array(Type.Object({ asset: Type.String(), difference: Type.String() })),
   rows: Type.Array(ReconciliationRow),
+  /** Assets whose token answers no balance of our addresses: nothing is known about them, and they have no row. */
+  unread: Type.Array(Type.Object({ network: Type.String(), asset: Type.String() })),
   checked_at: Time,
 });
 export type ReconciliationResource = Static<typeof ReconciliationResource>;

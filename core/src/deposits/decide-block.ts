@@ -68,7 +68,8 @@ export interface BlockAlarm {
     | 'payment-differs'
     | 'unattributed-arrival'
     | 'sweep-moved-nothing'
-    | 'payment-reverted';
+    | 'payment-reverted'
+    | 'token-unread';
   readonly subject: string;
   readonly message: string;
 }
@@ -86,7 +87,7 @@ export interface BlockChanges {
  * posted to `unexplained` or `suspense` and raises an alarm; nothing is dropped.
  */
 export function decideBlock(block: ScannedBlock, state: BlockState): BlockChanges {
-  const changes: BlockChanges = { deposits: [], inclusions: [], postings: [], alarms: [] };
+  const changes: BlockChanges = { deposits: [], inclusions: [], postings: [], alarms: unreadAlarms(block, state) };
   let ordinal = 0;
   const post = (debit: string, credit: string, amount: bigint): void => {
     if (amount === 0n) return;
@@ -108,6 +109,20 @@ export function decideBlock(block: ScannedBlock, state: BlockState): BlockChange
 
 type Post = (debit: string, credit: string, amount: bigint) => void;
 
+const isUnread = ({ doubt }: ScannedTransfer): boolean => doubt === 'balance-unread';
+
+/** Subject of the alarm that sets an asset aside while it is open. */
+export const unreadSubject = (network: NetworkId, asset: AssetCode): string => `${network} ${asset} balance`;
+
+function unreadAlarms({ height, transactions }: ScannedBlock, { network }: BlockState): BlockAlarm[] {
+  const assets = new Set(transactions.flatMap(({ transfers }) => transfers.filter(isUnread).map(({ asset }) => asset)));
+  return [...assets].map((asset) => ({
+    code: 'token-unread',
+    subject: unreadSubject(network, asset),
+    message: `${asset} on ${network} answered no balance of our addresses at block ${height}: what came is in quarantine, and nothing of it is credited, collected or paid until this alarm is closed`,
+  }));
+}
+
 function accountOf(transfer: ScannedTransfer, state: BlockState): { kind: WatchedKind; account: string } | undefined {
   const owner = state.ownerOf(transfer.address);
   if (!owner) return undefined;
@@ -124,6 +139,7 @@ function decideOwn(
 ): void {
   const net = new Map<AssetCode, bigint>();
   const emptied = new Set<string>();
+  const unread = new Map<AssetCode, string>();
   let relayerFee = 0n;
   const { ours, strangers } = splitTransfers(transaction, own, state);
   for (const transfer of ours) {
@@ -139,6 +155,10 @@ function decideOwn(
       decideArrival(transfer, transaction, state, changes, post, new Map());
       continue;
     }
+    if (isUnread(transfer)) {
+      if (transfer.direction === 'out' && found.kind === 'hot') unread.set(transfer.asset, found.account);
+      continue;
+    }
     const inFlight = accountCodes.inFlight(state.network, transfer.asset);
     if (transfer.direction === 'out' && found.kind === 'deposit') emptied.add(`${transfer.address} ${transfer.asset}`);
     if (transfer.direction === 'out') post(inFlight, found.account, transfer.amount);
@@ -149,6 +169,7 @@ function decideOwn(
     );
   }
   decideForeign({ ...transaction, transfers: strangers }, state, changes, post);
+  for (const [asset, amount] of paidUnread(transaction, own, state, { unread, changes, post })) net.set(asset, amount);
   // A Safe transaction shows its own hash only when it ran; matched by transaction id alone it was mined and reverted.
   // A sweep has no outcome of its own: each forwarder either paid the vault or did not. A pause shows in the guard.
   const succeeded =
@@ -187,6 +208,30 @@ function decideOwn(
 }
 
 /**
+ * Where no balance says what the vault paid, the books take the payment as made, since the vault ran the call, and a person
+ * looks before it is settled. @param unread by asset the vault's account. @returns what was taken, by asset.
+ */
+function paidUnread(
+  { txid }: ScannedTransaction,
+  own: OwnTransaction,
+  { network }: BlockState,
+  { unread, changes, post }: { unread: ReadonlyMap<AssetCode, string>; changes: BlockChanges; post: Post },
+): Map<AssetCode, bigint> {
+  const taken = new Map<AssetCode, bigint>();
+  for (const [asset, account] of own.kind === 'withdrawal' ? unread : []) {
+    const amount = own.payments.get(asset) ?? 0n;
+    post(accountCodes.inFlight(network, asset), account, amount);
+    taken.set(asset, amount);
+    changes.alarms.push({
+      code: 'payment-differs',
+      subject: own.id,
+      message: `transaction ${txid} should have paid ${amount} base units of ${asset}, which answers no balance of the vault: look at the payees before this is closed`,
+    });
+  }
+  return taken;
+}
+
+/**
  * In a payment of the vault only what leaves the vault, and the gas, are our doing. Whatever else moves is the doing of a
  * payee's contract or of whoever sent the transaction: a coin that bounces back must not look like a smaller payment.
  */
@@ -205,6 +250,7 @@ function decideForeign(transaction: ScannedTransaction, state: BlockState, chang
   // Anyone may call a forwarder's flush: coins leaving deposit addresses for the vault are a move between our accounts.
   const collected = new Map<AssetCode, bigint>();
   for (const transfer of transaction.transfers) {
+    if (isUnread(transfer)) continue;
     if (transfer.direction === 'in' && state.ownerOf(transfer.address)?.kind === 'hot') {
       collected.set(transfer.asset, (collected.get(transfer.asset) ?? 0n) + transfer.amount);
     }
@@ -212,7 +258,7 @@ function decideForeign(transaction: ScannedTransaction, state: BlockState, chang
   const flushed = new Map<AssetCode, bigint>();
   for (const transfer of transaction.transfers) {
     const found = accountOf(transfer, state);
-    if (!found || transfer.direction !== 'out') continue;
+    if (!found || transfer.direction !== 'out' || isUnread(transfer)) continue;
     let left: bigint = transfer.amount;
     if (found.kind === 'deposit' && state.family === 'evm') {
       const move = min(left, (collected.get(transfer.asset) ?? 0n) - (flushed.get(transfer.asset) ?? 0n));
@@ -247,7 +293,8 @@ function decideArrival(
   if (owner.kind === 'deposit') {
     const doubt = transfer.doubt ?? (owner.elsewhere ? 'wrong-network' : null);
     const waiting = doubt === null ? accountCodes.unconfirmed : accountCodes.quarantine;
-    if (doubt !== 'nothing-arrived') post(account, waiting(state.network, transfer.asset), transfer.amount);
+    if (doubt !== 'nothing-arrived' && doubt !== 'balance-unread')
+      post(account, waiting(state.network, transfer.asset), transfer.amount);
     changes.deposits.push({
       txid: transaction.txid,
       index: transfer.index,
@@ -261,6 +308,7 @@ function decideArrival(
     });
     return;
   }
+  if (isUnread(transfer)) return;
   if (owner.kind === 'relayer') {
     post(account, accountCodes.capital(transfer.asset), transfer.amount);
     return;

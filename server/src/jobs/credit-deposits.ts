@@ -6,6 +6,7 @@ import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
 import { isBelowFinality } from './finality.ts';
+import { assetsSetAside } from './set-aside.ts';
 import { tipBlock } from '../store/blocks.ts';
 import { insertCustomerRecords } from '../store/customer-records.ts';
 import type { Sql } from '../store/database.ts';
@@ -25,7 +26,8 @@ export async function creditDeposits(ctx: Context, network: Network): Promise<nu
     const tip = await tipBlock(sql, network.id);
     if (!tip || (await isBelowFinality(sql, network))) return 0;
     await judge(ctx, sql, network, tip.height, nowMs);
-    const deposits = await lockCreditable(sql, network.id, tip.height, depositsPerBatch);
+    const kept = await assetsSetAside(sql, network);
+    const deposits = await lockCreditable(sql, network.id, tip.height, depositsPerBatch, kept);
     if (deposits.length === 0) return 0;
     await creditLocked(ctx, sql, network, deposits);
     ctx.step('credit-before-commit');

@@ -23,8 +23,11 @@ export interface LoadedBlock {
     readonly kept: readonly (StrayToken & { readonly addressId: string })[];
     readonly dropped: number;
   };
-  /** What addresses hold at this block, base units in the order asked; a family whose deposits are swept has it. */
-  readonly holdings?: (asked: readonly { address: string; asset: AssetCode }[]) => Promise<bigint[]>;
+  /**
+   * What addresses hold at this block, base units in the order asked, null where a token answers no balance; a family whose
+   * deposits are swept has it.
+   */
+  readonly holdings?: (asked: readonly { address: string; asset: AssetCode }[]) => Promise<(bigint | null)[]>;
 }
 
 /** A queued withdrawal as a batch plan sees it. */
@@ -143,7 +146,7 @@ export interface Network {
   readonly holdingOf?: (contract: string, address: string) => Promise<{ amount: bigint; height: number }>;
   /** Undoes `record` of a block. */
   unrecord(sql: Sql, blockId: bigint): Promise<void>;
-  /** What our wallets hold at a block by the node's own account, base units by asset. */
+  /** What our wallets hold at a block by the node's own account, base units by asset; without one that answers no balance. */
   chainBalances(height: number, hash: string): Promise<ReadonlyMap<AssetCode, bigint>>;
 
   /** @throws Failure node-unavailable. */
@@ -206,11 +209,14 @@ export interface ListingFunctions {
 export interface WalletHoldings {
   readonly hot: string;
   readonly relayers: readonly string[];
-  /** What addresses hold at a block, base units in the order asked. @throws Failure node-quorum-lost. */
+  /**
+   * What addresses hold at a block, base units in the order asked; null where a token answers no balance.
+   * @throws Failure node-quorum-lost.
+   */
   readonly holdings: (
     asked: readonly { readonly address: string; readonly asset: AssetCode }[],
     blockHash: string,
-  ) => Promise<bigint[]>;
+  ) => Promise<(bigint | null)[]>;
 }
 
 export interface PauseFunctions {
