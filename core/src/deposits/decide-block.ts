@@ -87,7 +87,8 @@ export interface BlockChanges {
  * posted to `unexplained` or `suspense` and raises an alarm; nothing is dropped.
  */
 export function decideBlock(block: ScannedBlock, state: BlockState): BlockChanges {
-  const changes: BlockChanges = { deposits: [], inclusions: [], postings: [], alarms: unreadAlarms(block, state) };
+  const changes: BlockChanges = { deposits: [], inclusions: [], postings: [], alarms: [] };
+  tellUnread(block, state, changes);
   let ordinal = 0;
   const post = (debit: string, credit: string, amount: bigint): void => {
     if (amount === 0n) return;
@@ -114,13 +115,15 @@ const isUnread = ({ doubt }: ScannedTransfer): boolean => doubt === 'balance-unr
 /** Subject of the alarm that sets an asset aside while it is open. */
 export const unreadSubject = (network: NetworkId, asset: AssetCode): string => `${network} ${asset} balance`;
 
-function unreadAlarms({ height, transactions }: ScannedBlock, { network }: BlockState): BlockAlarm[] {
+function tellUnread({ height, transactions }: ScannedBlock, { network }: BlockState, changes: BlockChanges): void {
   const assets = new Set(transactions.flatMap(({ transfers }) => transfers.filter(isUnread).map(({ asset }) => asset)));
-  return [...assets].map((asset) => ({
-    code: 'token-unread',
-    subject: unreadSubject(network, asset),
-    message: `${asset} on ${network} answered no balance of our addresses at block ${height}: what came is in quarantine, and nothing of it is credited, collected or paid until this alarm is closed`,
-  }));
+  for (const asset of assets) {
+    changes.alarms.push({
+      code: 'token-unread',
+      subject: unreadSubject(network, asset),
+      message: `${asset} on ${network} answered no balance of our addresses at block ${height}: what came is in quarantine, and nothing of it is credited, collected or paid until this alarm is closed`,
+    });
+  }
 }
 
 function accountOf(transfer: ScannedTransfer, state: BlockState): { kind: WatchedKind; account: string } | undefined {
@@ -188,16 +191,7 @@ function decideOwn(
       net.set(state.nativeAsset, (net.get(state.nativeAsset) ?? 0n) - minerFee);
     }
   }
-  for (const asset of new Set([...net.keys(), ...own.payments.keys()])) {
-    const expected = succeeded ? (own.payments.get(asset) ?? 0n) : 0n;
-    if ((net.get(asset) ?? 0n) !== expected) {
-      changes.alarms.push({
-        code: 'payment-differs',
-        subject: own.id,
-        message: `transaction ${transaction.txid} took ${net.get(asset) ?? 0n} base units of ${asset} where its payments are ${expected}`,
-      });
-    }
-  }
+  tellDifferences(transaction, own, { net, succeeded }, changes);
   changes.inclusions.push({
     transactionId: own.id,
     txid: transaction.txid,
@@ -205,6 +199,26 @@ function decideOwn(
     fee: baseUnits(relayerFee + (minerFee > 0n ? minerFee : 0n)),
     emptied,
   });
+}
+
+/** @param outcome what it took, by asset; where it was reverted it should have taken nothing. */
+function tellDifferences(
+  { txid }: ScannedTransaction,
+  own: OwnTransaction,
+  outcome: { readonly net: ReadonlyMap<AssetCode, bigint>; readonly succeeded: boolean },
+  changes: BlockChanges,
+): void {
+  const { net, succeeded } = outcome;
+  for (const asset of new Set([...net.keys(), ...own.payments.keys()])) {
+    const expected = succeeded ? (own.payments.get(asset) ?? 0n) : 0n;
+    const took = net.get(asset) ?? 0n;
+    if (took === expected) continue;
+    changes.alarms.push({
+      code: 'payment-differs',
+      subject: own.id,
+      message: `transaction ${txid} took ${took} base units of ${asset} where its payments are ${expected}`,
+    });
+  }
 }
 
 /**
