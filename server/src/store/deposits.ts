@@ -81,19 +81,28 @@ export async function noteTerms(
   );
 }
 
-/** Seen deposits deep enough for credit at `tipHeight`, oldest first, locked for the caller's transaction. */
+/**
+ * Seen deposits deep enough for credit at `tipHeight`, oldest first, locked for the caller's transaction.
+ * @param but `kept`: assets that nothing is credited of; `final`: deposits of an asset's last tier only up to this height.
+ */
 export async function lockCreditable(
   sql: Sql,
   network: string,
   tipHeight: number,
   limit: number,
-  keptAssets: readonly string[],
+  but: {
+    readonly kept: readonly string[];
+    readonly final: { readonly height: number; readonly lastTiers: ReadonlyMap<string, number> };
+  },
 ): Promise<DepositRow[]> {
+  const { height, lastTiers } = but.final;
   return sql.query<DepositRow>(
     `select id, network, asset, customer_id, amount, state, credits, release_id from deposit
       where network = $1 and state = 'seen' and not below_minimum and height + confirmations_required - 1 <= $2 and asset <> all ($4::text[])
+        and (height <= $5 or confirmations_required < (
+          select t.last from unnest($6::text[], $7::int[]) as t (asset, last) where t.asset = deposit.asset))
       order by height, id limit $3 for update skip locked`,
-    [network, tipHeight, limit, keptAssets],
+    [network, tipHeight, limit, but.kept, height, [...lastTiers.keys()], [...lastTiers.values()]],
   );
 }
 

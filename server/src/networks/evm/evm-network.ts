@@ -89,6 +89,7 @@ export function evmNetwork(
     watchAll: watch.catchUp,
     nodes: node.nodes,
     hashAt: (height) => node.hashAt(height),
+    ...(config.finality_tag && { finalBlock: () => node.taggedBlock(config.finality_tag!) }),
     loadBlock: (_height, hash) =>
       loadEvmBlock(hash, node, { tokens, nativeAsset: deps.nativeAsset }, async (keys) => {
         const owners: Map<string, AddressOwner> = new Map([

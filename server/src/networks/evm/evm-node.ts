@@ -1,5 +1,12 @@
 import { middleOf } from '@holdfast/core/chains/quorum-answer.ts';
-import type { EvmCallFrame, EvmHeader, EvmReceipt, EvmTrace } from '@holdfast/core/chains/evm/node-block.ts';
+import { quorumHeight } from '@holdfast/core/chains/endpoint-heights.ts';
+import {
+  type EvmCallFrame,
+  type EvmHeader,
+  type EvmReceipt,
+  type EvmTrace,
+  quantity,
+} from '@holdfast/core/chains/evm/node-block.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { createContract } from 'micro-eth-signer/abi.js';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
@@ -102,6 +109,27 @@ export function evmNode(endpoints: readonly RpcEndpoint[], rules: { quorum: numb
     nodes,
     /** Height that a quorum has reached. */
     height: () => nodes.height(),
+
+    /**
+     * The highest block that a quorum calls so, or something above it. @throws Failure node-quorum-lost, also where too few
+     * serve the tag.
+     */
+    async taggedBlock(tag: 'safe' | 'finalized'): Promise<{ height: number; hash: string }> {
+      const what = `block ${tag}`;
+      const seen = await nodes.each(what, async (endpoint) => {
+        const block = await endpoint
+          .call<{ number: string } | null>('eth_getBlockByNumber', [tag, false])
+          .catch((error: unknown) => {
+            throw error instanceof RpcError
+              ? new Failure('node-unavailable', `${endpoint.name}: ${error.message}`)
+              : error;
+          });
+        if (!block) throw new Failure('node-unavailable', `${endpoint.name} has no ${what}`);
+        return { height: Number(quantity(block.number, what)) };
+      });
+      const height = quorumHeight(seen, nodes.quorum) ?? 0;
+      return { height, hash: await this.hashAt(height) };
+    },
 
     async hashAt(height: number): Promise<string> {
       return nodes.agree('hash', `hash of block ${height}`, (endpoint) => hashOf(endpoint, height));
