@@ -145,7 +145,10 @@ function steps(db: Database): [string, () => Promise<unknown>][] {
       'credit: 100 deposits',
       () =>
         db.transaction(async (sql) => {
-          const due = await lockCreditable(sql, network, 10, 100);
+          const due = await lockCreditable(sql, network, 10, 100, {
+            kept: [],
+            final: { height: 10, lastTiers: new Map() },
+          });
           await markCredited(
             sql,
             due.map(({ id }) => id),

@@ -34,9 +34,10 @@ export const reconcile: Command = {
         : unbalanced
             .map((row) => `debits and credits of ${row.asset} differ by ${row.difference} base units`)
             .join('\n');
+    const unread = report.unread.map(({ network, asset }) => `${asset} on ${network} answers no balance`);
     const verdict = report.balanced ? 'balanced: every difference is 0' : 'NOT BALANCED';
     // The server's word and the rows must agree: a row with a difference is never called balanced.
     const balanced = report.balanced && unbalanced.length === 0 && report.rows.every((row) => row.difference === '0');
-    return { json: report, text: `${table}\n\n${trial}\n${verdict}`, exitCode: balanced ? 0 : 1 };
+    return { json: report, text: [`${table}\n`, trial, ...unread, verdict].join('\n'), exitCode: balanced ? 0 : 1 };
   },
 };

@@ -86,6 +86,11 @@ const EvmNetwork = Type.Object(
     registry: EvmAddress,
     forwarder_factory: EvmAddress,
     forwarder_init_code_hash: Hex(32),
+    /**
+     * The nodes' own word for what counts for good, beside the depth: payments settle, and deposits of the last tier are credited,
+     * only up to the block that a quorum calls so. Left out where a chain has no such tag: the depth alone counts.
+     */
+    finality_tag: Type.Optional(Type.Union([Type.Literal('safe'), Type.Literal('finalized')])),
     /** Wei; an estimate above it is not sent. */
     max_fee_per_gas: Amount,
     sweep_wait_ms: Type.Integer({ minimum: 0 }),
@@ -99,6 +104,8 @@ const BitcoinNetwork = Type.Object(
     ...common,
     family: Type.Literal('bitcoin'),
     cold_keys: Type.Array(Hex(32), { minItems: 5, maxItems: 5 }),
+    /** Pause between two looks at the nodes' mempools for payments that no block has; left out: nobody looks. */
+    mempool_ms: Type.Optional(Type.Integer({ minimum: 20 })),
     /** Used where the node has no estimate; satoshi a virtual byte. */
     fee_rate_default: Type.Integer({ minimum: 1 }),
     fee_rate_max: Type.Integer({ minimum: 1 }),

@@ -10,6 +10,7 @@ import { getDepositAddress, listDepositAddresses } from './store/deposit-address
 import { getDeposit, listDeposits } from './store/deposit-resources.ts';
 import { listFeeSchedules } from './store/fee-schedule-resources.ts';
 import { latestEventSeq, listEvents } from './store/event-resources.ts';
+import { listUnconfirmedDeposits } from './store/unconfirmed-deposits.ts';
 import { listRecoverables } from './store/recoverables.ts';
 import { listRescans } from './store/rescans.ts';
 import { getTransaction, listTransactions } from './store/transaction-resources.ts';
@@ -79,6 +80,7 @@ export function storeOperations(options: StoreOperationsOptions): Omit<Operation
     listDepositAddresses: (filter, query) => listDepositAddresses(db, filter, query),
     getDeposit: (id) => getDeposit(db, traits, id),
     listDeposits: (filter, query) => listDeposits(db, traits, filter, query),
+    listUnconfirmedDeposits: (filter, query) => listUnconfirmedDeposits(db, traits, filter, query),
     listRecoverables: (filter, query) => listRecoverables(db, filter, query),
     listRescans: (filter, query) => listRescans(db, filter, query),
     getWithdrawal: (id) => getWithdrawal(db, traits, id),

@@ -113,6 +113,7 @@ function report(difference: string): ReconciliationResource {
       { ...row, asset: 'ETH', ledger: String(1500000000000000000n + BigInt(difference)), difference },
       { ...row, asset: 'USDT', decimals: 6, ledger: '12', chain: '12', difference: '0' },
     ],
+    unread: [],
     checked_at: '2026-01-01T00:00:00.000Z',
   };
 }

@@ -118,8 +118,13 @@ test('what one signer knows and the database does not stops everything, also for
   expect(refusal()).toBe('database-behind');
 });
 
-test('a signer of an earlier version, which hands nothing out, is no reason to wait', async () => {
-  for (const { state } of signers) state.problem = new Failure('not-found', 'no such route');
+test('a signer of an earlier version, which hands nothing out, counts as an absent one', async () => {
+  const none = new Failure('not-found', 'no such route');
+  signers[0]!.state.problem = none;
+  signers[1]!.state.problem = none;
+  await expect(watch.pass()).rejects.toMatchObject({ code: 'signers-unavailable', message: /hands no journal out/ });
+  expect(refusal()).toBe('database-unchecked');
+  signers[1]!.state.problem = null;
   await watch.pass();
   expect(refusal()).toBeNull();
 });

@@ -4,7 +4,7 @@ import type { DepositResource } from '@holdfast/core/contract/resources.ts';
 import { evmNetworkId } from '@holdfast/devnet/configure.ts';
 import { addressOfKey, devnetKeys } from '@holdfast/devnet/evm/accounts.ts';
 import { rpcCall } from '@holdfast/devnet/evm/json-rpc.ts';
-import { type Customer, outsideAddress, requestWithdrawal } from '@holdfast/devnet/story/actors.ts';
+import { type Customer, outsideAddress, payDeposit, requestWithdrawal } from '@holdfast/devnet/story/actors.ts';
 import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
 import { quarantineSteps } from '@holdfast/server/context.ts';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -114,6 +114,39 @@ it('approvers release what came without a log, the signers count it, and the cus
   await mineUntilAll(system, [id], 'settled');
   expect(await received(system, 'USDC', to)).toBe(units('USDC', '41'));
   expect(await openAlarms(system)).toEqual([]);
+  await system.mustBalance();
+});
+
+it('what came while the token answered no balance is recorded, holds nobody else up, and is credited when approvers say so', async () => {
+  const [customer, other] = [await system.newCustomer('unread'), await system.newCustomer('beside')];
+  const amount = units('USDC', '9');
+  await callContract(system, usdc, hostile.setHabit.encodeInput(habits.balanceReverts));
+  await callContract(system, usdc, hostile.transfer.encodeInput({ to: addressOf(customer), amount }));
+  await payDeposit(system, other, 'ETH', '0.3');
+  await step(2);
+  const [deposit] = await depositsOf(system, customer);
+  expect(deposit).toMatchObject({ state: 'quarantined', reason: 'balance-unread', amount: amount.toString() });
+  expect(await system.available(other, 'ETH')).toBe('0.3');
+  const [alarm] = await openAlarms(system, 'token-unread');
+  expect(alarm).toMatchObject({ subject: `${evmNetworkId} USDC balance` });
+  expect(await system.client.reconcile()).toMatchObject({
+    balanced: false,
+    unread: [{ network: evmNetworkId, asset: 'USDC' }],
+  });
+
+  await call(hostile.setHabit.encodeInput(habits.honest));
+  await settle(system);
+  const differing = (await system.client.reconcile()).rows.filter(({ difference }) => difference !== '0');
+  expect(differing).toMatchObject([{ asset: 'USDC', difference: (-amount).toString() }]);
+  await release(deposit!.id, system.release(deposit!, 'credit', 'the address holds it'));
+  await settle(system);
+  // Approved and still held back: the asset is in service again when an operator says so.
+  expect(await system.available(customer, 'USDC')).toBe('0');
+  await system.client.closeAlarm({ id: alarm!.id, note: 'the issuer undid the upgrade' });
+  await awaitCondition('the credit', async () => (await system.available(customer, 'USDC')) === '9', 20_000, 30);
+  await decided(customer);
+  await system.mustBalance();
+  await system.mineUntil('no alarm', async () => (await openAlarms(system)).length === 0);
   await system.mustBalance();
 });
 

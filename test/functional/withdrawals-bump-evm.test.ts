@@ -8,7 +8,7 @@ import { signRelay } from '@holdfast/core/chains/evm/sign-relay.ts';
 import { callOf } from '@holdfast/server/networks/evm/price-above.ts';
 import { laneSteps } from '@holdfast/server/context.ts';
 import { hexToBytes } from '@noble/hashes/utils.js';
-import { eventTypesOf } from '../support/chain-steps.ts';
+import { callMined, eventTypesOf } from '../support/chain-steps.ts';
 import {
   allIn,
   type Books,
@@ -130,6 +130,26 @@ describe('a call of the relayer that no block takes', () => {
     const [settled] = await mineUntilAll(system, [id], 'settled');
     expect(settled!.txid).toBe(txid);
     await paidOnce(id, to, '0.4');
+  });
+
+  it('is settled once when somebody else relays the signed call: it is known by the Safe’s hash and not by its txid', async () => {
+    const { id, to, txid } = await pay('0.15');
+    expect((await system.client.getWithdrawal({ id })).waiting).toMatchObject({ reason: 'no block has it yet' });
+    const [{ raw }] = (await books.db.query('select raw from chain_transaction where txid = $1', [txid])) as [
+      { raw: Uint8Array },
+    ];
+    await system.server().stop();
+    await rpc('anvil_dropTransaction', [txid]);
+    const { to: safe, data } = callOf(raw);
+    const theirs = await callMined(system, safe, hexToBytes(data.slice(2)));
+    // Ours is mined too, where it finds the Safe's nonce used.
+    await rpc('eth_sendRawTransaction', [`0x${Buffer.from(raw).toString('hex')}`]);
+    await system.mineEvm();
+    expect(await rpc('eth_getTransactionReceipt', [txid])).toMatchObject({ status: '0x0' });
+    await system.startServer();
+    const [settled] = await mineUntilAll(system, [id], 'settled');
+    expect(settled).toMatchObject({ txid: theirs, waiting: null });
+    await paidOnce(id, to, '0.15');
   });
 
   it('gets another nonce when something else has used its own', async () => {

@@ -54,4 +54,9 @@ export const habits = {
   silent: 5n,
   reenters: 6n,
   paused: 7n,
+  balanceReverts: 8n,
+  balanceBurns: 9n,
+  balanceBombs: 10n,
+  balanceShort: 11n,
+  balanceHuge: 12n,
 } as const;

@@ -17,7 +17,14 @@ contract HostileToken {
         Silent,
         /// Calls out in the middle of a transfer.
         Reenters,
-        Paused
+        Paused,
+        /// From here on transfers are honest and balanceOf is not: it reverts, burns all its gas, answers half a megabyte, one
+        /// byte, or more than all coins that there could be.
+        BalanceReverts,
+        BalanceBurns,
+        BalanceBombs,
+        BalanceShort,
+        BalanceHuge
     }
 
     string public constant symbol = "HST";
@@ -53,6 +60,17 @@ contract HostileToken {
     }
 
     function balanceOf(address account) public view returns (uint256) {
+        require(habit != Habit.BalanceReverts, "no balance");
+        if (habit == Habit.BalanceHuge) return type(uint256).max;
+        if (habit == Habit.BalanceBurns) while (true) {}
+        if (habit == Habit.BalanceBombs)
+            assembly {
+                return(0, 500000)
+            }
+        if (habit == Habit.BalanceShort)
+            assembly {
+                return(0, 1)
+            }
         return (shares[account] * percent) / 100;
     }
 

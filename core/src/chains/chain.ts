@@ -19,9 +19,10 @@ export interface ScannedTransfer {
   readonly amount: BaseUnits;
   /**
    * Set when it is no deposit to be credited. `nothing-arrived`: the amount is only claimed, the balance did not follow.
-   * `unlogged-arrival`: it came, and nothing says from whom or why; it is quarantined.
+   * `unlogged-arrival`: it came, and nothing says from whom or why; it is quarantined. `balance-unread`: the token answers no
+   * balance, so nothing says whether it came; it is quarantined and in no account.
    */
-  readonly doubt?: 'nothing-arrived' | 'unlogged-arrival';
+  readonly doubt?: 'nothing-arrived' | 'unlogged-arrival' | 'balance-unread';
   /** Confirmations before which consensus lets nobody spend it (a coinbase output). */
   readonly maturity?: number;
 }

@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { Asset, CheckRecoverableBody, Customer, Network, ReleaseDepositBody, StartRescanBody } from './bodies.ts';
 import { ListOf } from './page.ts';
-import { DepositResource, RecoverableResource, RescanResource } from './resources.ts';
+import { DepositResource, RecoverableResource, RescanResource, UnconfirmedDepositResource } from './resources.ts';
 import { Id, query, type Route } from './route.ts';
 
 /** Routes of what arrived, what cannot be credited by itself, and what is looked for again. */
@@ -38,6 +38,19 @@ export const depositRoutes = {
     body: ReleaseDepositBody,
     status: 200,
     response: DepositResource,
+  },
+  listUnconfirmedDeposits: {
+    method: 'GET',
+    path: '/v1/unconfirmed-deposits',
+    scope: 'read',
+    summary: 'Payments to deposit addresses that no block has, newest first: shown, never credited',
+    query: query({
+      customer: Type.Optional(Customer),
+      network: Type.Optional(Network),
+      state: Type.Optional(UnconfirmedDepositResource.properties.state),
+    }),
+    status: 200,
+    response: ListOf(UnconfirmedDepositResource),
   },
   listRecoverables: {
     method: 'GET',

@@ -17,6 +17,7 @@ export const idPrefixes = {
   quote: 'quo',
   recoverable: 'rcv',
   rescan: 'rsc',
+  unconfirmedDeposit: 'ucd',
 } as const;
 
 export type IdPrefix = (typeof idPrefixes)[keyof typeof idPrefixes];

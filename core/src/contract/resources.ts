@@ -124,6 +124,32 @@ export const DepositResource = Type.Object({
 });
 export type DepositResource = Static<typeof DepositResource>;
 
+/** A payment that no block has. It is in no account; a block makes it a deposit under an id of its own. */
+export const UnconfirmedDepositResource = Type.Object({
+  object: Type.Literal('unconfirmed_deposit'),
+  id: Type.String(),
+  customer: Type.String(),
+  network: Type.String(),
+  asset: Type.String(),
+  decimals: Type.Integer(),
+  amount: Amount,
+  address: Type.String(),
+  txid: Type.String(),
+  index: Type.String(),
+  /** `replaced`: something else spent its coins; `gone`: the nodes forgot it, and it may come back. */
+  state: Type.Union([
+    Type.Literal('waiting'),
+    Type.Literal('confirmed'),
+    Type.Literal('replaced'),
+    Type.Literal('gone'),
+  ]),
+  /** The transaction that took its place, where the nodes showed it. */
+  replaced_by: Nullable(Type.String()),
+  seen_at: Time,
+  updated_at: Time,
+});
+export type UnconfirmedDepositResource = Static<typeof UnconfirmedDepositResource>;
+
 export const RecoverableResource = Type.Object({
   object: Type.Literal('recoverable'),
   id: Type.String(),
@@ -195,6 +221,8 @@ export const WithdrawalResource = Type.Object({
   authorized_by: Type.Union([Type.Literal('customer'), Type.Literal('integrator')]),
   approvals: Type.Object({ needed: Type.Integer(), given: Type.Integer() }),
   reason: Nullable(Type.String()),
+  /** Of one that no block has and that is not ended: since when it is in its state, and why it is not further. Null otherwise. */
+  waiting: Nullable(Type.Object({ since: Time, reason: Type.String() })),
   txid: Nullable(Type.String()),
   expires_at: Time,
   created_at: Time,
@@ -327,6 +355,8 @@ export const ReconciliationResource = Type.Object({
   /** Per asset: debit-normal minus credit-normal balances; 0 by construction and by this check. */
   trial_balance: Type.Array(Type.Object({ asset: Type.String(), difference: Type.String() })),
   rows: Type.Array(ReconciliationRow),
+  /** Assets whose token answers no balance of our addresses: nothing is known about them, and they have no row. */
+  unread: Type.Array(Type.Object({ network: Type.String(), asset: Type.String() })),
   checked_at: Time,
 });
 export type ReconciliationResource = Static<typeof ReconciliationResource>;

@@ -3,7 +3,7 @@ import type { ScannedTransaction, ScannedTransfer } from '../chains/chain.ts';
 import { accountCodes } from '../ledger/account-codes.ts';
 import { baseUnits } from '../money/base-units.ts';
 import type { Family } from '../money/network.ts';
-import { type AddressOwner, type BlockState, decideBlock, type OwnTransaction } from './decide-block.ts';
+import { type AddressOwner, type BlockState, decideBlock, type OwnTransaction, unreadSubject } from './decide-block.ts';
 
 const evm = 'eip155:1';
 const bitcoin = 'bip122:000000000019d6689c085ae165831e93';
@@ -88,6 +88,21 @@ describe('arrivals', () => {
     const { deposits, moves } = decide([transaction([transfer('in', 'ann', 9n, { doubt: 'nothing-arrived' })])]);
     expect(deposits).toMatchObject([{ doubt: 'nothing-arrived', state: 'rejected', amount: 9n }]);
     expect(moves).toEqual([]);
+  });
+
+  test('one whose token answers no balance is in quarantine and in no account, and the asset has an alarm', () => {
+    const unread = { doubt: 'balance-unread' } as const;
+    const { deposits, moves, alarms } = decide([
+      transaction([
+        transfer('out', 'vault', 7n, unread),
+        transfer('out', 'ben', 5n, unread),
+        transfer('in', 'vault', 5n, unread),
+        transfer('in', 'ann', 9n, unread),
+      ]),
+    ]);
+    expect(deposits).toMatchObject([{ doubt: 'balance-unread', state: 'quarantined', amount: 9n }]);
+    expect(moves).toEqual([]);
+    expect(alarms).toMatchObject([{ code: 'token-unread', subject: unreadSubject(evm, 'ETH') }]);
   });
 
   test('one that nobody can spend yet waits until it matures', () => {
@@ -207,6 +222,22 @@ describe('our own transactions', () => {
     const { alarms } = decide([transaction([transfer('out', 'vault', amount)], ['safe:1'])], [withdrawal]);
     expect(alarms).toMatchObject([{ code: 'payment-differs', subject: 'own-1' }]);
   });
+
+  test.each([10n, 10n ** 30n])(
+    'one whose token answers no balance and claims %i is booked as its payment, and a person looks before it is settled',
+    (claimed) => {
+      const { moves, inclusions, alarms } = decide(
+        [transaction([transfer('out', 'vault', claimed, { doubt: 'balance-unread' })], ['safe:1'])],
+        [withdrawal],
+      );
+      expect(moves).toEqual([[inFlight, hot, 10n]]);
+      expect(inclusions).toMatchObject([{ succeeded: true }]);
+      expect(alarms.map(({ code, subject }) => [code, subject])).toEqual([
+        ['token-unread', unreadSubject(evm, 'ETH')],
+        ['payment-differs', 'own-1'],
+      ]);
+    },
+  );
 
   test('a coin that a payee sends back to the vault waits in suspense and does not hold up the payment', () => {
     const { inclusions, alarms } = decide(

@@ -68,7 +68,8 @@ export interface BlockAlarm {
     | 'payment-differs'
     | 'unattributed-arrival'
     | 'sweep-moved-nothing'
-    | 'payment-reverted';
+    | 'payment-reverted'
+    | 'token-unread';
   readonly subject: string;
   readonly message: string;
 }
@@ -87,6 +88,7 @@ export interface BlockChanges {
  */
 export function decideBlock(block: ScannedBlock, state: BlockState): BlockChanges {
   const changes: BlockChanges = { deposits: [], inclusions: [], postings: [], alarms: [] };
+  tellUnread(block, state, changes);
   let ordinal = 0;
   const post = (debit: string, credit: string, amount: bigint): void => {
     if (amount === 0n) return;
@@ -108,6 +110,22 @@ export function decideBlock(block: ScannedBlock, state: BlockState): BlockChange
 
 type Post = (debit: string, credit: string, amount: bigint) => void;
 
+const isUnread = ({ doubt }: ScannedTransfer): boolean => doubt === 'balance-unread';
+
+/** Subject of the alarm that sets an asset aside while it is open. */
+export const unreadSubject = (network: NetworkId, asset: AssetCode): string => `${network} ${asset} balance`;
+
+function tellUnread({ height, transactions }: ScannedBlock, { network }: BlockState, changes: BlockChanges): void {
+  const assets = new Set(transactions.flatMap(({ transfers }) => transfers.filter(isUnread).map(({ asset }) => asset)));
+  for (const asset of assets) {
+    changes.alarms.push({
+      code: 'token-unread',
+      subject: unreadSubject(network, asset),
+      message: `${asset} on ${network} answered no balance of our addresses at block ${height}: what came is in quarantine, and nothing of it is credited, collected or paid until this alarm is closed`,
+    });
+  }
+}
+
 function accountOf(transfer: ScannedTransfer, state: BlockState): { kind: WatchedKind; account: string } | undefined {
   const owner = state.ownerOf(transfer.address);
   if (!owner) return undefined;
@@ -124,6 +142,7 @@ function decideOwn(
 ): void {
   const net = new Map<AssetCode, bigint>();
   const emptied = new Set<string>();
+  const unread = new Map<AssetCode, string>();
   let relayerFee = 0n;
   const { ours, strangers } = splitTransfers(transaction, own, state);
   for (const transfer of ours) {
@@ -139,6 +158,10 @@ function decideOwn(
       decideArrival(transfer, transaction, state, changes, post, new Map());
       continue;
     }
+    if (isUnread(transfer)) {
+      if (transfer.direction === 'out' && found.kind === 'hot') unread.set(transfer.asset, found.account);
+      continue;
+    }
     const inFlight = accountCodes.inFlight(state.network, transfer.asset);
     if (transfer.direction === 'out' && found.kind === 'deposit') emptied.add(`${transfer.address} ${transfer.asset}`);
     if (transfer.direction === 'out') post(inFlight, found.account, transfer.amount);
@@ -149,6 +172,7 @@ function decideOwn(
     );
   }
   decideForeign({ ...transaction, transfers: strangers }, state, changes, post);
+  for (const [asset, amount] of paidUnread(transaction, own, state, { unread, changes, post })) net.set(asset, amount);
   // A Safe transaction shows its own hash only when it ran; matched by transaction id alone it was mined and reverted.
   // A sweep has no outcome of its own: each forwarder either paid the vault or did not. A pause shows in the guard.
   const succeeded =
@@ -167,16 +191,7 @@ function decideOwn(
       net.set(state.nativeAsset, (net.get(state.nativeAsset) ?? 0n) - minerFee);
     }
   }
-  for (const asset of new Set([...net.keys(), ...own.payments.keys()])) {
-    const expected = succeeded ? (own.payments.get(asset) ?? 0n) : 0n;
-    if ((net.get(asset) ?? 0n) !== expected) {
-      changes.alarms.push({
-        code: 'payment-differs',
-        subject: own.id,
-        message: `transaction ${transaction.txid} took ${net.get(asset) ?? 0n} base units of ${asset} where its payments are ${expected}`,
-      });
-    }
-  }
+  tellDifferences(transaction, own, { net, succeeded }, changes);
   changes.inclusions.push({
     transactionId: own.id,
     txid: transaction.txid,
@@ -184,6 +199,50 @@ function decideOwn(
     fee: baseUnits(relayerFee + (minerFee > 0n ? minerFee : 0n)),
     emptied,
   });
+}
+
+/** @param outcome what it took, by asset; where it was reverted it should have taken nothing. */
+function tellDifferences(
+  { txid }: ScannedTransaction,
+  own: OwnTransaction,
+  outcome: { readonly net: ReadonlyMap<AssetCode, bigint>; readonly succeeded: boolean },
+  changes: BlockChanges,
+): void {
+  const { net, succeeded } = outcome;
+  for (const asset of new Set([...net.keys(), ...own.payments.keys()])) {
+    const expected = succeeded ? (own.payments.get(asset) ?? 0n) : 0n;
+    const took = net.get(asset) ?? 0n;
+    if (took === expected) continue;
+    changes.alarms.push({
+      code: 'payment-differs',
+      subject: own.id,
+      message: `transaction ${txid} took ${took} base units of ${asset} where its payments are ${expected}`,
+    });
+  }
+}
+
+/**
+ * Where no balance says what the vault paid, the books take the payment as made, since the vault ran the call, and a person
+ * looks before it is settled. @param unread by asset the vault's account. @returns what was taken, by asset.
+ */
+function paidUnread(
+  { txid }: ScannedTransaction,
+  own: OwnTransaction,
+  { network }: BlockState,
+  { unread, changes, post }: { unread: ReadonlyMap<AssetCode, string>; changes: BlockChanges; post: Post },
+): Map<AssetCode, bigint> {
+  const taken = new Map<AssetCode, bigint>();
+  for (const [asset, account] of own.kind === 'withdrawal' ? unread : []) {
+    const amount = own.payments.get(asset) ?? 0n;
+    post(accountCodes.inFlight(network, asset), account, amount);
+    taken.set(asset, amount);
+    changes.alarms.push({
+      code: 'payment-differs',
+      subject: own.id,
+      message: `transaction ${txid} should have paid ${amount} base units of ${asset}, which answers no balance of the vault: look at the payees before this is closed`,
+    });
+  }
+  return taken;
 }
 
 /**
@@ -205,6 +264,7 @@ function decideForeign(transaction: ScannedTransaction, state: BlockState, chang
   // Anyone may call a forwarder's flush: coins leaving deposit addresses for the vault are a move between our accounts.
   const collected = new Map<AssetCode, bigint>();
   for (const transfer of transaction.transfers) {
+    if (isUnread(transfer)) continue;
     if (transfer.direction === 'in' && state.ownerOf(transfer.address)?.kind === 'hot') {
       collected.set(transfer.asset, (collected.get(transfer.asset) ?? 0n) + transfer.amount);
     }
@@ -212,7 +272,7 @@ function decideForeign(transaction: ScannedTransaction, state: BlockState, chang
   const flushed = new Map<AssetCode, bigint>();
   for (const transfer of transaction.transfers) {
     const found = accountOf(transfer, state);
-    if (!found || transfer.direction !== 'out') continue;
+    if (!found || transfer.direction !== 'out' || isUnread(transfer)) continue;
     let left: bigint = transfer.amount;
     if (found.kind === 'deposit' && state.family === 'evm') {
       const move = min(left, (collected.get(transfer.asset) ?? 0n) - (flushed.get(transfer.asset) ?? 0n));
@@ -247,7 +307,8 @@ function decideArrival(
   if (owner.kind === 'deposit') {
     const doubt = transfer.doubt ?? (owner.elsewhere ? 'wrong-network' : null);
     const waiting = doubt === null ? accountCodes.unconfirmed : accountCodes.quarantine;
-    if (doubt !== 'nothing-arrived') post(account, waiting(state.network, transfer.asset), transfer.amount);
+    if (doubt !== 'nothing-arrived' && doubt !== 'balance-unread')
+      post(account, waiting(state.network, transfer.asset), transfer.amount);
     changes.deposits.push({
       txid: transaction.txid,
       index: transfer.index,
@@ -261,6 +322,7 @@ function decideArrival(
     });
     return;
   }
+  if (isUnread(transfer)) return;
   if (owner.kind === 'relayer') {
     post(account, accountCodes.capital(transfer.asset), transfer.amount);
     return;

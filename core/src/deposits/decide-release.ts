@@ -9,24 +9,26 @@ export interface DecidedDeposit {
   /** Names this decision; another one about the same deposit, after a reorg, has another. */
   readonly releaseId: string;
   readonly decision: 'credit' | 'keep';
+  /** Why it was in quarantine. */
+  readonly reason: string | null;
   readonly asset: AssetCode;
   readonly amount: bigint;
 }
 
-/** Takes a deposit out of quarantine: into what awaits its credit, or to the house. */
+/**
+ * Takes a deposit out of quarantine: into what awaits its credit, or to the house. One that no balance proved is in no
+ * account until then: with the decision it is booked where it is, on its EVM address.
+ */
 export function decideRelease(network: NetworkId, deposit: DecidedDeposit): Posting {
   const { id, releaseId, asset, amount } = deposit;
   return {
     idem: `release/${releaseId}`,
     cause: `release:${id}`,
-    debit: accountCodes.quarantine(network, asset),
+    debit:
+      deposit.reason === 'balance-unread'
+        ? accountCodes.uncollected(network, asset)
+        : accountCodes.quarantine(network, asset),
     credit: deposit.decision === 'credit' ? accountCodes.unconfirmed(network, asset) : accountCodes.capital(asset),
     amount: baseUnits(amount),
   };
-}
-
-/** Puts it back, when a reorg takes its block away; a credit has been taken back before. */
-export function decideUnrelease(network: NetworkId, deposit: DecidedDeposit): Posting {
-  const { idem, debit, credit, ...posting } = decideRelease(network, deposit);
-  return { ...posting, idem: `un${idem}`, debit: credit, credit: debit };
 }

@@ -29,6 +29,8 @@ export const handlers: Handlers = {
   getDeposit: (operations, { id }) => operations.getDeposit(id),
   releaseDeposit: (operations, { id, ...body }) => operations.releaseDeposit(id, body),
 
+  listUnconfirmedDeposits: (operations, input) =>
+    paged('unconfirmed_deposits', input, (query) => operations.listUnconfirmedDeposits(input, query)),
   listRecoverables: (operations, input) =>
     paged('recoverables', input, (query) => operations.listRecoverables(input, query)),
   checkRecoverable: (operations, input) => operations.checkRecoverable(input),

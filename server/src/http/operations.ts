@@ -14,6 +14,7 @@ import type {
   PolicyResource,
   ReconciliationResource,
   RecoverableResource,
+  UnconfirmedDepositResource,
   RescanResource,
   SignerResource,
   TransactionResource,
@@ -69,6 +70,11 @@ export interface DepositFilter {
   readonly network?: string | undefined;
   readonly asset?: string | undefined;
   readonly state?: DepositResource['state'] | undefined;
+}
+export interface UnconfirmedDepositFilter {
+  readonly customer?: string | undefined;
+  readonly network?: string | undefined;
+  readonly state?: UnconfirmedDepositResource['state'] | undefined;
 }
 export interface RecoverableFilter {
   readonly customer?: string | undefined;
@@ -126,6 +132,10 @@ export interface Operations {
   listDepositAddresses(filter: DepositAddressFilter, query: PageQuery): Promise<Page<DepositAddressResource>>;
 
   getDeposit(id: string): Promise<DepositResource>;
+  listUnconfirmedDeposits(
+    filter: UnconfirmedDepositFilter,
+    query: PageQuery,
+  ): Promise<Page<UnconfirmedDepositResource>>;
   listRecoverables(filter: RecoverableFilter, query: PageQuery): Promise<Page<RecoverableResource>>;
   checkRecoverable(body: CheckRecoverableBody): Promise<RecoverableResource>;
   startRescan(body: StartRescanBody): Promise<RescanResource>;

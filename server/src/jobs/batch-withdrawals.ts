@@ -11,6 +11,7 @@ import {
   lockBatching,
 } from '../store/chain-transactions.ts';
 import { holdDearAssets } from './hold-dear-assets.ts';
+import { assetsSetAside } from './set-aside.ts';
 import type { HaltView } from '../signers/halt-view.ts';
 import { closeAlarms, raiseAlarm } from '../store/alarms.ts';
 import type { Sql } from '../store/database.ts';
@@ -49,7 +50,8 @@ export async function batchWithdrawals(
   }
   if (isHalted(network.id, null) || (await isBelowFinality(ctx.db, network))) return null;
   const halted = network.config.assets.filter(({ caip19 }) => isHalted(network.id, caip19)).map(({ asset }) => asset);
-  const kept = [...halted, ...(await holdDearAssets(ctx, network, nowMs))];
+  const aside = await assetsSetAside(ctx.db, network);
+  const kept = [...halted, ...aside, ...(await holdDearAssets(ctx, network, nowMs))];
   const queued = await queuedWithdrawals(ctx.db, network.id, nowMs, network.config.batch_size_max, kept);
   const { expired, groups } = choosePayouts(queued.map(candidate), {
     nowMs,

@@ -5,7 +5,8 @@ import { formatId } from '@holdfast/core/contract/ids.ts';
 import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
-import { isBelowFinality } from './finality.ts';
+import { isBelowFinality, lastTiers, taggedHeight } from './finality.ts';
+import { assetsSetAside } from './set-aside.ts';
 import { tipBlock } from '../store/blocks.ts';
 import { insertCustomerRecords } from '../store/customer-records.ts';
 import type { Sql } from '../store/database.ts';
@@ -21,11 +22,13 @@ const depositsPerBatch = 500;
 /** Credits deposits that are deep enough below the applied tip, a batch in one transaction. @returns how many. */
 export async function creditDeposits(ctx: Context, network: Network): Promise<number> {
   const nowMs = ctx.now();
+  const final = { height: await taggedHeight(ctx, network), lastTiers: lastTiers(network.config) };
   const count = await ctx.db.transaction(async (sql) => {
     const tip = await tipBlock(sql, network.id);
     if (!tip || (await isBelowFinality(sql, network))) return 0;
     await judge(ctx, sql, network, tip.height, nowMs);
-    const deposits = await lockCreditable(sql, network.id, tip.height, depositsPerBatch);
+    const kept = await assetsSetAside(sql, network);
+    const deposits = await lockCreditable(sql, network.id, tip.height, depositsPerBatch, { kept, final });
     if (deposits.length === 0) return 0;
     await creditLocked(ctx, sql, network, deposits);
     ctx.step('credit-before-commit');

@@ -225,5 +225,5 @@ async function leftBehind(
   );
   if (unmoved.length === 0 || !loaded.holdings) return [];
   const held = await loaded.holdings(unmoved);
-  return unmoved.filter((_, i) => held[i]! > 0n);
+  return unmoved.filter((_, i) => (held[i] ?? 0n) > 0n);
 }

@@ -102,7 +102,7 @@ interface Comparison {
 
 async function compare(ctx: Context, network: Network, snapshot: Snapshot): Promise<Comparison> {
   const { tip, ledger } = snapshot;
-  const assets = network.config.assets.map(({ asset }) => asset);
+  const listed = network.config.assets.map(({ asset }) => asset);
   const walletOf = (wallet: WalletName, asset: AssetCode, chain: bigint): ReconciledWallet => ({
     wallet,
     asset,
@@ -111,24 +111,29 @@ async function compare(ctx: Context, network: Network, snapshot: Snapshot): Prom
   });
   if (!network.wallets) {
     const chain = await network.chainBalances(tip.height, tip.hash);
-    const wallets = assets.map((asset) => walletOf('hot', asset, chain.get(asset) ?? 0n));
+    const wallets = listed.map((asset) => walletOf('hot', asset, chain.get(asset) ?? 0n));
     return { round: { height: tip.height, wallets, strays: [], afterAddress: null }, details: new Map() };
   }
   const { hot, relayers, holdings } = network.wallets;
   const own = await holdings(
-    [hot, ...relayers].flatMap((address) => assets.map((asset) => ({ address, asset }))),
+    [hot, ...relayers].flatMap((address) => listed.map((asset) => ({ address, asset }))),
     tip.hash,
   );
-  const forwarders = await readForwarders(ctx, network, network.wallets, snapshot);
-  const wallets = assets.flatMap((asset, at) => [
-    walletOf('hot', asset, own[at] ?? 0n),
-    walletOf(
-      'relayer',
-      asset,
-      relayers.reduce((sum, _, of) => sum + (own[assets.length * (of + 1) + at] ?? 0n), 0n),
-    ),
-    walletOf('uncollected', asset, forwarders.sumOf(asset)),
-  ]);
+  // A token that answers no balance of ours has an alarm of its own, and keeps no other asset from being compared.
+  const assets = listed.filter((_, at) => own[at] !== null);
+  const forwarders = await readForwarders(ctx, { network, wallets: network.wallets, assets }, snapshot);
+  const wallets = assets.flatMap((asset) => {
+    const held = (of: number): bigint => own[listed.length * of + listed.indexOf(asset)] ?? 0n;
+    return [
+      walletOf('hot', asset, held(0)),
+      walletOf(
+        'relayer',
+        asset,
+        relayers.reduce((sum, _, of) => sum + held(of + 1), 0n),
+      ),
+      ...(forwarders.unread.has(asset) ? [] : [walletOf('uncollected', asset, forwarders.sumOf(asset))]),
+    ];
+  });
   const afterAddress = snapshot.sample.length < samplePerRound ? null : (snapshot.sample.at(-1)?.id ?? null);
   return {
     round: { height: tip.height, wallets, strays: forwarders.strays, afterAddress },
@@ -144,14 +149,20 @@ interface Forwarder extends ExpectedHolding {
  * What deposit addresses hold. Those with deposits that nothing has collected are read each time, all others in turn. Where
  * the sum is not the ledger's, and not for the reason of last time, all that were ever used are read.
  */
-async function readForwarders(ctx: Context, network: Network, wallets: WalletHoldings, snapshot: Snapshot) {
+async function readForwarders(
+  ctx: Context,
+  of: { readonly network: Network; readonly wallets: WalletHoldings; readonly assets: readonly AssetCode[] },
+  snapshot: Snapshot,
+) {
+  const { network, wallets, assets } = of;
   const { tip, ledger, expected, sample, last } = snapshot;
-  const assets = network.config.assets.map(({ asset }) => asset);
+  const unreadAssets = new Set<AssetCode>();
   const found = new Map<string, Forwarder>();
   const read = async (addresses: readonly ExpectedHolding[]): Promise<void> => {
     const unread = addresses.filter(({ id }) => !found.has(id));
     const asked = unread.flatMap(({ address }) => assets.map((asset) => ({ address, asset })));
     const amounts = await wallets.holdings(asked, tip.hash);
+    for (const [at, { asset }] of asked.entries()) if (amounts[at] === null) unreadAssets.add(asset);
     for (const [at, holding] of unread.entries())
       found.set(holding.id, {
         ...holding,
@@ -163,7 +174,7 @@ async function readForwarders(ctx: Context, network: Network, wallets: WalletHol
   const differs = (asset: AssetCode): boolean => {
     const known = last.find((one) => one.wallet === 'uncollected' && one.asset === asset);
     const now = (ledger.get(accountCodes.uncollected(network.id, asset)) ?? 0n) - sumOf(asset);
-    return now !== 0n && now !== (known ? known.ledger - known.chain : 0n);
+    return !unreadAssets.has(asset) && now !== 0n && now !== (known ? known.ledger - known.chain : 0n);
   };
   await read(expected);
   await read(sample);
@@ -172,6 +183,8 @@ async function readForwarders(ctx: Context, network: Network, wallets: WalletHol
     [...found.values()].filter((one) => (one.held.get(asset) ?? 0n) !== (one.expected.get(asset) ?? 0n));
   return {
     sumOf,
+    /** Assets whose token answers no balance of one of them. */
+    unread: unreadAssets,
     strays: [...found.values()]
       .filter(({ expected: due, held }) => due.size === 0 && [...held.values()].some((amount) => amount > 0n))
       .map(({ id }) => id),

@@ -3,6 +3,7 @@ import { isBumpDue } from '@holdfast/core/withdrawals/fee-bump.ts';
 import { bumpRule } from '../config.ts';
 import type { Context } from '../context.ts';
 import type { LaneFunctions, Network, StoredTransaction } from '../networks/network.ts';
+import { taggedHeight } from './finality.ts';
 import { closeAlarms, raiseAlarm } from '../store/alarms.ts';
 import { type AppliedBlock, appliedAt, tipBlock } from '../store/blocks.ts';
 import { type ChainTransactionRow, insertTransaction, storeSigned } from '../store/chain-transactions.ts';
@@ -50,7 +51,11 @@ async function renonceOne(
   calls: readonly CallInFlight[],
   tip: AppliedBlock,
 ): Promise<boolean> {
-  const final = await appliedAt(ctx.db, network.id, tip.height - network.config.final_confirmations + 1);
+  const final = await appliedAt(
+    ctx.db,
+    network.id,
+    Math.min(tip.height - network.config.final_confirmations + 1, await taggedHeight(ctx, network)),
+  );
   if (!final) return false;
   const finalNonce = await lane.chainNonce(final.hash);
   const dead = calls.find((one) => one.relayer_nonce < finalNonce && !isPastDeadline(one, ctx.now()));

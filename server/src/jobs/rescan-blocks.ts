@@ -4,7 +4,7 @@ import type { LoadedBlock, Network } from '../networks/network.ts';
 import { raiseAlarm } from '../store/alarms.ts';
 import { appliedAt, lockAppliedAt } from '../store/blocks.ts';
 import type { Sql } from '../store/database.ts';
-import { knownDeposits } from '../store/deposits.ts';
+import { hasUnread, knownDeposits } from '../store/deposits.ts';
 import { insertEvents } from '../store/events.ts';
 import { mustPost } from '../store/ledger/post-batch.ts';
 import { transfersOf } from '../store/ledger/transfers.ts';
@@ -58,8 +58,10 @@ async function addMissing(
   await keepStrays(ctx, sql, network, loaded);
   const changes = await decideLoaded(sql, network, loaded, blockId);
   const postings = missingPostings(blockId, changes.postings, await transfersOf(sql, `block:${blockId}`));
-  if (postings === null) {
-    const message = `block ${height} of ${network.id} says less now than what was posted for it; nothing was changed`;
+  if (postings === null || (postings.length > 0 && (await hasUnread(sql, blockId)))) {
+    const said =
+      postings === null ? 'less now than what was posted for it' : 'a balance now that a token did not answer then';
+    const message = `block ${height} of ${network.id} says ${said}; nothing was changed`;
     const subject = `${network.id} ${height}`;
     await raiseAlarm(sql, { id: ctx.newId(), code: 'rescan-differs', subject, message }, nowMs);
     return { deposits: 0, differs: true };

@@ -1,8 +1,8 @@
-import { type DecidedDeposit, decideUnrelease } from '@holdfast/core/deposits/decide-release.ts';
 import { decideUncredit } from '@holdfast/core/deposits/decide-credit.ts';
 import { accountCodes } from '@holdfast/core/ledger/account-codes.ts';
 import { reverse, type Posting } from '@holdfast/core/ledger/posting.ts';
 import { formatId } from '@holdfast/core/contract/ids.ts';
+import { invariant } from '@holdfast/core/invariant.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
 import { noteDepth } from './finality.ts';
@@ -12,6 +12,7 @@ import { unincludeBlock } from '../store/chain-transactions.ts';
 import { forgetJudgements } from '../store/deposit-minimums.ts';
 import { type DepositRow, lockDepositsOfBlock, markOrphaned } from '../store/deposits.ts';
 import { insertEvents, type NewEvent } from '../store/events.ts';
+import type { Sql } from '../store/database.ts';
 import { lockBalances } from '../store/ledger/balances.ts';
 import { mustPost } from '../store/ledger/post-batch.ts';
 import { transfersOf } from '../store/ledger/transfers.ts';
@@ -39,7 +40,8 @@ export async function rollBackTip(ctx: Context, network: Network, tip: AppliedBl
       amount: deposit.amount,
       credits: deposit.credits,
     }));
-    const released = deposits.flatMap(decisionOf);
+    const released = deposits.filter((deposit) => deposit.release_id !== null);
+    const releases = await Promise.all(released.map((deposit) => postedRelease(sql, deposit)));
     const blockPostings = (await transfersOf(sql, `block:${tip.id}`)).toReversed();
     const accounts = [
       ...undone.flatMap(({ customerId, asset }) => [
@@ -48,15 +50,12 @@ export async function rollBackTip(ctx: Context, network: Network, tip: AppliedBl
         accountCodes.unconfirmed(network.id, asset),
       ]),
       ...blockPostings.flatMap((posting) => [posting.debit, posting.credit]),
-      ...released.flatMap(({ asset }) => [
-        accountCodes.quarantine(network.id, asset),
-        accountCodes.unconfirmed(network.id, asset),
-        accountCodes.capital(asset),
-      ]),
+      ...releases.flatMap((posting) => [posting.debit, posting.credit]),
     ];
     const postings: Posting[] = decideUncredit(network.id, undone, await lockBalances(sql, accounts));
+    // A credit has been taken back before.
+    for (const posted of releases) postings.push(reverse(posted, { idem: `un${posted.idem}`, cause: posted.cause }));
     for (const one of released) {
-      postings.push(decideUnrelease(network.id, one));
       const message = `block ${tip.height} of ${network.id} left the chain after approvers decided about its deposit ${one.id}`;
       await raiseAlarm(sql, { id: ctx.newId(), code: 'reorg-below-finality', subject: one.id, message }, nowMs);
     }
@@ -102,8 +101,9 @@ export async function rollBackTip(ctx: Context, network: Network, tip: AppliedBl
   return rolledBack;
 }
 
-/** What approvers had decided about a deposit in quarantine; signers count it on. */
-function decisionOf({ id, state, asset, amount, release_id: releaseId }: DepositRow): DecidedDeposit[] {
-  if (releaseId === null) return [];
-  return [{ id, asset, amount, releaseId, decision: state === 'kept' ? 'keep' : 'credit' }];
+/** The posting of what approvers had decided about a deposit in quarantine; signers count it on. */
+async function postedRelease(sql: Sql, { id, release_id: releaseId }: DepositRow): Promise<Posting> {
+  const posted = (await transfersOf(sql, `release:${id}`)).find(({ idem }) => idem === `release/${releaseId}`);
+  invariant(posted, `the decision ${releaseId} about ${id} was posted`);
+  return posted;
 }

@@ -16,6 +16,7 @@ import { relayPauses } from './relay-pauses.ts';
 import { rescanBlocks } from './rescan-blocks.ts';
 import { settleTransactions } from './settle-transactions.ts';
 import { signTransactions } from './sign-transactions.ts';
+import { watchMempool } from './watch-mempool.ts';
 import { watchQueue } from './watch-queue.ts';
 import { sweepForwarders } from './sweep-forwarders.ts';
 import { watchNodes } from './watch-nodes.ts';
@@ -73,6 +74,9 @@ export function runNetworkJobs(
     loops.push(startLoop(ctx, 'watch', network.id, watchEveryMs, () => watchQueue(ctx, network)));
     // Apart: old blocks that a node has no state of must not keep new ones waiting.
     loops.push(startLoop(ctx, 'rescan', network.id, Math.max(every, rescansEveryMs), () => rescanBlocks(ctx, network)));
+    const mempoolMs = network.config.family === 'bitcoin' ? network.config.mempool_ms : undefined;
+    if (network.mempool && mempoolMs !== undefined)
+      loops.push(startLoop(ctx, 'mempool', network.id, mempoolMs, watchMempool(ctx, network, network.mempool)));
     if (network.moveOwnCoins) {
       loops.push(
         startLoop(

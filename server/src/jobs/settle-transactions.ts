@@ -4,6 +4,7 @@ import type { Posting } from '@holdfast/core/ledger/posting.ts';
 import { baseUnits } from '@holdfast/core/money/base-units.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
+import { taggedHeight } from './finality.ts';
 import { closeAlarms } from '../store/alarms.ts';
 import { timeAt, tipBlock } from '../store/blocks.ts';
 import { lockFinal, markLapsed, markReplaced, setTransactionState } from '../store/chain-transactions.ts';
@@ -15,10 +16,11 @@ import { moveWithdrawals, requeue, withdrawalsOf } from '../store/withdrawals.ts
 /** Consumes the holds of withdrawals whose transaction is final: the amount has left, the fee is earned. */
 export async function settleTransactions(ctx: Context, network: Network): Promise<number> {
   const nowMs = ctx.now();
+  const tagged = await taggedHeight(ctx, network);
   const count = await ctx.db.transaction(async (sql) => {
     const tip = await tipBlock(sql, network.id);
     if (!tip) return 0;
-    const finalHeight = tip.height - network.config.final_confirmations + 1;
+    const finalHeight = Math.min(tip.height - network.config.final_confirmations + 1, tagged);
     const final = await lockFinal(sql, network.id, finalHeight);
     const postings: Posting[] = [];
     const events: NewEvent[] = [];

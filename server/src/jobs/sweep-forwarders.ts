@@ -2,6 +2,7 @@ import { formatId } from '@holdfast/core/contract/ids.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
+import { assetsSetAside } from './set-aside.ts';
 import { insertTransaction, storeSigned } from '../store/chain-transactions.ts';
 import { unsweptDeposits, markSwept } from '../store/deposits.ts';
 
@@ -16,7 +17,8 @@ export async function sweepForwarders(ctx: Context, network: Network): Promise<n
   const waitMs = network.config.family === 'evm' ? network.config.sweep_wait_ms : 0;
   const nowMs = ctx.now();
   const minimums = new Map(network.config.assets.map((rule) => [rule.asset, BigInt(rule.sweep_minimum)]));
-  const ready = await unsweptDeposits(ctx.db, network.id, nowMs - waitMs, minimums, itemsPerSweep);
+  const aside = await assetsSetAside(ctx.db, network);
+  const ready = await unsweptDeposits(ctx.db, network.id, nowMs - waitMs, minimums, itemsPerSweep, aside);
   if (ready.length === 0) return 0;
   const items = ready.map((row) => ({
     customerId: formatId('cus', row.customer_id),

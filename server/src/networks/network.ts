@@ -23,8 +23,11 @@ export interface LoadedBlock {
     readonly kept: readonly (StrayToken & { readonly addressId: string })[];
     readonly dropped: number;
   };
-  /** What addresses hold at this block, base units in the order asked; a family whose deposits are swept has it. */
-  readonly holdings?: (asked: readonly { address: string; asset: AssetCode }[]) => Promise<bigint[]>;
+  /**
+   * What addresses hold at this block, base units in the order asked, null where a token answers no balance; a family whose
+   * deposits are swept has it.
+   */
+  readonly holdings?: (asked: readonly { address: string; asset: AssetCode }[]) => Promise<(bigint | null)[]>;
 }
 
 /** A queued withdrawal as a batch plan sees it. */
@@ -138,12 +141,14 @@ export interface Network {
   /** Its endpoints: which count, how high they are. */
   readonly nodes: Pick<Endpoints, 'quorum' | 'heights' | 'review' | 'states'>;
   hashAt(height: number): Promise<string>;
+  /** Where the configuration goes by a tag of the nodes: the highest block that a quorum calls final. @throws Failure node-quorum-lost. */
+  readonly finalBlock?: () => Promise<{ readonly height: number; readonly hash: string }>;
   loadBlock(height: number, hash: string): Promise<LoadedBlock>;
   /** EVM only: what an address holds of a token, by balanceOf at the newest block of all endpoints. */
   readonly holdingOf?: (contract: string, address: string) => Promise<{ amount: bigint; height: number }>;
   /** Undoes `record` of a block. */
   unrecord(sql: Sql, blockId: bigint): Promise<void>;
-  /** What our wallets hold at a block by the node's own account, base units by asset. */
+  /** What our wallets hold at a block by the node's own account, base units by asset; without one that answers no balance. */
   chainBalances(height: number, hash: string): Promise<ReadonlyMap<AssetCode, bigint>>;
 
   /** @throws Failure node-unavailable. */
@@ -176,6 +181,8 @@ export interface Network {
    */
   readonly moveOwnCoins?: () => Promise<(sql: Sql, transactionId: string) => Promise<SweepPlan | null>>;
 
+  /** Bitcoin only: what nodes hold that no block has. */
+  readonly mempool?: MempoolFunctions;
   /** EVM only: what the checklist of a listing asks the chain. */
   readonly listing?: ListingFunctions;
   /** EVM only: the relayer's accounts. */
@@ -186,6 +193,34 @@ export interface Network {
   readonly rebuild?: RebuildFunctions;
   /** Of a vault with a guard: carries pauses that signers authorise. */
   readonly pause?: PauseFunctions;
+}
+
+/** A payment to a deposit address in a transaction that no block has. */
+export interface PoolPayment {
+  readonly txid: string;
+  readonly index: string;
+  readonly asset: AssetCode;
+  readonly addressId: string;
+  readonly customerId: string;
+  /** Base units. */
+  readonly amount: bigint;
+  /** Coins that its transaction spends, `txid:vout`. */
+  readonly inputs: readonly string[];
+}
+
+export interface PoolTransaction {
+  readonly txid: string;
+  readonly spends: readonly string[];
+  readonly payments: readonly PoolPayment[];
+}
+
+export interface MempoolFunctions {
+  /** `agreed`: in the pools of a quorum; `any`: in one of them at least. @throws Failure node-quorum-lost. */
+  txids(): Promise<{ readonly agreed: readonly string[]; readonly any: ReadonlySet<string> }>;
+  /** Reads transactions; without those that have left the pools meanwhile. */
+  look(txids: readonly string[]): Promise<readonly PoolTransaction[]>;
+  /** Whether one of the coins is spent, or was never there, pools included. */
+  anySpent(outpoints: readonly string[]): Promise<boolean>;
 }
 
 export interface RebuildFunctions {
@@ -206,11 +241,14 @@ export interface ListingFunctions {
 export interface WalletHoldings {
   readonly hot: string;
   readonly relayers: readonly string[];
-  /** What addresses hold at a block, base units in the order asked. @throws Failure node-quorum-lost. */
+  /**
+   * What addresses hold at a block, base units in the order asked; null where a token answers no balance.
+   * @throws Failure node-quorum-lost.
+   */
   readonly holdings: (
     asked: readonly { readonly address: string; readonly asset: AssetCode }[],
     blockHash: string,
-  ) => Promise<bigint[]>;
+  ) => Promise<(bigint | null)[]>;
 }
 
 export interface PauseFunctions {

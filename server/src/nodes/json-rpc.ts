@@ -13,6 +13,8 @@ export interface RpcEndpoint {
   call<T>(method: string, params: readonly unknown[], timeoutMs?: number): Promise<T>;
   /** Several calls in one request; rejects when any of them fails. */
   batch<T extends readonly unknown[]>(calls: readonly RpcCall[]): Promise<T>;
+  /** The same, with the node's refusals in the place of their results. */
+  tryBatch(calls: readonly RpcCall[]): Promise<unknown[]>;
 }
 
 /** The node understood the call and refused it. */
@@ -66,6 +68,14 @@ export function rpcEndpoint(url: string, timeoutMs = 10_000): RpcEndpoint {
     }
   }
 
+  async function replies(calls: readonly RpcCall[]): Promise<(Reply | undefined)[]> {
+    if (calls.length === 0) return [];
+    const found = (await send(calls.map((call, id) => ({ jsonrpc: '2.0', id, ...call })))) as Reply[];
+    if (!Array.isArray(found)) throw new Failure('node-unavailable', `${name} answered a batch with something else`);
+    const byId = new Map(found.map((reply) => [reply.id, reply]));
+    return calls.map((_, id) => byId.get(id));
+  }
+
   function resultOf(reply: Reply | undefined, method: string): unknown {
     if (reply?.error) throw new RpcError(method, reply.error);
     if (reply?.result === undefined)
@@ -79,12 +89,12 @@ export function rpcEndpoint(url: string, timeoutMs = 10_000): RpcEndpoint {
       return resultOf((await send({ jsonrpc: '2.0', id: 1, method, params }, withinMs)) as Reply, method) as T;
     },
     async batch<T extends readonly unknown[]>(calls: readonly RpcCall[]): Promise<T> {
-      if (calls.length === 0) return [] as unknown as T;
-      const replies = (await send(calls.map((call, id) => ({ jsonrpc: '2.0', id, ...call })))) as Reply[];
-      if (!Array.isArray(replies))
-        throw new Failure('node-unavailable', `${name} answered a batch with something else`);
-      const byId = new Map(replies.map((reply) => [reply.id, reply]));
-      return calls.map((call, id) => resultOf(byId.get(id), call.method)) as unknown as T;
+      return (await replies(calls)).map((reply, at) => resultOf(reply, calls[at]!.method)) as unknown as T;
+    },
+    async tryBatch(calls: readonly RpcCall[]): Promise<unknown[]> {
+      return (await replies(calls)).map((reply, at) =>
+        reply?.error ? new RpcError(calls[at]!.method, reply.error) : resultOf(reply, calls[at]!.method),
+      );
     },
   };
 }

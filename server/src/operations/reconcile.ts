@@ -15,16 +15,26 @@ const tries = 20;
  */
 export async function reconcile(ctx: Context, networks: Iterable<Network>): Promise<ReconciliationResource> {
   const rows: ReconciliationResource['rows'] = [];
-  for (const network of networks) rows.push(...(await reconcileNetwork(ctx, network)));
+  const unread: ReconciliationResource['unread'] = [];
+  for (const network of networks) {
+    const found = await reconcileNetwork(ctx, network);
+    rows.push(...found);
+    const missing = network.config.assets.filter(({ asset }) => !found.some((row) => row.asset === asset));
+    if (found.length > 0) unread.push(...missing.map(({ asset }) => ({ network: network.id, asset })));
+  }
   const trial = (await trialBalance(ctx.db)).map(({ asset, debit, credit }) => ({
     asset,
     difference: (debit - credit).toString(),
   }));
   return {
     object: 'reconciliation',
-    balanced: rows.every((row) => row.difference === '0') && trial.every((row) => row.difference === '0'),
+    balanced:
+      unread.length === 0 &&
+      rows.every((row) => row.difference === '0') &&
+      trial.every((row) => row.difference === '0'),
     trial_balance: trial,
     rows,
+    unread,
     checked_at: new Date(ctx.now()).toISOString(),
   };
 }
@@ -54,11 +64,12 @@ async function reconcileNetwork(ctx: Context, network: Network): Promise<Reconci
       { snapshot: true },
     );
     if (!ledger) continue;
-    return network.config.assets.map((rule) => {
+    return network.config.assets.flatMap((rule) => {
+      if (!chain.has(rule.asset)) return [];
       const mine = ledger.get(rule.asset) ?? 0n;
       const theirs = chain.get(rule.asset) ?? 0n;
       const decimals = ctx.config.assets.find((asset) => asset.code === rule.asset)!.decimals;
-      return {
+      const row = {
         network: network.id,
         asset: rule.asset,
         decimals,
@@ -67,6 +78,7 @@ async function reconcileNetwork(ctx: Context, network: Network): Promise<Reconci
         chain: theirs.toString(),
         difference: (mine - theirs).toString(),
       };
+      return [row];
     });
   }
   throw problem;

@@ -8,6 +8,7 @@ import { customerRecordDigest, customerRecordDigestBytes } from '@holdfast/core/
 import type { ReleaseRecord } from '@holdfast/core/signing/customer-record.ts';
 import { opensslVerifiers } from '@holdfast/transport/openssl-verifiers.ts';
 import type { Context } from '../context.ts';
+import { taggedHeight } from '../jobs/finality.ts';
 import type { Network } from '../networks/network.ts';
 import { tipBlock } from '../store/blocks.ts';
 import { customerRecordByDigest } from '../store/customer-record-resources.ts';
@@ -52,7 +53,7 @@ export async function releaseDeposit(
     }
     const network = networks.get(deposit.network);
     if (!network) throw new Failure('unknown-network', `no network ${deposit.network}`);
-    await mustBeFinal(sql, network, deposit);
+    await mustBeFinal(sql, network, deposit, await taggedHeight(ctx, network));
     await store(ctx, sql, network, deposit, body);
     ctx.step('release-before-commit');
   });
@@ -82,7 +83,9 @@ function checkSubject(deposit: QuarantinedDeposit, record: ReleaseRecord): void 
 }
 
 /** A decision is not taken back by a reorg at the signers; it is made when none is expected any more. */
-async function mustBeFinal(sql: Sql, network: Network, deposit: QuarantinedDeposit): Promise<void> {
+async function mustBeFinal(sql: Sql, network: Network, deposit: QuarantinedDeposit, tagged: number): Promise<void> {
+  if (Number(deposit.height) > tagged)
+    throw new Failure('deposit-not-final', `the nodes call nothing above block ${tagged} final`);
   const tip = await tipBlock(sql, network.id);
   const depth = tip === null ? 0 : tip.height - Number(deposit.height) + 1;
   const needed = Math.max(deposit.confirmations_required, network.config.final_confirmations);

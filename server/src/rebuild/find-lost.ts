@@ -67,7 +67,8 @@ export async function findLost(ctx: Context, journals: SignerJournals): Promise<
         collect(ctx, { journals, signer, records }, found),
       );
       if (end) places.set(signer, end);
-      else ctx.log('journal-not-offered', { signer });
+      // It may know what the others do not: who hands nothing out has told nothing.
+      else away.push(`${signer}: hands no journal out, it is of an earlier version`);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       away.push(`${signer}: ${error.message}`);

@@ -44,6 +44,15 @@ export async function closePastRefusals(sql: Sql, network: string, nowMs: number
   );
 }
 
+/** Subjects of the open alarms of a code. */
+export async function openSubjects(sql: Sql, code: string): Promise<Set<string>> {
+  const rows = await sql.query<{ subject: string }>(
+    'select subject from alarm where code = $1 and closed_at_ms is null',
+    [code],
+  );
+  return new Set(rows.map(({ subject }) => subject));
+}
+
 /** Whether an alarm of this code and subject is open. */
 export async function isAlarmOpen(sql: Sql, code: string, subject: string): Promise<boolean> {
   const rows = await sql.query('select 1 from alarm where code = $1 and subject = $2 and closed_at_ms is null', [

@@ -81,18 +81,28 @@ export async function noteTerms(
   );
 }
 
-/** Seen deposits deep enough for credit at `tipHeight`, oldest first, locked for the caller's transaction. */
+/**
+ * Seen deposits deep enough for credit at `tipHeight`, oldest first, locked for the caller's transaction.
+ * @param but `kept`: assets that nothing is credited of; `final`: deposits of an asset's last tier only up to this height.
+ */
 export async function lockCreditable(
   sql: Sql,
   network: string,
   tipHeight: number,
   limit: number,
+  but: {
+    readonly kept: readonly string[];
+    readonly final: { readonly height: number; readonly lastTiers: ReadonlyMap<string, number> };
+  },
 ): Promise<DepositRow[]> {
+  const { height, lastTiers } = but.final;
   return sql.query<DepositRow>(
     `select id, network, asset, customer_id, amount, state, credits, release_id from deposit
-      where network = $1 and state = 'seen' and not below_minimum and height + confirmations_required - 1 <= $2
+      where network = $1 and state = 'seen' and not below_minimum and height + confirmations_required - 1 <= $2 and asset <> all ($4::text[])
+        and (height <= $5 or confirmations_required < (
+          select t.last from unnest($6::text[], $7::int[]) as t (asset, last) where t.asset = deposit.asset))
       order by height, id limit $3 for update skip locked`,
-    [network, tipHeight, limit],
+    [network, tipHeight, limit, but.kept, height, [...lastTiers.keys()], [...lastTiers.values()]],
   );
 }
 
@@ -104,6 +114,7 @@ export async function markCredited(sql: Sql, ids: readonly string[], nowMs: numb
 }
 
 export interface QuarantinedDeposit extends DepositRow {
+  readonly reason: string | null;
   readonly txid: string;
   readonly idx: string;
   readonly block_hash: string;
@@ -115,7 +126,7 @@ export interface QuarantinedDeposit extends DepositRow {
 /** A deposit with all that a decision about it names, locked; null when there is none. */
 export async function lockDeposit(sql: Sql, id: string): Promise<QuarantinedDeposit | null> {
   const [row] = await sql.query<QuarantinedDeposit>(
-    `select d.id, d.network, d.asset, d.customer_id, d.amount, d.state, d.credits, d.release_id, d.txid, d.idx, a.address,
+    `select d.id, d.network, d.asset, d.customer_id, d.amount, d.state, d.reason, d.credits, d.release_id, d.txid, d.idx, a.address,
             d.height, d.confirmations_required, b.hash as block_hash
        from deposit d join deposit_address a on a.id = d.address_id join block b on b.id = d.block_id where d.id = $1 for update of d`,
     [id],
@@ -146,6 +157,18 @@ export async function depositPlaces(sql: Sql, ids: readonly string[]): Promise<D
       where d.id = any ($1) order by d.id`,
     [ids],
   );
+}
+
+/** Whether an applied block has deposits that no balance proved when it was read: its postings lack them, whatever became of them. */
+export async function hasUnread(sql: Sql, blockId: bigint): Promise<boolean> {
+  const rows = await sql.query(
+    `select from deposit d where d.block_id = $1 and d.state <> 'orphaned'
+        and (d.reason = 'balance-unread' or exists (
+          select from transfer t join account a on a.id = t.debit
+           where t.cause = 'release:' || d.id and a.code like 'uncollected:%')) limit 1`,
+    [blockId],
+  );
+  return rows.length > 0;
 }
 
 /** `<txid> <index> <asset>` of the deposits of an applied block. */
@@ -188,15 +211,16 @@ export async function unsweptDeposits(
   creditedBeforeMs: number,
   minimums: ReadonlyMap<string, bigint>,
   limit: number,
+  keptAssets: readonly string[],
 ): Promise<Unswept[]> {
   return sql.query<Unswept>(
     `select a.customer_id, a.derivation_index, d.asset, array_agg(d.id order by d.id) as deposit_ids
        from deposit d join deposit_address a on a.id = d.address_id
-      where d.network = $1 and d.state = 'credited' and d.sweep_id is null and d.credited_at_ms <= $2
+      where d.network = $1 and d.state = 'credited' and d.sweep_id is null and d.credited_at_ms <= $2 and d.asset <> all ($6::text[])
       group by a.customer_id, a.derivation_index, d.asset
      having sum(d.amount) >= coalesce((select m.minimum from unnest($4::text[], $5::numeric[]) as m (asset, minimum) where m.asset = d.asset), 0)
       order by min(d.credited_at_ms), 2, 3 limit $3`,
-    [network, creditedBeforeMs, limit, [...minimums.keys()], [...minimums.values()]],
+    [network, creditedBeforeMs, limit, [...minimums.keys()], [...minimums.values()], keptAssets],
   );
 }
 

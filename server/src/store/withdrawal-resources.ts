@@ -27,6 +27,8 @@ interface Row {
   readonly approvals_needed: number;
   readonly approvals_given: number;
   readonly reason: string | null;
+  /** What its transaction met last. */
+  readonly last_problem: string | null;
   readonly txid: string | null;
   readonly expires_at_ms: bigint;
   readonly created_at_ms: bigint;
@@ -36,9 +38,23 @@ interface Row {
 const select = `
   select w.id, w.client_reference, w.customer_id, w.network, w.asset, w.amount, w.fee, s.version as schedule_version, w.quote_id, w.reservation, w.destination, w.memo, w.digest,
          w.state, w."authorization", w.approvals_needed,
-         (select count(*)::int from withdrawal_approval p where p.withdrawal_id = w.id) as approvals_given, w.reason, t.txid, w.expires_at_ms, w.created_at_ms, w.updated_at_ms
+         (select count(*)::int from withdrawal_approval p where p.withdrawal_id = w.id) as approvals_given, w.reason, t.last_problem, t.txid, w.expires_at_ms, w.created_at_ms, w.updated_at_ms
     from withdrawal w left join chain_transaction t on t.id = w.transaction_id
     left join fee_schedule s on s.id = w.schedule_id`;
+
+/** Of states in which a withdrawal waits, where nothing more is recorded. */
+const usualReason: Partial<Record<WithdrawalResource['state'], string>> = {
+  awaiting_approval: 'approvals are missing',
+  queued: 'the next batch takes it',
+  signing: 'a quorum of signers has yet to sign it',
+  broadcast: 'no block has it yet',
+  uncertain: 'signed, and no node is known to have it',
+};
+
+function waitingOf({ state, reason, last_problem: problem, updated_at_ms: since }: Row): WithdrawalResource['waiting'] {
+  const usual = usualReason[state];
+  return usual === undefined ? null : { since: formatTime(since), reason: problem ?? reason ?? usual };
+}
 
 function resourceOf(traits: AssetTraits): (row: Row) => WithdrawalResource {
   return (row) => ({
@@ -61,6 +77,7 @@ function resourceOf(traits: AssetTraits): (row: Row) => WithdrawalResource {
     authorized_by: isAssertion(row.authorization) ? 'customer' : 'integrator',
     approvals: { needed: row.approvals_needed, given: row.approvals_given },
     reason: row.reason,
+    waiting: waitingOf(row),
     txid: row.txid,
     expires_at: formatTime(row.expires_at_ms),
     created_at: formatTime(row.created_at_ms),

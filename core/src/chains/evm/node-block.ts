@@ -55,7 +55,8 @@ export interface EvmBalanceDelta {
   /** Null for the native coin. */
   readonly contract: string | null;
   readonly address: string;
-  readonly delta: bigint;
+  /** Null where the token answers no balance at one of both blocks. */
+  readonly delta: bigint | null;
 }
 
 export interface EvmBlock {

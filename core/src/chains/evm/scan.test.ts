@@ -284,6 +284,15 @@ describe('a balance that did not follow the logs', () => {
     );
   });
 
+  test('where a token answers no balance its claims are seen with that doubt, in both directions', () => {
+    const unread: EvmBalanceDelta[] = [{ contract: usdt, address: deposit, delta: null }];
+    expect(transfersOf([pay(100n), out(60n)], unread)).toMatchObject([
+      { direction: 'in', address: deposit, amount: 100n, doubt: 'balance-unread' },
+      { direction: 'out', address: deposit, amount: 60n, doubt: 'balance-unread' },
+      { direction: 'in', address: vault, amount: 60n },
+    ]);
+  });
+
   test('a forgotten balance is a bug of the caller', () => {
     expect(() => scanEvmBlock({ ...blockOf([pay(100n)]), balanceDeltas: [] }, watch)).toThrow('read no balance change');
   });

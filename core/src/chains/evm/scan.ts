@@ -24,7 +24,8 @@ const executionSuccessTopic = '0x442e715f626346e8c54381002da614f62bee8d27386535b
  * The transfers of one block that touch watched addresses: ERC-20 by Transfer logs of allow-listed contracts, the native
  * coin by call frames, the relayer's gas as an `out` with index `fee`. Amounts are what the balances confirm: a claim that
  * nothing followed carries the doubt `nothing-arrived`, and what came or went without log or frame (block rewards,
- * validator withdrawals of EIP-4895, a rebase) makes a last transaction under the block's own hash.
+ * validator withdrawals of EIP-4895, a rebase) makes a last transaction under the block's own hash. Where a token answers
+ * no balance, transfers are what its logs claim, with the doubt `balance-unread`.
  * @throws Failure node-disagreement when the parts are not of one block, node-unavailable when a field is malformed.
  */
 export function scanEvmBlock(block: EvmBlock, watch: EvmWatch): ScannedBlock {
@@ -123,11 +124,13 @@ function scanTransaction(
   const ins: ScannedTransfer[] = [];
   for (const movement of movements) {
     const left = settled.leftBy(movement);
-    if (watch.kindOf(movement.from) !== undefined && left > 0n) outs.push(seenFrom(movement, 'out', left));
+    if (watch.kindOf(movement.from) !== undefined && left > 0n)
+      outs.push({ ...seenFrom(movement, 'out', left), ...unreadDoubt(settled, movement.contract, movement.from) });
     const to = watch.kindOf(movement.to);
     if (to === undefined) continue;
     const arrived = settled.arrivedBy(movement);
-    if (arrived > 0n) ins.push(seenFrom(movement, 'in', arrived));
+    if (arrived > 0n)
+      ins.push({ ...seenFrom(movement, 'in', arrived), ...unreadDoubt(settled, movement.contract, movement.to) });
     // Somebody was shown it as a deposit: it is on record that it was none.
     else if (to === 'deposit')
       ins.push({ ...seenFrom(movement, 'in', movement.amount), doubt: 'nothing-arrived' as const });
@@ -137,6 +140,9 @@ function scanTransaction(
   const txid = receipt.transactionHash.toLowerCase();
   return { txid, refs: [`tx:${txid}`, ...safeRefs], transfers: [...outs, ...ins] };
 }
+
+const unreadDoubt = (settled: Settled, contract: string | null, address: string): Pick<ScannedTransfer, 'doubt'> =>
+  settled.isUnread(contract, address) ? { doubt: 'balance-unread' } : {};
 
 /** A token that is in nobody's log may be a bookkeeping of its contract that is undone tomorrow: a person looks first. */
 function restTransfer(

@@ -8,6 +8,8 @@ export interface Settled {
   readonly arrivedBy: (movement: Movement) => bigint;
   /** What left its `from`. */
   readonly leftBy: (movement: Movement) => bigint;
+  /** Whether no balance says what the pair gained or lost: its movements are claims. */
+  readonly isUnread: (contract: string | null, address: string) => boolean;
   /** What balances changed beyond all movements: more came (positive) or left (negative) than anything says. */
   readonly rest: readonly { readonly contract: string | null; readonly address: string; readonly amount: bigint }[];
 }
@@ -49,6 +51,7 @@ export function settleBalances(
   for (const [key, { contract, address, ins, outs }] of pairs) {
     const change = changes.get(key);
     invariant(change !== undefined, `the caller read no balance change for ${key}`);
+    if (change === null) continue;
     let surplus = take(ins, change + sum(outs), arrived);
     if (contract !== null && surplus > 0n) {
       const wentOut = sum(outs) - surplus;
@@ -60,6 +63,7 @@ export function settleBalances(
   return {
     arrivedBy: (movement) => arrived.get(movement) ?? movement.amount,
     leftBy: (movement) => left.get(movement) ?? movement.amount,
+    isUnread: (contract, address) => changes.get(pairKey(contract, address)) === null,
     rest,
   };
 }

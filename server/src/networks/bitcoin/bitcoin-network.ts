@@ -21,6 +21,7 @@ import { rememberWalletKey, walletKeys } from '../../store/wallet-keys.ts';
 import { watchIndex, type WatchIndexOptions } from '../../store/watch-index.ts';
 import type { LoadedBlock, Network } from '../network.ts';
 import { bitcoinCosts } from './bitcoin-costs.ts';
+import { bitcoinMempool } from './bitcoin-mempool.ts';
 import { bitcoinNode } from './bitcoin-node.ts';
 import { bitcoinPayments } from './bitcoin-payments.ts';
 import { bitcoinRebuild } from './bitcoin-rebuild.ts';
@@ -200,6 +201,7 @@ export function bitcoinNetwork(
     abandon: releaseCoins,
     costs: bitcoinCosts(config, node, multisig !== null),
     rebuild: bitcoinRebuild(id, walletOf),
+    mempool: bitcoinMempool({ id, nativeAsset }, { db, node, watch }),
     ...bitcoinPayments(config, { node, params, walletOf }),
     replacePayment: bitcoinReplacement(config, { node, walletOf }),
     ...(multisig ? {} : { hasEpochs: true }),

@@ -16,11 +16,12 @@ import { addressesWithDeposits, ownersElsewhere, ownersOfKeys } from '../../stor
 import { watchIndex, type WatchIndexOptions } from '../../store/watch-index.ts';
 import type { LoadedBlock, Network } from '../network.ts';
 import { evmCosts } from './evm-costs.ts';
-import { evmNode, type EvmNode, type Holding } from './evm-node.ts';
+import { evmNode, type EvmNode } from './evm-node.ts';
 import { evmPause } from './evm-pause.ts';
 import { evmPayments } from './evm-payments.ts';
 import { evmRebuild } from './evm-rebuild.ts';
 import { tokenReads } from './token-reads.ts';
+import type { Holding } from './read-balances.ts';
 import { relayer } from './relayer.ts';
 
 /**
@@ -88,6 +89,7 @@ export function evmNetwork(
     watchAll: watch.catchUp,
     nodes: node.nodes,
     hashAt: (height) => node.hashAt(height),
+    ...(config.finality_tag && { finalBlock: () => node.taggedBlock(config.finality_tag!) }),
     loadBlock: (_height, hash) =>
       loadEvmBlock(hash, node, { tokens, nativeAsset: deps.nativeAsset }, async (keys) => {
         const owners: Map<string, AddressOwner> = new Map([
@@ -111,7 +113,9 @@ export function evmNetwork(
       );
       const totals = new Map<AssetCode, bigint>();
       const amounts = await node.balances(holdings, hash);
-      for (const [i, { asset }] of holdings.entries()) totals.set(asset, (totals.get(asset) ?? 0n) + amounts[i]!);
+      const unread = new Set(holdings.filter((_, i) => amounts[i] === null).map(({ asset }) => asset));
+      for (const [i, { asset }] of holdings.entries())
+        if (!unread.has(asset)) totals.set(asset, (totals.get(asset) ?? 0n) + (amounts[i] ?? 0n));
       return totals;
     },
     broadcast: (raw) =>
@@ -167,7 +171,10 @@ async function loadEvmBlock(
     const owner = owners.get(stray.address.toLowerCase());
     return owner?.kind === 'deposit' ? [{ ...stray, addressId: owner.addressId }] : [];
   });
-  const balanceDeltas = pairs.map((pair, i) => ({ ...pair, delta: after[i]! - before[i]! }));
+  const balanceDeltas = pairs.map((pair, i) => {
+    const [from, to] = [before[i]!, after[i]!];
+    return { ...pair, delta: from === null || to === null ? null : to - from };
+  });
   return {
     block: scanEvmBlock({ ...content, balanceDeltas }, watch),
     ownerOf: (address) => owners.get(address.toLowerCase()),

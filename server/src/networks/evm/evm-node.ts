@@ -1,11 +1,19 @@
 import { middleOf } from '@holdfast/core/chains/quorum-answer.ts';
-import type { EvmCallFrame, EvmHeader, EvmReceipt, EvmTrace } from '@holdfast/core/chains/evm/node-block.ts';
+import { quorumHeight } from '@holdfast/core/chains/endpoint-heights.ts';
+import {
+  type EvmCallFrame,
+  type EvmHeader,
+  type EvmReceipt,
+  type EvmTrace,
+  quantity,
+} from '@holdfast/core/chains/evm/node-block.ts';
 import { Failure } from '@holdfast/core/failure.ts';
 import { createContract } from 'micro-eth-signer/abi.js';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { openEndpoints } from '../../nodes/endpoints.ts';
 import { type RpcEndpoint, RpcError } from '../../nodes/json-rpc.ts';
 import { blockProof } from './block-proof.ts';
+import { balanceOf, type Holding, readBalances } from './read-balances.ts';
 
 /** Addresses asked for in one request. */
 const holdingsPerRequest = 500;
@@ -15,12 +23,6 @@ export const hexNumber = (value: number | bigint): string => `0x${value.toString
 const hex = (bytes: Uint8Array): string => `0x${bytesToHex(bytes)}`;
 
 const reads = createContract([
-  {
-    type: 'function',
-    name: 'balanceOf',
-    inputs: [{ name: 'account', type: 'address' }],
-    outputs: [{ name: 'balance', type: 'uint256' }],
-  },
   { type: 'function', name: 'getOwners', inputs: [], outputs: [{ name: 'owners', type: 'address[]' }] },
   // VaultGuard.
   { type: 'function', name: 'paused', inputs: [], outputs: [{ name: 'paused', type: 'bool' }] },
@@ -39,12 +41,6 @@ function wordFrom(contract: string, answer: string | undefined): bigint {
   throw new Failure('node-unavailable', `${contract} answers no word but ${(answer ?? 'nothing').slice(0, 80)}`, {
     fix: 'Compare the address in config.json with the policy, and ask each node for its code.',
   });
-}
-
-/** What an address holds: native coin when `contract` is null. */
-export interface Holding {
-  readonly contract: string | null;
-  readonly address: string;
 }
 
 /** A call's sender, target, amount (wei) and data. */
@@ -109,30 +105,31 @@ export function evmNode(endpoints: readonly RpcEndpoint[], rules: { quorum: numb
   const newest = <T>(kind: string, what: string, ask: (endpoint: RpcEndpoint) => Promise<T>): Promise<T> =>
     nodes.agree(kind, what, ask, false);
 
-  const readBalances = async (holdings: readonly Holding[], at: { blockHash: string }): Promise<bigint[]> => {
-    const values = await nodes.agree('balances', `balances at block ${at.blockHash}`, async (endpoint) => {
-      const read = await endpoint
-        .batch<string[]>(
-          holdings.map(({ contract, address }) =>
-            contract === null
-              ? { method: 'eth_getBalance', params: [address, at] }
-              : { method: 'eth_call', params: [{ to: contract, data: hex(reads.balanceOf.encodeInput(address)) }, at] },
-          ),
-        )
-        .catch((error: unknown) => {
-          // Its block is not there: a reorg took it, or the endpoint does not keep it.
-          if (!(error instanceof RpcError)) throw error;
-          throw new Failure('node-unavailable', `${endpoint.name}: ${error.message}`, { cause: error });
-        });
-      return read.map((value) => BigInt(value === '0x' ? '0x0' : value).toString());
-    });
-    return values.map(BigInt);
-  };
-
   return {
     nodes,
     /** Height that a quorum has reached. */
     height: () => nodes.height(),
+
+    /**
+     * The highest block that a quorum calls so, or something above it. @throws Failure node-quorum-lost, also where too few
+     * serve the tag.
+     */
+    async taggedBlock(tag: 'safe' | 'finalized'): Promise<{ height: number; hash: string }> {
+      const what = `block ${tag}`;
+      const seen = await nodes.each(what, async (endpoint) => {
+        const block = await endpoint
+          .call<{ number: string } | null>('eth_getBlockByNumber', [tag, false])
+          .catch((error: unknown) => {
+            throw error instanceof RpcError
+              ? new Failure('node-unavailable', `${endpoint.name}: ${error.message}`)
+              : error;
+          });
+        if (!block) throw new Failure('node-unavailable', `${endpoint.name} has no ${what}`);
+        return { height: Number(quantity(block.number, what)) };
+      });
+      const height = quorumHeight(seen, nodes.quorum) ?? 0;
+      return { height, hash: await this.hashAt(height) };
+    },
 
     async hashAt(height: number): Promise<string> {
       return nodes.agree('hash', `hash of block ${height}`, (endpoint) => hashOf(endpoint, height));
@@ -165,21 +162,23 @@ export function evmNode(endpoints: readonly RpcEndpoint[], rules: { quorum: numb
 
     /** What a token that nobody has vetted answers at a block. @throws RpcError when it answers nothing. */
     async tokenHolding(contract: string, address: string, blockHash: string): Promise<bigint> {
-      const data = hex(reads.balanceOf.encodeInput(address));
       const word = await nodes.agree('holding', `holding of ${contract}`, (endpoint) =>
-        endpoint.call<string>('eth_call', [{ to: contract, data }, { blockHash }]),
+        endpoint.call<string>('eth_call', [balanceOf(contract, address), { blockHash }]),
       );
       return BigInt(word === '0x' ? '0x0' : word);
     },
 
-    /** Base units held at a block, by its hash (EIP-1898), in the order asked. */
-    async balances(holdings: readonly Holding[], blockHash: string): Promise<bigint[]> {
+    /** Base units held at a block, by its hash (EIP-1898), in the order asked; null where the token answers no balance. */
+    async balances(holdings: readonly Holding[], blockHash: string): Promise<(bigint | null)[]> {
       const at = { blockHash };
-      const found: bigint[] = [];
+      const found: (bigint | null)[] = [];
       // Nodes bound the size of a batch.
       for (let from = 0; from < holdings.length; from += holdingsPerRequest) {
-        const values = await readBalances(holdings.slice(from, from + holdingsPerRequest), at);
-        found.push(...values);
+        const part = holdings.slice(from, from + holdingsPerRequest);
+        const values = await nodes.agree('balances', `balances at block ${blockHash}`, (endpoint) =>
+          readBalances(endpoint, part, at),
+        );
+        found.push(...values.map((value) => (value === null ? null : BigInt(value))));
       }
       return found;
     },

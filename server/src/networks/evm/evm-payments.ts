@@ -12,6 +12,7 @@ import {
 import { forwarderSalt } from '@holdfast/core/chains/evm/forwarder.ts';
 import { safeTransactionHash } from '@holdfast/core/chains/evm/safe-transaction.ts';
 import { Failure } from '@holdfast/core/failure.ts';
+import { baseUnits } from '@holdfast/core/money/base-units.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
 import { evmChainId, parseNetworkId } from '@holdfast/core/money/network.ts';
 import type { SafeTransaction } from '@holdfast/core/signing/messages.ts';
@@ -79,11 +80,15 @@ export function evmPayments(
       const paused = `the guard ${config.guard} is paused, and only governance lets payments through again`;
       return { fits: [], waiting: payouts.map((payout) => ({ id: payout.id, reason: paused })), paused };
     }
-    const left = new Map(assets.map((asset, i) => [asset, { held: amounts[i]!, room: room[i]! }]));
+    const left = new Map(assets.map((asset, i) => [asset, { held: amounts[i]!, room: room[i] ?? 0n }]));
     const fits: Payout[] = [];
     const waiting: Waiting[] = [];
     for (const payout of payouts) {
       const have = left.get(payout.asset)!;
+      if (have.held === null) {
+        waiting.push({ id: payout.id, reason: `${payout.asset} answers no balance of the vault` });
+        continue;
+      }
       if (have.held < payout.amount || have.room < payout.amount) {
         const why = have.held < payout.amount ? 'the hot wallet holds less than' : 'the guard lets now pass less than';
         waiting.push({ id: payout.id, reason: `${why} ${payout.amount} of ${payout.asset}` });
@@ -116,21 +121,45 @@ export function evmPayments(
     return outcome;
   }
 
+  /** Tokens that the vault cannot even send to itself: no recipient is to blame, and the payouts wait. */
+  async function assetsThatStandStill(assets: readonly string[]): Promise<ReadonlySet<string>> {
+    const tokens = [...new Set(assets)].flatMap((asset) => {
+      const contract = contractOf.get(asset) ?? null;
+      return contract === null ? [] : [{ asset, contract }];
+    });
+    const moves = await Promise.all(
+      tokens.map(({ contract }) =>
+        succeeds(encodeMultiSend([{ kind: 'erc20', contract, to: config.safe, amount: baseUnits(1n) }], null), 1),
+      ),
+    );
+    return new Set(tokens.filter((_, i) => !moves[i]).map(({ asset }) => asset));
+  }
+
   return {
     async surveyBatch(payouts) {
       const { fits, waiting, paused } = await affordable(payouts);
       // Simulated one by one, so that a reverting recipient is set aside instead of failing the batch.
       const fine = await Promise.all(fits.map((payout) => succeeds(encodeMultiSend([leg(payout)], null), 1)));
+      const failing = fits.filter((_, i) => !fine[i]);
+      const still = await assetsThatStandStill(failing.map(({ asset }) => asset));
       const nonce = await node.safeNonce(config.safe);
       return {
         payable: fits.filter((_, i) => fine[i]),
-        impossible: fits
-          .filter((_, i) => !fine[i])
+        impossible: failing
+          .filter(({ asset }) => !still.has(asset))
           .map((payout) => ({
             id: payout.id,
             reason: `destination-reverts: ${payout.destination} does not take ${payout.asset} within ${legGasMax} gas`,
           })),
-        waiting,
+        waiting: [
+          ...waiting,
+          ...failing
+            .filter(({ asset }) => still.has(asset))
+            .map(({ id: of, asset }) => ({
+              id: of,
+              reason: `${asset} does not move: its contract refuses a transfer of the vault to itself too (paused, or the vault is barred)`,
+            })),
+        ],
         paused,
         async build(_sql, _transactionId, chosen) {
           const legs = chosen.map(leg);
