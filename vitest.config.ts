@@ -36,7 +36,8 @@ export default defineConfig({
         test: {
           name: 'simulation',
           include: ['test/simulation/**/*.test.ts'],
-          testTimeout: 240_000,
+          testTimeout: 480_000,
+          hookTimeout: 120_000,
         },
       },
       {

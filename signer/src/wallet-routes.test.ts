@@ -11,6 +11,7 @@ const halts: HaltDesk = {
   resume: vi.fn<HaltDesk['resume']>(async () => undefined),
   peerHalt: vi.fn<HaltDesk['peerHalt']>(),
   haltSelf: vi.fn<HaltDesk['haltSelf']>(),
+  haltUnexplained: vi.fn<HaltDesk['haltUnexplained']>(),
   open: () => [],
 };
 type Input = Parameters<typeof walletRoutes>[0];

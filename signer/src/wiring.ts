@@ -129,7 +129,8 @@ export function wireSigner(parts: Parts): Wired {
     const policy = () => policies.current(journal.nowMs());
     const view = networkView(network, endpoints, { policy, state: journal.state, transcripts });
     const { pullAll } = mesh.pull;
-    watchers.set(network, watchNetwork({ network, signer, view, state: journal.state, pullAll, halts, signal }));
+    const learning = { state: journal.state, pullAll, assertLearning: trust.assertLearning };
+    watchers.set(network, watchNetwork({ network, signer, view, ...learning, halts, signal }));
   }
   const governance = watchTimelocks(parts, endpointsOf, policies);
   const checkpointsOf = { dataDir, signer, journal, statementKey: secrets.statement, verifiers, peers, monotonicMs };
@@ -153,13 +154,18 @@ export function wireSigner(parts: Parts): Wired {
 
 /** What does not depend on any network: ceremony, policy, halts, and what this signer says of itself. */
 function wireTrust(parts: Parts, agreedNowMs: () => number) {
-  const { config, secrets, journal, peers, clock, build, bootId } = parts;
+  const { config, secrets, journal, transcripts, peers, clock, build, bootId } = parts;
   const { signer } = config;
   const { digest: ceremony, transcript } = openCeremony(parts.dataDir, config, journal, secrets.card);
   const owners = transcript.signers.map((one) => one.owner_address);
   const policies = openPolicyStore(parts.dataDir, journal, verifiers);
   const spread = createSpread(peers, parts.signal);
-  const halts = createHaltDesk({ signer, journal, policies, verifiers, spread, agreedNowMs });
+  const assertLearning = (): void => {
+    journal.assertUsable();
+    transcripts.assertUsable();
+    agreedNowMs();
+  };
+  const halts = createHaltDesk({ signer, journal, policies, verifiers, spread, agreedNowMs, assertLearning });
   const standing = (): Standing => ({ ceremony, policy: policies.name(journal.nowMs()) });
   const hello: Wired['hello'] = (peer) => {
     const { seq, hash } = journal.head();
@@ -167,7 +173,8 @@ function wireTrust(parts: Parts, agreedNowMs: () => number) {
     const own = { signer, boot_id: bootId, build, now_ms: clock(), head: { seq, hash } };
     return { ...own, ...standing(), your_head: countersigned ?? null, halts: halts.open().length };
   };
-  return { ceremony, owners, policies, spread, halts, guard: createRollbackGuard(journal), standing, hello };
+  const guard = createRollbackGuard(journal);
+  return { ceremony, owners, policies, spread, halts, assertLearning, guard, standing, hello };
 }
 
 /** One a network whose vault has a time lock by the policy in force at the start. */

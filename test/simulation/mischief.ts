@@ -10,6 +10,7 @@ import type { World } from './world/world.ts';
 const lies: readonly Lie[] = ['behind', 'empty', 'forged-hash', 'cheap', 'deaf'];
 const rates: readonly (number | null)[] = [1, 2, 5, 20, 80, 190, 300, null];
 const calmBlockMs = 10_000;
+const quickMs = 3;
 
 interface Scene {
   readonly world: World;
@@ -28,11 +29,16 @@ export class Mischief {
   constructor(scene: Scene, profile: Profile) {
     this.#scene = scene;
     this.#profile = profile;
-    const { network, outside, postgres, system } = scene;
+    const { network, outside, postgres, system, world } = scene;
     network.faults = profile.network;
     outside.leavesOut = profile.leavesOut;
     postgres.crash = profile.statementCrash;
     for (const disk of system.disks.values()) disk.faults = profile.disk;
+    // The branch changes between two questions of one look at the chain.
+    outside.onServed = (who, method) => {
+      if (this.#isOver || who !== 'server' || method !== 'getblock' || !world.random.chance(profile.duringRead)) return;
+      world.after(0, 'the branch changes while it is read', () => this.#reorganise(quickMs));
+    };
     const { every } = profile;
     this.#again(
       'block',
@@ -59,6 +65,11 @@ export class Mischief {
       'lie',
       () => every.lie,
       () => this.#lie(),
+    );
+    this.#again(
+      'eviction',
+      () => every.eviction,
+      () => outside.evict(),
     );
     this.#again(
       'fee',
@@ -93,9 +104,9 @@ export class Mischief {
     next();
   }
 
-  #reorganise(): void {
+  #reorganise(slowestMs?: number): void {
     const { world, outside } = this.#scene;
-    outside.reorganise(world.random.between(1, finalBlocks - 2), this.#profile.forget);
+    outside.reorganise(world.random.between(1, finalBlocks - 2), this.#profile.forget, slowestMs);
   }
 
   #crash(): void {

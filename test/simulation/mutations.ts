@@ -38,6 +38,8 @@ export const mutations: Readonly<Record<string, readonly Edit[]>> = {
       replace: '(await unincludeBlock(sql, tip.id)).slice(0, 0)',
     },
   ],
+  // ADR 0032.
+  'accuses-while-blind': [{ file: 'signer/src/wiring.ts', find: 'journal.assertUsable();', replace: 'return;' }],
   'rebuild-with-other-coins': [
     {
       file: 'server/src/networks/bitcoin/bitcoin-payments.ts',

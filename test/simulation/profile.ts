@@ -20,10 +20,13 @@ export interface Profile {
     readonly partition: number;
     readonly lie: number;
     readonly feeChange: number;
+    readonly eviction: number;
   };
   /** Chance that a displaced payment of somebody outside is taken back. */
   readonly forget: number;
   readonly leavesOut: number;
+  /** Chance that the branch changes when the server has read a block. */
+  readonly duringRead: number;
 }
 
 /** Each seed has some faults often, some seldom and some not at all: all at once would hide what one of them does. */
@@ -44,6 +47,7 @@ export function profileOf(seed: string): Profile {
       step: rate(0.5, 0.005, 0.06),
       slowness: { server: random.pick([8, 15, 30]), signer: random.pick([1, 3]) },
       clockMs: random.pick([0, 300, 900]),
+      feeRateMax: random.pick([200, 200, 6]),
     },
     workload: {
       customers: random.between(2, 4),
@@ -56,13 +60,15 @@ export function profileOf(seed: string): Profile {
     statementCrash: rate(0.4, 0.0005, 0.004),
     every: {
       block: random.pick([6_000, 12_000, 20_000]),
-      reorganisation: often(0.6, 15_000, 60_000),
+      reorganisation: often(0.85, 8_000, 40_000),
       crash: often(0.5, 10_000, 60_000),
       partition: often(0.4, 15_000, 60_000),
       lie: often(0.4, 20_000, 60_000),
       feeChange: often(0.5, 10_000, 40_000),
+      eviction: often(0.4, 5_000, 30_000),
     },
     forget: rate(0.5, 0.1, 0.6),
     leavesOut: random.pick([0.05, 0.2, 0.5]),
+    duringRead: rate(0.5, 0.03, 0.2),
   };
 }

@@ -29,11 +29,11 @@ export interface SeedResult {
 
 /** So long faults go on at the most, and so long the system may take to come to rest after them; simulated. */
 const faultsMs = 600_000;
-const restMs = 3_600_000;
+const restMs = 1_800_000;
 const restLookMs = 5_000;
 
 let outsideNow: Outside | undefined;
-replaceGlobals(rpcOver(() => outsideNow!.nodes));
+replaceGlobals(rpcOver(() => outsideNow!));
 
 /** Simulates the system under what the seed says, and checks its invariants after every event. */
 export async function runSeed(
@@ -89,6 +89,8 @@ async function simulate(
   const onRejection = (error: unknown): void => void (unexpected ??= error);
   process.on('unhandledRejection', onRejection);
   world.checks.push(() => {
+    const [bug] = system.bugs;
+    if (bug !== undefined) throw new BrokenInvariant(`a job of the server fails: ${bug}`);
     if (unexpected !== undefined && !isCrash(unexpected)) throw unexpected as Error;
     unexpected = undefined;
   });
@@ -99,13 +101,21 @@ async function simulate(
     await world.run(untilMs, () => exchange.isDone);
     mischief.stop();
     await comeToRest(world, invariants, exchange);
-    return { problem: null, summary: await invariants.summary() };
+    return { problem: null, summary: await summaryOf(invariants, system) };
   } catch (error) {
     const problem = error instanceof BrokenInvariant ? error.message : String((error as Error).stack ?? error);
-    return { problem, summary: await invariants.summary() };
+    return { problem, summary: await summaryOf(invariants, system) };
   } finally {
     process.off('unhandledRejection', onRejection);
   }
+}
+
+/** Whether a run did anything at all. */
+async function summaryOf(invariants: Invariants, { logged }: System): Promise<string> {
+  const counts = (['block-rolled-back', 'sign-refused', 'fee-bump-built'] as const).map(
+    (event) => `${logged.get(event) ?? 0} ${event}`,
+  );
+  return `${await invariants.summary()}, ${counts.join(', ')}`;
 }
 
 const isCrash = (error: unknown): boolean => error instanceof Error && error.name === 'Crash';

@@ -12,6 +12,9 @@ import { crashAt, type SimulatedPostgres } from './world/database.ts';
 import { type Disk, diskRoot, setDisk } from './world/disk.ts';
 import { currentProcess, type Process, type World } from './world/world.ts';
 
+/** After so long a disk that failed was seen to. */
+const repairMs = [20_000, 200_000] as const;
+
 /** How machines fail, per seed. */
 export interface MachineFaults {
   /** Chance that the server dies at a step that its flows mark. */
@@ -20,6 +23,8 @@ export interface MachineFaults {
   readonly slowness: { readonly server: number; readonly signer: number };
   /** By how much a signer's clock is off at the most, milliseconds. */
   readonly clockMs: number;
+  /** The server's ceiling, satoshis a virtual byte: the low one leaves no room for a second version of a payment. */
+  readonly feeRateMax: number;
 }
 
 /** A machine with a program that is started again whenever it died. */
@@ -37,6 +42,10 @@ export class System {
   api: { readonly owner: Process; readonly operations: Operations } | null = null;
   readonly faults: MachineFaults;
   readonly disks = new Map<string, Disk>();
+  /** How often the server logged which event. */
+  readonly logged = new Map<string, number>();
+  /** What a job of the server died of that is no refusal. */
+  readonly bugs: string[] = [];
   readonly #world: World;
   readonly #machines: Machine[] = [];
   readonly #blueprint: Blueprint;
@@ -60,6 +69,7 @@ export class System {
     const clockOffsetMs = disk ? this.#world.random.between(-this.faults.clockMs, this.faults.clockMs) : 0;
     const machine = { name, disk, main, clockOffsetMs, process: null };
     this.#machines.push(machine);
+    if (disk) disk.onFailure = () => this.#repair(machine);
     this.#boot(machine);
   }
 
@@ -74,6 +84,14 @@ export class System {
   crash(name: string): void {
     const running = this.#machines.find((one) => one.name === name)?.process;
     if (running) this.#world.kill(running, 'crash');
+  }
+
+  /** Whoever looks after the machines reads that a disk failed, and starts the program again. */
+  #repair(machine: Machine): void {
+    const failing = machine.process;
+    this.#world.after(this.#world.random.between(...repairMs), `somebody looks at ${machine.name}`, () => {
+      if (failing?.alive) this.#world.kill(failing, 'restarted by hand');
+    });
   }
 
   #boot(machine: Machine): void {
@@ -103,13 +121,21 @@ export class System {
 
   /** As server/src/main.ts does it, but for HTTP: the API's operations are called as its routes call them. */
   async #server(): Promise<void> {
-    const { server: config, keys, policy } = this.#blueprint;
+    const { server, keys, policy } = this.#blueprint;
+    const networks = server.networks.map((one) => Object.assign({}, one, { fee_rate_max: this.faults.feeRateMax }));
+    const config = { ...server, networks };
     const owner = currentProcess()!;
     const database = this.#postgres.of(owner);
-    const log: Context['log'] = (event, fields = {}) =>
+    const log: Context['log'] = (event, fields = {}) => {
+      this.logged.set(event, (this.logged.get(event) ?? 0) + 1);
+      // What is no Failure is a bug: the job would try for ever. PostgreSQL ends a deadlock, and the job goes on.
+      const { code, message } = fields;
+      if (owner.alive && event === 'job-failed' && code === 'job-failed' && message !== 'deadlock detected')
+        this.bugs.push(String(message));
       this.#world.note(
         `server logs ${event} ${JSON.stringify(fields, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}`,
       );
+    };
     const db = fencedDatabase(database);
     const ctx: Context = {
       db,

@@ -40,7 +40,7 @@ const tiers: Readonly<Record<string, readonly (() => Counts)[]>> = {
 };
 const check = [...tiers['static']!, () => runVitest('core', 'unit', 'vectors')];
 const onNodes = [...tiers['functional']!, () => runVitest('drills')];
-const aliases: typeof tiers = { check, all: [...check, runForge, ...onNodes] };
+const aliases: typeof tiers = { check, all: [...check, runForge, ...tiers['simulation']!, ...onNodes] };
 
 const env = { ...process.env, PATH: `${join(repoRoot, 'node_modules/.bin')}${delimiter}${process.env['PATH'] ?? ''}` };
 

@@ -43,6 +43,7 @@ const handedOn = [
   'degraded-limit',
   'journal-behind',
   'journal-broken',
+  'clock-behind',
   'policy-missing',
   'policy-differs',
   'build-not-permitted',

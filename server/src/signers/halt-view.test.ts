@@ -53,3 +53,22 @@ it('says which policy each signer has in force, a pending one from its time on, 
   await view.refresh();
   expect(asked).toBe(2);
 });
+
+it('says which signer is broken by its own word; what passes by itself is no trouble', async () => {
+  const said = [
+    ['signer-1', 'journal-broken: journal.jsonl could not be written: the disk fails'],
+    ['signer-2', 'signers-unavailable: fewer than 1 of 2 peers'],
+    ['signer-3', null],
+  ] as const;
+  const statuses = said.map(([signer, problem]) => ({ status: { signer, problem, halts: [] } }));
+  const view = createHaltView({ status: async () => [...statuses, { status: null }] as never });
+  await view.refresh();
+  expect(view.troubles()).toEqual([
+    {
+      signer: 'signer-1',
+      trouble: { code: 'journal-broken', message: 'journal.jsonl could not be written: the disk fails' },
+    },
+    { signer: 'signer-2', trouble: null },
+    { signer: 'signer-3', trouble: null },
+  ]);
+});

@@ -12,8 +12,18 @@ export interface HaltView {
   pauses(network: string): EmergencyAuthorisation[];
   /** Operations of the time locks that may still be executed, each once, in words. */
   governance(): string[];
+  /** Of the signers that answered: what is broken in one, by its own word, so that people must repair it; null: nothing. */
+  troubles(): { signer: string; trouble: { code: string; message: string } | null }[];
   /** Digest of the policy that each signer that answered has in force at a time. Asks when nobody was asked yet. */
   policiesInForce(nowMs: number): Promise<string[]>;
+}
+
+/** What a signer says of itself that does not pass by itself, beside halts and its policy. */
+const troubleCodes: ReadonlySet<string> = new Set(['journal-behind', 'journal-broken', 'clock-behind']);
+
+function troubleOf(problem: string | null): { code: string; message: string } | null {
+  const [, code = '', message = ''] = /^([a-z-]+): (.*)$/s.exec(problem ?? '') ?? [];
+  return troubleCodes.has(code) ? { code, message } : null;
 }
 
 export function createHaltView(panel: Pick<SignerPanel, 'status'>): HaltView {
@@ -50,6 +60,7 @@ export function createHaltView(panel: Pick<SignerPanel, 'status'>): HaltView {
         return `${name}, ready ${new Date(readyAtMs).toISOString()}: ${calls.join('; ')} (seen by ${by})`;
       });
     },
+    troubles: () => (known ?? []).map(({ signer, problem }) => ({ signer, trouble: troubleOf(problem) })),
     async policiesInForce(nowMs) {
       const statuses = known ?? (await ask());
       return statuses.map(({ policy, policy_pending: next }) =>

@@ -27,6 +27,7 @@ let nowMs: number;
 let told: [string, unknown][];
 /** How far the peers' clocks are ahead. */
 let peersAheadMs: number;
+let isLearning: boolean;
 
 beforeEach(async () => {
   vi.spyOn(process.stdout, 'write').mockReturnValue(true);
@@ -34,6 +35,7 @@ beforeEach(async () => {
   nowMs = 1_800_000_000_000;
   told = [];
   peersAheadMs = 0;
+  isLearning = true;
   createJournalFile(join(folder, 'journal.jsonl'), 'signer-1', nowMs);
   await reopen();
 });
@@ -62,6 +64,9 @@ const desk = (): HaltDesk =>
     verifiers: nobleVerifiers,
     spread: (path, message) => void told.push([path, message]),
     agreedNowMs: () => agreedTime(nowMs, [peersAheadMs, peersAheadMs]),
+    assertLearning: () => {
+      if (!isLearning) throw new Failure('journal-broken', 'the disk fails');
+    },
   });
 const resumeOf = (halts: string[], approvers = ['approver-1', 'approver-2']): SignedResume => {
   const statement: ResumeStatement = {
@@ -167,10 +172,25 @@ test('a long reason is cut, so that the halt stands', async () => {
   expect((await restart()).open()[0]?.statement.reason).toHaveLength(200);
 });
 
-test('the peers hear of a halt though this signer cannot write it down', async () => {
+test('what it cannot explain halts everything, and is not said by a signer that can no longer learn', async () => {
+  isLearning = false;
+  await expect(desk().haltUnexplained('unsigned outflow')).rejects.toMatchObject({ code: 'journal-broken' });
+  expect([told, desk().open()]).toEqual([[], []]);
+  isLearning = true;
+  await desk().haltUnexplained('unsigned outflow');
+  expect(told).toHaveLength(1);
+  expect(desk().open()[0]?.statement).toMatchObject({
+    scope: { network: null, asset: null },
+    reason: 'unsigned outflow',
+  });
+});
+
+test('the peers hear once of a halt that this signer cannot write down', async () => {
   nowMs -= 60_000;
-  await expect(desk().haltSelf(scope, 'false credit')).rejects.toMatchObject({ code: 'clock-behind' });
-  await expect(desk().halt(byWatcher())).rejects.toMatchObject({ code: 'clock-behind' });
+  const one = desk();
+  for (let look = 0; look < 3; look += 1)
+    await expect(one.haltSelf(scope, 'false credit')).rejects.toMatchObject({ code: 'clock-behind' });
+  await expect(one.halt(byWatcher())).rejects.toMatchObject({ code: 'clock-behind' });
   expect(told.map(([path]) => path)).toEqual(['/v1/mesh/halt', '/v1/mesh/halt']);
   nowMs += 60_000;
 });

@@ -26,6 +26,11 @@ export interface HaltDesk {
   readonly peerHalt: (signer: string, message: MeshRequest<'/v1/mesh/halt'>) => Promise<void>;
   /** This signer's own. While one for the same reason is open, it is that one. @throws Failure the journal's. */
   readonly haltSelf: (scope: HaltScope, reason: string) => Promise<{ digest: string }>;
+  /**
+   * As `haltSelf` for everything, because nothing that this signer knows explains what it saw: only while it can learn
+   * (ADR 0032). @throws Failure journal-broken, clock-behind, and nobody hears of it then.
+   */
+  readonly haltUnexplained: (reason: string) => Promise<{ digest: string }>;
   /** @throws Failure clock-behind when the peers have another time, resume-invalid, approval-invalid, and the journal's. */
   readonly resume: (signed: SignedResume) => Promise<void>;
   /** Halts that are not lifted. */
@@ -49,9 +54,13 @@ export function createHaltDesk(input: {
   readonly spread: Spread;
   /** Only resumptions ask it: no halt waits for clocks. @throws Failure clock-behind. */
   readonly agreedNowMs: () => number;
+  /** @throws Failure journal-broken, clock-behind while this signer could not take over what a peer has accepted. */
+  readonly assertLearning: () => void;
 }): HaltDesk {
-  const { signer, journal, policies, verifiers, spread, agreedNowMs } = input;
+  const { signer, journal, policies, verifiers, spread, agreedNowMs, assertLearning } = input;
   const { state } = journal;
+  /** Own halts that are on their way to the disk, or never got there. */
+  const unwritten = new Set<string>();
 
   /** Peers hear of it even when this signer's own disk fails: the entry was decided, its evidence holds. */
   const record = async (entry: EntryOf<'halt'> | null, message: MeshRequest<'/v1/mesh/halt'> | null): Promise<void> => {
@@ -77,9 +86,19 @@ export function createHaltDesk(input: {
       await journal.flushed();
       return { digest: same.digest };
     }
+    // The peers hear once of what this signer cannot write down, however often it sees it.
+    const name = JSON.stringify([scope.network, scope.asset, shown]);
+    if (unwritten.has(name)) journal.assertUsable();
     const statement: HaltStatement = { version: 1, kind: 'halt', scope, reason: shown, nonce: randomUUID() };
+    unwritten.add(name);
     await record(decidePeerHalt(state, statement, signer), { statement });
+    unwritten.delete(name);
     return { digest: digestOf(statement) };
+  };
+
+  const haltUnexplained: HaltDesk['haltUnexplained'] = async (reason) => {
+    assertLearning();
+    return haltSelf({ network: null, asset: null }, reason);
   };
 
   const refuseTooMany = (peer: string, scope: HaltScope): void => {
@@ -115,7 +134,7 @@ export function createHaltDesk(input: {
   const open = (): SignerStatus['halts'] =>
     [...state.halts].map(([digest, { statement, by, atMs }]) => ({ digest, statement, by, at_ms: atMs }));
 
-  return { halt, peerHalt, haltSelf, resume, open };
+  return { halt, peerHalt, haltSelf, haltUnexplained, resume, open };
 }
 
 function digestOf(statement: HaltStatement): string {

@@ -126,6 +126,7 @@ function createJournal(input: {
         for (const { resolve } of batch) resolve();
       } catch (cause) {
         broken = cannotWrite(input.path, cause);
+        log('alarm', { alarm: broken.code, message: broken.message });
         for (const { reject } of [...batch, ...waiting]) reject(broken);
         waiting = [];
       }

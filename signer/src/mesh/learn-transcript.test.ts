@@ -51,7 +51,7 @@ beforeEach(async () => {
     policies: { current: () => policy },
     agreedNowMs: () => Date.now(),
     statementKeys: new Map([['signer-2', two.publicKey]]),
-    halts: { haltSelf: async (_, reason) => ({ digest: String(halted.push(reason)) }) },
+    halts: { haltUnexplained: async (reason) => ({ digest: String(halted.push(reason)) }) },
   };
 });
 afterEach(async () => {

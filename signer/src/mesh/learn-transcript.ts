@@ -22,7 +22,7 @@ export interface LearnerDeps extends Pick<
   readonly judge: JudgeRequest;
   /** Statement keys of all signers by id, this one's too: a peer also passes on what others have said. */
   readonly statementKeys: ReadonlyMap<string, string>;
-  readonly halts: Pick<HaltDesk, 'haltSelf'>;
+  readonly halts: Pick<HaltDesk, 'haltUnexplained'>;
 }
 
 /** What this signer lacks, or what may pass: the same transcript is looked at again. */
@@ -74,7 +74,7 @@ export async function learnTranscript(
 
 /** Somebody has signed what cannot be verified: everything stops until people have looked. */
 export async function haltOver({ halts }: Pick<LearnerDeps, 'halts'>, peer: string, txid: string): Promise<void> {
-  await halts.haltSelf({ network: null, asset: null }, `unverifiable transcript ${txid} of ${peer}`);
+  await halts.haltUnexplained(`unverifiable transcript ${txid} of ${peer}`);
 }
 
 /** Journals that a signer has let a signature out, once. */

@@ -1,4 +1,3 @@
-import type { HaltScope } from '@holdfast/core/signing/halt.ts';
 import type { MeshResponse } from '@holdfast/core/signing/messages.ts';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { haltOver } from './learn-transcript.ts';
@@ -20,7 +19,7 @@ function stage(signed: boolean) {
   const at = { nowMs: 0, first: 'later' as 'later' | 'taken' };
   const taken: number[] = [];
   const halted: string[] = [];
-  const halts = { haltSelf: async (_: HaltScope, reason: string) => ({ digest: String(halted.push(reason)) }) };
+  const halts = { haltUnexplained: async (reason: string) => ({ digest: String(halted.push(reason)) }) };
   let cursor = 0;
   const call = async (_path: string, { after }: { after: number }) => {
     return { transcripts: transcripts.filter(({ seq }) => seq > after), next: 2, done: true };

@@ -37,7 +37,7 @@ function stage(pull: () => Promise<void>) {
     verifiers: { ed25519: () => true, p256: () => true },
     statementKeys: new Map([['signer-2', '00'.repeat(32)]]),
     transcriptPull: { pull: async () => peer.pull(), isWaiting: () => peer.isWaiting() },
-    halts: { haltSelf: async (_, reason) => ({ digest: String(halted.push(reason)) }) },
+    halts: { haltUnexplained: async (reason) => ({ digest: String(halted.push(reason)) }) },
     monotonicMs: () => Date.now(),
     signal: stop.signal,
   });

@@ -15,7 +15,7 @@ interface NoticeDeps {
   readonly verifiers: Verifiers;
   readonly statementKeys: ReadonlyMap<string, string>;
   readonly transcriptPull: Pick<TranscriptPull, 'pull' | 'isWaiting'>;
-  readonly halts: Pick<HaltDesk, 'haltSelf'>;
+  readonly halts: Pick<HaltDesk, 'haltUnexplained'>;
   /** A clock that is never set. */
   readonly monotonicMs: () => number;
   /** Ends the attempts when the signer stops. */

@@ -103,6 +103,7 @@ function createStore(file: FileHandle, places: Map<string, Place>, start: number
     // Whoever comes later waits for the same failure; it is reported to each of them below.
     last.catch(() => undefined);
     await last.catch((cause: unknown) => {
+      if (!broken) log('alarm', { alarm: 'journal-broken', message: cannotWrite('transcripts.jsonl', cause).message });
       broken = cannotWrite('transcripts.jsonl', cause);
       throw broken;
     });

@@ -1,6 +1,7 @@
 import { Failure } from '@holdfast/core/failure.ts';
 import { emptyState } from '@holdfast/core/signing/journal-state.ts';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { HaltDesk } from '../halts/halt-desk.ts';
 import { watchNetwork } from './watch-network.ts';
 
 const network = 'eip155:1';
@@ -12,10 +13,21 @@ function setUp(outflows: Record<number, string[]>, tip: number) {
   const state = emptyState();
   const halted: unknown[] = [];
   const read: [number, number][] = [];
-  const chain = { tip, outflows, failure: null as Failure | null, pulls: 0, onPull: (): void => undefined };
+  const chain = {
+    tip,
+    outflows,
+    failure: null as Failure | null,
+    isBlind: false,
+    pulls: 0,
+    onPull: (): void => undefined,
+  };
   const know = (txid: string, height = 0): void => {
     state.transactions.set(`${network} ${txid}`, { network, txid, height } as never);
     state.accepted.push({ seq: state.accepted.length + 1, network, txid, request: '' });
+  };
+  const haltSelf: HaltDesk['haltSelf'] = async (scope, reason) => {
+    state.haltReasons.add(`signer-1 ${reason}`);
+    return { digest: String(halted.push({ scope, reason })) };
   };
   const watcher = () =>
     watchNetwork({
@@ -38,12 +50,10 @@ function setUp(outflows: Record<number, string[]>, tip: number) {
         chain.pulls += 1;
         chain.onPull();
       },
-      halts: {
-        haltSelf: async (scope, reason) => {
-          state.haltReasons.add(`signer-1 ${reason}`);
-          return { digest: String(halted.push({ scope, reason })) };
-        },
+      assertLearning: () => {
+        if (chain.isBlind) throw new Failure('journal-broken', 'x');
       },
+      halts: { haltSelf, haltUnexplained: async (reason) => haltSelf({ network: null, asset: null }, reason) },
     });
   return { state, chain, know, halted, read, watcher };
 }
@@ -107,6 +117,27 @@ test('a Safe that differs halts its network, a node that is away does not', asyn
   chain.failure = new Failure('chain-mismatch', 'x');
   await one.look();
   expect(halted).toEqual([{ scope: { network, asset: null }, reason: `chain-mismatch on ${network}` }]);
+});
+
+test('while it cannot learn it judges nothing; afterwards it looks at what came meanwhile', async () => {
+  const { chain, know, halted, read, watcher } = setUp({ 100: ['aa'], 101: ['stolen'] }, 101);
+  const one = watcher();
+  chain.isBlind = true;
+  await one.look();
+  await one.look();
+  expect([halted, read, chain.pulls]).toEqual([[], [], 0]);
+  chain.isBlind = false;
+  know('aa');
+  await one.look();
+  expect(halted).toEqual([{ scope: { network: null, asset: null }, reason: `unsigned outflow stolen on ${network}` }]);
+});
+
+test('a Safe that differs halts its network also while it cannot learn', async () => {
+  const { chain, halted, watcher } = setUp({}, 100);
+  chain.isBlind = true;
+  chain.failure = new Failure('chain-mismatch', 'x');
+  await watcher().look();
+  expect(halted).toHaveLength(1);
 });
 
 test('after an absence it looks back to what it accepted last itself, whatever it has just heard from peers', async () => {

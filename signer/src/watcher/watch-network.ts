@@ -50,7 +50,9 @@ export function watchNetwork(input: {
   readonly state: Pick<JournalState, 'transactions' | 'accepted' | 'haltReasons'>;
   /** Learns from all peers that can be reached what they have accepted. */
   readonly pullAll: () => Promise<void>;
-  readonly halts: Pick<HaltDesk, 'haltSelf'>;
+  /** @throws Failure journal-broken, clock-behind while what peers have accepted cannot be taken over: any payment would look unsigned then. */
+  readonly assertLearning: () => void;
+  readonly halts: Pick<HaltDesk, 'haltSelf' | 'haltUnexplained'>;
   readonly signal?: AbortSignal;
   readonly waitMs?: number;
 }): NetworkWatcher {
@@ -74,8 +76,9 @@ export function watchNetwork(input: {
       await input.pullAll();
     }
     for (const txid of txids.filter((one) => !isSigned(one))) {
+      // It says nothing where it can no longer learn.
+      await halts.haltUnexplained(reasonOf(txid));
       log('alarm', { alarm: 'unsigned-outflow', network, txid });
-      await halts.haltSelf({ network: null, asset: null }, reasonOf(txid));
     }
   };
 
@@ -93,6 +96,7 @@ export function watchNetwork(input: {
     seen = tip;
     looked ??= firstHeight(tip) - 1;
     if (!isNew && looked >= tip) return;
+    input.assertLearning();
     const overlap = Math.min(overlapMax, view.finalityBlocks());
     for (let reading = 0; reading < readingsMax; reading += 1) {
       const from: number = Math.max(0, Math.min(looked, tip) + 1 - (reading === 0 ? overlap : 0));

@@ -3,7 +3,7 @@ import { bitcoinParams } from '@holdfast/core/chains/bitcoin/params.ts';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { type World } from '../world/world.ts';
-import { type Block, chainOf, isBelow, mineBlock } from './block.ts';
+import { type Block, chainOf, mineBlock } from './block.ts';
 import { BitcoinNode, NodeRefusal } from './node.ts';
 import { coinbase, type Output, outsidePayment, type Transaction } from './transaction.ts';
 
@@ -12,6 +12,8 @@ const anyones = '51';
 const coinSats = 500_000_000n;
 const coinsAtFirst = 300;
 const olderBlocks = 12;
+/** A block has reached every node after so long. */
+const hearingMs = 3_000;
 
 /** All nodes, the miners, and the people who pay customers. */
 export class Outside {
@@ -24,6 +26,8 @@ export class Outside {
   leavesOut = 0.1;
   /** Told of every block that was mined. */
   onMined: (block: Block) => void = () => undefined;
+  /** Told after a node has answered somebody. */
+  onServed: (who: string, method: string) => void = () => undefined;
   readonly #world: World;
   readonly #params;
   #coins: string[] = [];
@@ -101,7 +105,7 @@ export class Outside {
   }
 
   /** A branch of more work than the last `depth` blocks; payments that nobody repeats may be gone, or taken back. */
-  reorganise(depth: number, forget: number): void {
+  reorganise(depth: number, forget: number, slowestMs = hearingMs): void {
     const { random } = this.#world;
     const old = chainOf(this.best).slice(-depth);
     let tip = old[0]?.parent;
@@ -118,7 +122,7 @@ export class Outside {
       this.onMined(tip);
     }
     this.#world.note(`a reorganisation of ${depth} blocks to ${tip.hash}`);
-    this.#announce(tip);
+    this.#announce(tip, slowestMs);
   }
 
   /** What the payer paid themselves instead, with the same coins. */
@@ -127,11 +131,11 @@ export class Outside {
     return outsidePayment(inputs, [{ script: anyones, amountSats: total - 1_000n }], '5151');
   }
 
-  #announce(block: Block): void {
+  #announce(block: Block, slowestMs = hearingMs): void {
     if (block.height > this.best.height) this.best = block;
     this.onMined(block);
     for (const node of this.nodes.values())
-      this.#world.after(this.#world.random.between(5, 3_000), `${node.name} hears block ${block.height}`, () =>
+      this.#world.after(this.#world.random.between(1, slowestMs), `${node.name} hears block ${block.height}`, () =>
         node.hear(block),
       );
   }
@@ -141,8 +145,42 @@ export class Outside {
     return [...this.nodes.values()].every(({ tip }) => tip === this.best);
   }
 
-  hasSeen(block: Block): boolean {
-    return isBelow(block, this.best);
+  /** What spends a coin in the longest chain; null: nothing. */
+  spender(coin: string): string | null {
+    for (const { transactions } of chainOf(this.best))
+      for (const { txid, inputs } of transactions) if (inputs.includes(coin)) return txid;
+    return null;
+  }
+
+  /** Whether a coin can never be there: another payment, so many blocks deep, has spent what made it, or what made that. */
+  isGone(coin: string, depth: number): boolean {
+    if (this.best.coins.has(coin) || this.spender(coin) !== null) return false;
+    const maker = coin.split(':')[0]!;
+    const isDisplaced = (input: string): boolean => {
+      const spentBy = this.spender(input);
+      return spentBy === null ? this.isGone(input, depth) : spentBy !== maker && this.#depthOf(spentBy) >= depth;
+    };
+    return this.#everMade(maker)?.inputs.some(isDisplaced) ?? false;
+  }
+
+  #depthOf(txid: string): number {
+    const holder = chainOf(this.best).find(({ transactions }) => transactions.some((one) => one.txid === txid));
+    return holder ? this.best.height - holder.height + 1 : 0;
+  }
+
+  #everMade(txid: string): Transaction | undefined {
+    for (const { transactions } of this.blocks.values())
+      for (const one of transactions) if (one.txid === txid) return one;
+    return undefined;
+  }
+
+  /** Every node forgets a payment that waits, as full mempools do, or a restart. */
+  evict(): void {
+    const waiting = new Map([...this.nodes.values()].flatMap(({ mempool }) => [...mempool]));
+    if (waiting.size === 0) return;
+    const transaction = this.#world.random.pick([...waiting.values()]);
+    this.#world.note(`all nodes forget ${transaction.txid}`);
+    for (const node of this.nodes.values()) node.drop(transaction);
   }
 }
 

@@ -2,6 +2,7 @@ import { network } from '../world/machines.ts';
 import { timeoutOf } from '../world/globals.ts';
 import type { Process } from '../world/world.ts';
 import { type BitcoinNode, NodeRefusal } from './node.ts';
+import type { Outside } from './outside.ts';
 
 interface Call {
   readonly id: number;
@@ -10,7 +11,7 @@ interface Call {
 }
 
 /** Answers the JSON-RPC that simulated processes send to `http://<node>` by fetch. */
-export function rpcOver(nodes: () => ReadonlyMap<string, BitcoinNode>) {
+export function rpcOver(outside: () => Outside) {
   return async (owner: Process, url: string, init: RequestInit): Promise<unknown> => {
     const host = new URL(url).hostname;
     const asked = JSON.parse(init.body as string) as Call | Call[];
@@ -20,8 +21,9 @@ export function rpcOver(nodes: () => ReadonlyMap<string, BitcoinNode>) {
       .join(' ')
       .slice(0, 80)}`;
     const text = await network().exchange<string>(what, host, timeoutOf(init.signal), (hand) => {
-      const node = nodes().get(host)!;
+      const node = outside().nodes.get(host)!;
       const replies = calls.map((call) => replyOf(node, call));
+      outside().onServed(owner.name, calls[0]?.method ?? '');
       hand(JSON.stringify(Array.isArray(asked) ? replies : replies[0]));
     });
     return {

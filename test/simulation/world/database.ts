@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Database, openDatabase, type Sql, type SqlValue } from '@holdfast/server/store/database.ts';
 import { asSimulator, Crash, currentProcess, type Process, world } from './world.ts';
 
@@ -167,9 +166,10 @@ export class SimulatedPostgres {
       () => void (done = true),
     );
     for (let waitMs = quickMs; ; waitMs = probeMs) {
-      const given = new AbortController();
-      await Promise.race([finished, sleep(waitMs, undefined, { signal: given.signal }).catch(() => undefined)]);
-      given.abort();
+      let timer: NodeJS.Timeout | undefined;
+      const waited = new Promise((resolve) => (timer = setTimeout(resolve, waitMs)));
+      await Promise.race([finished, waited]);
+      clearTimeout(timer);
       if (done) return true;
       const [row] = await this.#monitor.query(
         // Granted by whoever lets it go; the one that waited may take its time to show in pg_stat_activity.

@@ -26,6 +26,8 @@ export interface DiskFaults {
  */
 export class Disk {
   faults: DiskFaults = { crash: 0, failure: 0 };
+  /** Told of every write or flush that failed. */
+  onFailure: () => void = () => undefined;
   readonly #files = new Map<string, SimulatedFile>();
   readonly #durable = new Map<string, SimulatedFile>();
   #renames: Rename[] = [];
@@ -139,6 +141,7 @@ export function mayFail(disk: Disk, path: string): void {
   }
   if (disk.faults.failure > 0 && world().random.chance(disk.faults.failure)) {
     world().note(`${path} cannot be written`);
+    disk.onFailure();
     throw new DiskError('EIO', path);
   }
 }
