@@ -316,7 +316,7 @@ export const ReconciliationRow = Type.Object({
   asset: Type.String(),
   decimals: Type.Integer(),
   height: Type.Integer(),
-  /** Sum of the accounts that mirror the chain: hot, uncollected, relayer. */
+  /** Sum of the accounts that mirror the chain: hot, uncollected, relayer, cold. */
   ledger: Amount,
   chain: Amount,
   difference: Type.String({ description: 'ledger minus chain, base units, signed' }),

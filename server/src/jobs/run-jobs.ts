@@ -9,6 +9,7 @@ import { moveOwnCoins } from './move-own-coins.ts';
 import { creditDeposits } from './credit-deposits.ts';
 import { followChain } from './follow-chain.ts';
 import type { Loop, StartLoop } from './loop.ts';
+import { openColdWallets } from './open-cold-wallets.ts';
 import { reconcileChain } from './reconcile-chain.ts';
 import { repairLanes } from './repair-lanes.ts';
 import { replacePayments } from './replace-payments.ts';
@@ -51,11 +52,12 @@ export function runNetworkJobs(
   return [...networks].flatMap((network) => {
     const every = network.config.poll_ms;
     let watching = false;
+    const openCold = openColdWallets(ctx, network);
     const loops = [
       startLoop(ctx, 'follow', network.id, every, async () => {
         if (!watching) await network.watchAll();
         watching = true;
-        const changed = await followChain(ctx, network);
+        const changed = (await openCold()) + (await followChain(ctx, network));
         return changed + (await creditDeposits(ctx, network)) + (await settleTransactions(ctx, network));
       }),
       // Each process remembers by itself which endpoints count, and this alone lets one count again.

@@ -10,6 +10,7 @@ import type { AuthorizedIntent } from '@holdfast/core/signing/intent.ts';
 import type { SigningRequest } from '@holdfast/core/signing/messages.ts';
 import type { NetworkConfig } from '../config.ts';
 import type { Endpoints } from '../nodes/endpoints.ts';
+import type { AppliedBlock } from '../store/blocks.ts';
 import type { Sql } from '../store/database.ts';
 
 /** A block read from the nodes, with what the database knew of its addresses. */
@@ -143,11 +144,12 @@ export interface Network {
   readonly holdingOf?: (contract: string, address: string) => Promise<{ amount: bigint; height: number }>;
   /** Undoes `record` of a block. */
   unrecord(sql: Sql, blockId: bigint): Promise<void>;
-  /** What our wallets hold at a block by the node's own account, base units by asset. */
+  /** What our wallets, watched cold ones among them, hold at a block by the node's own account, base units by asset. */
   chainBalances(height: number, hash: string): Promise<ReadonlyMap<AssetCode, bigint>>;
 
   /** @throws Failure node-unavailable. */
   costs(): Promise<NetworkCosts>;
+  readonly cold: ColdFunctions;
   /** EVM only, whose wallets are addresses; a Bitcoin wallet is all its coins, `chainBalances`. */
   readonly wallets?: WalletHoldings;
 
@@ -186,6 +188,23 @@ export interface Network {
   readonly rebuild?: RebuildFunctions;
   /** Of a vault with a guard: carries pauses that signers authorise. */
   readonly pause?: PauseFunctions;
+}
+
+export interface ColdFunctions {
+  /** What the policy seals, canonical text. */
+  readonly addresses: readonly string[];
+  /**
+   * What cold addresses hold together at a block, base units by asset.
+   * @returns `record`: the family's bookkeeping of it, for addresses that are watched from there on.
+   * @throws Failure node-unavailable when the nodes are at another block, node-quorum-lost.
+   */
+  readonly read: (
+    addresses: readonly string[],
+    at: AppliedBlock,
+  ) => Promise<{
+    readonly amounts: ReadonlyMap<AssetCode, bigint>;
+    readonly record: (sql: Sql, block: AppliedBlock) => Promise<void>;
+  }>;
 }
 
 export interface RebuildFunctions {

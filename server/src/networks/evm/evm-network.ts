@@ -12,6 +12,7 @@ import { offerToAll } from '../../nodes/offer-to-all.ts';
 import { rpcEndpoint } from '../../nodes/json-rpc.ts';
 import type { SignerPanel } from '../../signers/panel.ts';
 import type { Database } from '../../store/database.ts';
+import { coldWallets } from '../../store/cold-wallets.ts';
 import { addressesWithDeposits, ownersElsewhere, ownersOfKeys } from '../../store/deposit-addresses.ts';
 import { watchIndex, type WatchIndexOptions } from '../../store/watch-index.ts';
 import type { LoadedBlock, Network } from '../network.ts';
@@ -38,6 +39,8 @@ export function evmNetwork(
     now: () => number;
     log?: WatchIndexOptions['log'];
     twins?: readonly string[];
+    /** Of the policy. */
+    coldAddresses: readonly string[];
   },
 ): Network {
   const id = parseNetworkId(config.id);
@@ -57,17 +60,7 @@ export function evmNetwork(
       rule.contract === null ? [] : [[rule.contract.toLowerCase(), rule.asset] as const],
     ),
   );
-  const own = new Set(
-    [
-      config.safe,
-      ...(config.guard === undefined ? [] : [config.guard]),
-      config.multi_send,
-      config.registry,
-      config.forwarder_factory,
-      ...lanes.map(({ address }) => address),
-      ...tokens.keys(),
-    ].map((address) => address.toLowerCase()),
-  );
+  const own = ownAddresses(config, [...lanes.map(({ address }) => address), ...tokens.keys()]);
   const depositAddress = (customerId: string, index: number): string =>
     forwarderAddress({
       factory: config.forwarder_factory,
@@ -94,16 +87,19 @@ export function evmNetwork(
           ...(await ownersElsewhere(deps.db, deps.twins ?? [], keys)),
           ...(await ownersOfKeys(deps.db, id, await watch.among(keys))),
         ]);
+        for (const { watch_key: key } of await coldWallets(deps.db, id)) owners.set(key, { kind: 'cold' });
         owners.set(safe, { kind: 'hot' });
         for (const { address } of lanes) owners.set(address.toLowerCase(), { kind: 'relayer' });
         return owners;
       }),
     unrecord: async () => undefined,
+    cold: coldHoldings(config, deps.coldAddresses, node),
     wallets: walletHoldings(config, lanes, node),
     async chainBalances(_height, hash) {
       const addresses = [
         config.safe,
         ...lanes.map(({ address }) => address),
+        ...(await coldWallets(deps.db, id)).map(({ address }) => address),
         ...(await addressesWithDeposits(deps.db, id)),
       ];
       const holdings: (Holding & { asset: AssetCode })[] = addresses.flatMap((address) =>
@@ -128,6 +124,13 @@ export function evmNetwork(
   };
 }
 
+/** Wallets and contracts of ours, lower case. */
+function ownAddresses(config: EvmNetwork, others: readonly string[]): ReadonlySet<string> {
+  const { safe, guard, multi_send, registry, forwarder_factory } = config;
+  const contracts = [safe, ...(guard === undefined ? [] : [guard]), multi_send, registry, forwarder_factory];
+  return new Set([...contracts, ...others].map((address) => address.toLowerCase()));
+}
+
 function walletHoldings(
   config: EvmNetwork,
   lanes: readonly { readonly address: string }[],
@@ -142,6 +145,22 @@ function walletHoldings(
         asked.map(({ address, asset }) => ({ contract: contractOf.get(asset) ?? null, address })),
         hash,
       ),
+  };
+}
+
+function coldHoldings(config: EvmNetwork, addresses: readonly string[], node: EvmNode): Network['cold'] {
+  return {
+    addresses: addresses.map((address) => parseEvmAddress(address)),
+    async read(asked, { hash }) {
+      const holdings = config.assets.flatMap(({ asset, contract }) =>
+        asked.map((address) => ({ asset, contract, address })),
+      );
+      const held = await node.balances(holdings, hash);
+      const amounts = new Map<AssetCode, bigint>(config.assets.map(({ asset }) => [asset, 0n]));
+      for (const [i, { asset }] of holdings.entries()) amounts.set(asset, amounts.get(asset)! + held[i]!);
+      // An address says itself what it holds.
+      return { amounts, record: async () => undefined };
+    },
   };
 }
 
