@@ -349,6 +349,8 @@ export const TransactionResource = Type.Object({
   kind: Type.Union([
     Type.Literal('withdrawal'),
     Type.Literal('sweep'),
+    /** From the hot wallet to cold. */
+    Type.Literal('skim'),
     Type.Literal('emergency'),
     /** Uses up a nonce of the relayer that kept later ones from being mined. */
     Type.Literal('filler'),

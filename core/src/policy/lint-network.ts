@@ -1,4 +1,5 @@
 import { secp256k1 } from '@noble/curves/secp256k1.js';
+import { isDevelopmentNetwork } from '../money/development-network.ts';
 import { compactTarget } from './compact-target.ts';
 import { type AssetPolicy, assetPolicies } from './network-of.ts';
 import type { BitcoinNetworkPolicy, EvmNetworkPolicy, MultisigWalletPolicy, NetworkPolicy, Policy } from './policy.ts';
@@ -98,8 +99,12 @@ function lintTiers(asset: AssetPolicy, approvers: Policy['approvers'], path: str
 /** Of what customers are owed: more than this is more than a thief of the whole hot quorum should find. */
 const hotBpsMax = 200;
 
-function lintHot({ hot }: AssetPolicy, path: string, report: Report): void {
-  if (!hot) return;
+function lintHot({ asset, hot }: AssetPolicy, path: string, report: Report): void {
+  if (!hot) {
+    const what = 'is missing: nothing keeps what is hot below a share of what customers are owed';
+    if (!isDevelopmentNetwork(asset.split('/')[0] ?? '')) report('warning', `${path}.hot`, what);
+    return;
+  }
   const at = `${path}.hot`;
   if (hot.floor_bps > hot.target_bps) report('error', `${at}.floor_bps`, 'is above target_bps');
   if (hot.target_bps >= hot.ceiling_bps) {

@@ -350,6 +350,7 @@ test('finds work that costs nothing anywhere but on a regression test chain', ()
       bitcoin(policy).network = 'bip122:000000000019d6689c085ae165831e93';
       bitcoin(policy).asset = 'bip122:000000000019d6689c085ae165831e93/slip44:0';
       bitcoin(policy).easiest_bits = bits;
+      bitcoin(policy).hot = hot();
     });
   expect(mainNetwork('207fffff')).toEqual(['warning networks[1].easiest_bits']);
   expect(mainNetwork('1d00ffff')).toEqual([]);
@@ -370,4 +371,14 @@ test('takes a Safe whose quorums meet, an operator who approves, the development
 
 test('a wallet of the signers’ own keys has no findings of its own', () => {
   expect(found((policy) => wallet(policy, {}))).toEqual(found(() => undefined));
+});
+
+test('asks for targets between hot and cold on chains in use', () => {
+  const findings = found((policy) => {
+    const network = bitcoin(policy);
+    network.network = 'bip122:000000000019d6689c085ae165831e93';
+    network.asset = `${network.network}/slip44:0`;
+    network.easiest_bits = '1d00ffff';
+  });
+  expect(findings).toContain('warning networks[1].hot');
 });

@@ -8,7 +8,7 @@ import { coldWallets, insertColdWallet } from '../store/cold-wallets.ts';
 import { mustPost } from '../store/ledger/post-batch.ts';
 
 /** Pause after nodes could not say what an address holds: on Bitcoin they read their whole set of unspent outputs for it. */
-const retryMs = 60_000;
+const retryMs = 10_000;
 
 /**
  * Takes over what the policy's cold addresses hold, once each, at the applied tip: from the next block on they are watched.

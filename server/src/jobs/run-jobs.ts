@@ -2,6 +2,7 @@ import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
 import type { HaltView } from '../signers/halt-view.ts';
 import { batchWithdrawals } from './batch-withdrawals.ts';
+import { balanceHotWallet } from './balance-hot-wallet.ts';
 import { broadcastTransactions } from './broadcast-transactions.ts';
 import type { SignerPanel } from '../signers/panel.ts';
 import { followKeys } from './follow-keys.ts';
@@ -29,6 +30,8 @@ const rescansEveryMs = 1_000;
 const reconcileEveryMs = 500;
 /** Pause of the loops that look for withdrawals that wait too long. */
 const watchEveryMs = 5_000;
+/** Pause of the loops that look whether too much or too little is hot. */
+const hotEveryMs = 1_000;
 /** Pause of the loops that look after the relayer's accounts. */
 const relayEveryMs = 500;
 /** Pause of the loops that ask the signers for newer keys. */
@@ -87,6 +90,8 @@ export function runNetworkJobs(
         ),
       );
     }
+    const balance = balanceHotWallet(ctx, network, signers.isHalted);
+    loops.push(startLoop(ctx, 'skim', network.id, Math.max(every, hotEveryMs), balance));
     // Apart from the payments: they wait for signers, an envelope does not.
     if (network.lanes)
       loops.push(startLoop(ctx, 'relay', network.id, Math.max(every, relayEveryMs), () => repairLanes(ctx, network)));

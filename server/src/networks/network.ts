@@ -150,6 +150,10 @@ export interface Network {
   /** @throws Failure node-unavailable. */
   costs(): Promise<NetworkCosts>;
   readonly cold: ColdFunctions;
+  /** Most of each asset that one skim can take now, base units. @throws Failure node-unavailable. */
+  skimmable(assets: readonly AssetCode[]): Promise<ReadonlyMap<AssetCode, bigint>>;
+  /** Where custodians pay a refill; `index`: of the address on the change branch, null where the wallet is one address. */
+  refillAddress(sql: Sql): Promise<{ address: string; index: number | null }>;
   /** EVM only, whose wallets are addresses; a Bitcoin wallet is all its coins, `chainBalances`. */
   readonly wallets?: WalletHoldings;
 

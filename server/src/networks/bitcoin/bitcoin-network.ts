@@ -25,7 +25,8 @@ import { bitcoinNode } from './bitcoin-node.ts';
 import { bitcoinPayments } from './bitcoin-payments.ts';
 import { bitcoinRebuild } from './bitcoin-rebuild.ts';
 import { bitcoinReplacement } from './bitcoin-replacement.ts';
-import { coldCoin, coldCoins, coldScripts } from './cold-coins.ts';
+import { bitcoinSkims } from './bitcoin-skims.ts';
+import { coldCoin, coldScripts } from './cold-coins.ts';
 import { frostWallet } from './frost-wallet.ts';
 import { multisigWallet } from './multisig-wallet.ts';
 import { ownCoinMoves } from './own-coin-moves.ts';
@@ -201,7 +202,7 @@ export function bitcoinNetwork(
       }
       return new Map([[nativeAsset, found.sats]]);
     },
-    cold: coldCoins(id, params, { node, nativeAsset, addresses: deps.coldAddresses }),
+    ...bitcoinSkims(config, { ...deps, node, params, walletOf }),
     broadcast: (raw) =>
       offerToAll(endpoints, (endpoint) => endpoint.call('sendrawtransaction', [Buffer.from(raw).toString('hex')])),
     abandon: releaseCoins,

@@ -94,6 +94,8 @@ export function evmNetwork(
       }),
     unrecord: async () => undefined,
     cold: coldHoldings(config, deps.coldAddresses, node),
+    skimmable: (assets) => skimmable(config, node, assets),
+    refillAddress: async () => ({ address: config.safe, index: null }),
     wallets: walletHoldings(config, lanes, node),
     async chainBalances(_height, hash) {
       const addresses = [
@@ -146,6 +148,24 @@ function walletHoldings(
         hash,
       ),
   };
+}
+
+/** Half of what the guard lets pass, for its limits do not tell a skim from a payment and customers come first. */
+async function skimmable(
+  config: EvmNetwork,
+  node: EvmNode,
+  assets: readonly AssetCode[],
+): Promise<ReadonlyMap<AssetCode, bigint>> {
+  const contractOf = new Map(config.assets.map((rule) => [rule.asset, rule.contract]));
+  const contracts = assets.map((asset) => contractOf.get(asset) ?? null);
+  const hash = await node.hashAt(await node.height());
+  const held = await node.balances(
+    contracts.map((contract) => ({ contract, address: config.safe })),
+    hash,
+  );
+  if (config.guard === undefined) return new Map(assets.map((asset, at) => [asset, held[at]!]));
+  const room = await node.guardRoom(config.guard, contracts, hash);
+  return new Map(assets.map((asset, at) => [asset, (room?.[at] ?? 0n) / 2n]));
 }
 
 function coldHoldings(config: EvmNetwork, addresses: readonly string[], node: EvmNode): Network['cold'] {

@@ -18,3 +18,11 @@ alter table chain_transaction add constraint chain_transaction_kind_check
 alter table reconciliation drop constraint reconciliation_wallet_check;
 alter table reconciliation add constraint reconciliation_wallet_check
   check (wallet in ('hot', 'uncollected', 'relayer', 'cold'));
+
+-- Change addresses that custodians were asked to refill, the last one until something is paid there.
+create table refill_address (
+  network text not null,
+  derivation_index bigint not null,
+  primary key (network, derivation_index),
+  foreign key (network, derivation_index) references change_address
+);
