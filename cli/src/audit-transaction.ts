@@ -46,10 +46,10 @@ function readEvm(request: SignEvmRequest, network: EvmNetworkPolicy): Transactio
 }
 
 /** A call that pays nothing, listed by the policy; never of what holds or moves funds. */
-function isListedCall({ safe_transaction: tx, intents }: SignEvmRequest, network: EvmNetworkPolicy): boolean {
+function isListedCall({ safe_transaction: tx, intents, skim }: SignEvmRequest, network: EvmNetworkPolicy): boolean {
   const to = tx.to.toLowerCase();
   const money = [network.safe, network.multi_send, ...network.assets.flatMap(({ contract }) => contract ?? [])];
-  if (intents.length > 0 || tx.operation !== 0 || tx.value !== '0') return false;
+  if (intents.length > 0 || skim === true || tx.operation !== 0 || tx.value !== '0') return false;
   if (money.some((contract) => contract.toLowerCase() === to)) return false;
   return network.allowed_calls.some((call) => call.contract.toLowerCase() === to && tx.data.startsWith(call.selector));
 }
@@ -65,13 +65,14 @@ function readBitcoin(request: SignBitcoinRequest, network: BitcoinNetworkPolicy)
   const outputs = tx.outputs.map(({ script, amountSats }) => {
     return { asset: network.asset, target: script, address: addressOf(script, params), amount: amountSats };
   });
+  const payments = outputs.filter((_, at) => !changeAt.has(at));
   return {
     txid: tx.txid,
     // A coin is spent once.
     conflictKeys: tx.inputs.map(({ txid, vout }) => `${txid}:${vout}`),
-    payments: outputs.filter((_, at) => !changeAt.has(at)),
+    payments,
     change: outputs.filter((_, at) => changeAt.has(at)),
-    toCold: outputs.length > 0 && outputs.every(({ target }) => cold.has(target)),
+    toCold: payments.length > 0 && payments.every(({ target }) => cold.has(target)),
     parseDestination: (text) => {
       const { address, script } = parseBitcoinAddress(text, params);
       return { address, target: script };

@@ -62,6 +62,8 @@ export const bumpSteps = ['bump-before-commit', 'bump-after-commit', 'bump-after
 export const quarantineSteps = ['release-before-commit', 'release-after-commit'] as const;
 /** The same of the relayer's envelopes. */
 export const laneSteps = ['lane-before-commit', 'lane-after-commit'] as const;
+/** The same of a skim. */
+export const skimSteps = ['skim-before-commit', 'skim-after-quorum', 'skim-after-store'] as const;
 /** The same of a withdrawal that is canceled. */
 export const cancelSteps = ['cancel-before-commit', 'cancel-after-commit'] as const;
 export type Step =
@@ -70,4 +72,5 @@ export type Step =
   | (typeof bumpSteps)[number]
   | (typeof quarantineSteps)[number]
   | (typeof laneSteps)[number]
+  | (typeof skimSteps)[number]
   | (typeof cancelSteps)[number];

@@ -86,6 +86,7 @@ export function wireAdapters(
   const statementKeys = new Map(config.signers.map((signer) => [signer.id, signer.statement_key]));
   const panel = signerPanel(clients, config.quorum, statementKeys);
   const networks = config.networks.map((row): Network => {
+    const coldAddresses = policy.networks.find(({ network }) => network === row.id)?.cold_addresses ?? [];
     const nativeAsset = nativeRule(row).asset;
     return row.family === 'evm'
       ? evmNetwork(row, {
@@ -97,6 +98,7 @@ export function wireAdapters(
           now,
           log,
           twins: twinsOf(row, config),
+          coldAddresses,
         })
       : bitcoinNetwork(row, {
           db,
@@ -104,6 +106,7 @@ export function wireAdapters(
           nativeAsset,
           multisig: multisigOf(policy, row.id, config.quorum),
           consolidation: bitcoinPolicyOf(policy, row.id)?.consolidation,
+          coldAddresses,
           log,
           easiestBits: bitcoinPolicyOf(policy, row.id)?.easiest_bits ?? null,
         });

@@ -50,6 +50,7 @@ beforeAll(async () => {
     multisig: null,
     consolidation: undefined,
     easiestBits: null,
+    coldAddresses: [],
   });
   look = watchMempool(ctx, network, network.mempool!);
 });

@@ -50,6 +50,8 @@ it('deposits, sweeps, payments under way and a reorg are no difference', async (
     [evmNetworkId, 'uncollected', 'ETH'],
     [evmNetworkId, 'relayer', 'ETH'],
     [bitcoinNetworkId, 'hot', 'BTC'],
+    [evmNetworkId, 'cold', 'ETH'],
+    [bitcoinNetworkId, 'cold', 'BTC'],
   ])
     expect(shown).toContain(
       `holdfast_reconcile_difference{network="${network}",wallet="${wallet}",asset="${asset}"} 0`,

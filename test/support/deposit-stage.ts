@@ -64,6 +64,7 @@ export function evmStageNetwork(
     ...row.more,
   };
   return evmNetwork(config as unknown as Parameters<typeof evmNetwork>[0], {
+    coldAddresses: [],
     db: ctx.db,
     panel: null as never,
     sweeperKey: null,

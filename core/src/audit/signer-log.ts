@@ -35,7 +35,7 @@ export interface AuditedTransaction {
   readonly policy: number;
   readonly conflictKeys: readonly string[];
   readonly digests: readonly string[];
-  readonly kind: 'payment' | 'evacuation' | 'call';
+  readonly kind: 'payment' | 'evacuation' | 'skim' | 'call';
   readonly payments: readonly AuditedPayment[];
   /** Own change, as the request has it. */
   readonly change: readonly { readonly address: string; readonly amount: bigint }[];

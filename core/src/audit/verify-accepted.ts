@@ -2,7 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { Compile } from 'typebox/compile';
 import { Failure } from '../failure.ts';
-import { networkOf } from '../policy/network-of.ts';
+import { assetPolicies, networkOf } from '../policy/network-of.ts';
 import type { NetworkPolicy, Policy } from '../policy/policy.ts';
 import { checkIntents, type CheckedIntent } from '../signing/check-intents.ts';
 import { decideAcceptance, type ReviewedTransaction } from '../signing/decide-acceptance.ts';
@@ -11,7 +11,7 @@ import { canonicalJson, type AuthorizedIntent } from '../signing/intent.ts';
 import type { EntryOf, JournalRecord } from '../signing/journal-record.ts';
 import { matchPayments } from '../signing/match-payments.ts';
 import { SigningRequest } from '../signing/messages.ts';
-import { evacuationFeeBudget, feeBudget } from '../signing/rolling-charges.ts';
+import { evacuationFeeBudget, feeBudget, skimFeeBudget } from '../signing/rolling-charges.ts';
 import type { AuditTools, TransactionFacts } from './signer-files.ts';
 import type { AuditedPayment, AuditedTransaction, SignerLog } from './signer-log.ts';
 
@@ -41,7 +41,7 @@ export function verifyAccepted(
   const policy = policyAt(log, body.policy, nowMs);
   const network = networkOf(policy, body.network);
   const facts = tools.readTransaction(request, network);
-  const { intents: authorized, evacuation } = request.body;
+  const { intents: authorized, evacuation, skim } = request.body;
   checkNames(body, facts, request.body.network);
   const parseDestination = (text: string): { address: string; isOwn: boolean } => {
     const { address } = facts.parseDestination(text);
@@ -52,6 +52,8 @@ export function verifyAccepted(
   if (evacuation === true) {
     if (!facts.toCold || facts.change.length > 0 || intents.length > 0)
       throw new Failure('evacuation-refused', 'the evacuation pays more than sealed cold addresses');
+  } else if (skim === true) {
+    checkSkim(facts, intents, network);
   } else {
     matchPayments(
       intents.map(({ asset, destination, amount }) => {
@@ -60,7 +62,8 @@ export function verifyAccepted(
       facts.payments,
     );
   }
-  decideAgain(log, record, { policy, network, intents, evacuation: evacuation === true, when });
+  decideAgain(log, record, { policy, network, intents, ...kindOf(request), facts, when });
+  const free = evacuation === true || skim === true;
   return {
     seq: record.seq,
     atMs: nowMs,
@@ -71,8 +74,8 @@ export function verifyAccepted(
     policy: body.policy,
     conflictKeys: body.conflict_keys,
     digests: body.digests,
-    kind: evacuation === true ? 'evacuation' : intents.length === 0 ? 'call' : 'payment',
-    payments: evacuation === true ? coldPayments(facts) : auditedPayments(authorized, intents, policy),
+    kind: evacuation === true ? 'evacuation' : skim === true ? 'skim' : intents.length === 0 ? 'call' : 'payment',
+    payments: free ? coldPayments(facts) : auditedPayments(authorized, intents, policy),
     change: facts.change,
     intents,
   };
@@ -128,11 +131,13 @@ function decideAgain(
     readonly network: NetworkPolicy;
     readonly intents: readonly CheckedIntent[];
     readonly evacuation: boolean;
+    readonly skim: boolean;
+    readonly facts: TransactionFacts;
     readonly when: 'now' | 'past';
   },
 ): void {
-  const { policy, network, intents, evacuation, when } = input;
-  const budget = evacuation ? evacuationFeeBudget(body.network) : feeBudget(body.network);
+  const { policy, network, intents, evacuation, skim, facts, when } = input;
+  const budget = feeBudgetOf(body.network, input);
   // What the coins of the inputs were worth only a node knows; the record's own figure is what was charged.
   const fee = BigInt(body.charges.find(({ asset }) => asset === budget)?.amount ?? '0');
   const reviewed: ReviewedTransaction = {
@@ -143,6 +148,7 @@ function decideAgain(
     intents,
     fee,
     evacuation,
+    ...(skim && { skim: facts.payments.map(({ asset }) => asset) }),
   };
   const state = when === 'now' ? log.state : { ...log.state, halts: new Map<never, never>() };
   const lastMs = Math.min(...intents.map(({ expiresAtMs }) => expiresAtMs - 1));
@@ -158,6 +164,28 @@ function decideAgain(
     (name) => canonicalJson(body[name]) !== canonicalJson(decided.body[name]),
   );
   throw invalid(`the evidence leads to other ${field ?? 'contents'} than the record has`);
+}
+
+/** What takes no customer's word goes by its own budget. */
+function feeBudgetOf(network: string, { evacuation, skim }: { evacuation: boolean; skim: boolean }): string {
+  if (evacuation) return evacuationFeeBudget(network);
+  return skim ? skimFeeBudget(network) : feeBudget(network);
+}
+
+function kindOf({ body }: SigningRequest): { evacuation: boolean; skim: boolean } {
+  return { evacuation: body.evacuation === true, skim: body.skim === true };
+}
+
+/** @throws Failure skim-refused. */
+function checkSkim(facts: TransactionFacts, intents: readonly CheckedIntent[], network: NetworkPolicy): void {
+  const rules = new Map(assetPolicies(network).map(({ asset, hot }) => [asset, hot]));
+  const isEnough = facts.payments.every(({ asset, amount }) => {
+    const rule = rules.get(asset);
+    return rule !== undefined && amount >= BigInt(rule.skim_min);
+  });
+  const once = new Set(facts.payments.map(({ asset }) => asset)).size === facts.payments.length;
+  if (!facts.toCold || !isEnough || !once || facts.change.length > 1 || intents.length > 0)
+    throw new Failure('skim-refused', 'the skim pays more than sealed cold addresses, or less than its rule asks for');
 }
 
 function auditedPayments(

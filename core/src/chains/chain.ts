@@ -37,6 +37,8 @@ export interface ScannedTransaction {
   readonly refs: readonly string[];
   /** Outs first, then ins, in chain order. The relayer's gas is an `out` of the relayer with index `fee`. */
   readonly transfers: readonly ScannedTransfer[];
+  /** Bitcoin only, when every input is ours: what the outputs leave of them. */
+  readonly minerFee?: BaseUnits;
 }
 
 export interface ScannedBlock {

@@ -129,6 +129,9 @@ export const errorCodes = {
   'consolidation-refused': refused(
     'A consolidation makes at least `inputs_min` coins into one own output, at a rate up to that of `consolidation` in the policy.',
   ),
+  'skim-refused': refused(
+    'A skim takes at least `skim_min` to sealed cold addresses and leaves the rest as own change, by the rule `hot` of the policy.',
+  ),
   'key-generation-failed': later(
     'The signers try again by themselves with new secrets. If it stays, read their logs: one of them misbehaves.',
   ),

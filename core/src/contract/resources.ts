@@ -344,7 +344,7 @@ export const ReconciliationRow = Type.Object({
   asset: Type.String(),
   decimals: Type.Integer(),
   height: Type.Integer(),
-  /** Sum of the accounts that mirror the chain: hot, uncollected, relayer. */
+  /** Sum of the accounts that mirror the chain: hot, uncollected, relayer, cold. */
   ledger: Amount,
   chain: Amount,
   difference: Type.String({ description: 'ledger minus chain, base units, signed' }),
@@ -379,6 +379,8 @@ export const TransactionResource = Type.Object({
   kind: Type.Union([
     Type.Literal('withdrawal'),
     Type.Literal('sweep'),
+    /** From the hot wallet to cold. */
+    Type.Literal('skim'),
     Type.Literal('emergency'),
     /** Uses up a nonce of the relayer that kept later ones from being mined. */
     Type.Literal('filler'),

@@ -12,6 +12,7 @@ const owners: Readonly<Record<string, AddressOwner>> = {
   ben: { kind: 'deposit', addressId: 'addr-ben', customerId: 'cus_ben' },
   vault: { kind: 'hot' },
   gas: { kind: 'relayer' },
+  sealed: { kind: 'cold' },
 };
 
 const transfer = (
@@ -293,5 +294,82 @@ describe('our own transactions', () => {
     ]);
     expect(inclusions).toMatchObject([{ fee: 3n, succeeded: true }]);
     expect(alarms).toEqual([]);
+  });
+});
+
+describe('cold', () => {
+  const cold = accountCodes.cold(evm, 'ETH');
+  const coldCoins = accountCodes.cold(bitcoin, 'ETH');
+  const hotCoins = accountCodes.hot(bitcoin, 'ETH');
+  const skim: OwnTransaction = { id: 'tx-1', kind: 'skim', refs: ['tx:0xt', 'safe:1'], payments: new Map() };
+  const codes = ({ alarms }: { alarms: readonly { code: string }[] }) => alarms.map(({ code }) => code);
+
+  test('a skim passes through transit and is included', () => {
+    const decided = decide(
+      [transaction([transfer('out', 'vault', 9n), transfer('in', 'sealed', 9n)], ['safe:1'])],
+      [skim],
+    );
+    expect(decided.moves).toEqual([
+      [inFlight, hot, 9n],
+      [cold, inFlight, 9n],
+    ]);
+    expect(decided.inclusions).toMatchObject([{ succeeded: true }]);
+    expect(codes(decided)).toEqual([]);
+  });
+
+  test('a skim that brings less than it took is an alarm, and one that reverted is not included', () => {
+    const short = [transfer('out', 'vault', 9n), transfer('in', 'sealed', 8n)];
+    expect(codes(decide([transaction(short, ['safe:1'])], [skim]))).toEqual(['payment-differs']);
+    expect(decide([transaction([])], [skim]).inclusions).toMatchObject([{ succeeded: false }]);
+  });
+
+  test('a skim of coins returns change and pays the miner', () => {
+    const moved = [transfer('out', 'vault', 9n), transfer('in', 'sealed', 6n), transfer('in', 'vault', 2n)];
+    const decided = decide([transaction(moved)], [skim], 'bitcoin');
+    expect(decided.inclusions).toMatchObject([{ succeeded: true, fee: 1n }]);
+    expect(decided.moves).toContainEqual([coldCoins, accountCodes.inFlight(bitcoin, 'ETH'), 6n]);
+    expect(codes(decided)).toEqual([]);
+  });
+
+  test('a refill is a move from cold to hot, whoever sends it, and no deposit', () => {
+    const decided = decide([transaction([transfer('out', 'sealed', 9n), transfer('in', 'vault', 9n)])]);
+    expect(decided.moves).toEqual([[hot, cold, 9n]]);
+    expect(decided.deposits).toEqual([]);
+    expect(codes(decided)).toEqual([]);
+  });
+
+  test('a refill of coins leaves its change at cold, and its fee is ours', () => {
+    const moved = [transfer('out', 'sealed', 9n), transfer('in', 'vault', 5n), transfer('in', 'sealed', 3n)];
+    const decided = decide([{ ...transaction(moved), minerFee: baseUnits(1n) }], [], 'bitcoin');
+    expect(decided.moves).toEqual([
+      [hotCoins, coldCoins, 5n],
+      [accountCodes.feesPaid(bitcoin, 'ETH'), coldCoins, 1n],
+    ]);
+    expect(codes(decided)).toEqual([]);
+  });
+
+  test('a refill that also pays a stranger, or more to the miner than it says, is unexplained', () => {
+    const moved = [transfer('out', 'sealed', 9n), transfer('in', 'vault', 5n)];
+    const decided = decide([{ ...transaction(moved), minerFee: baseUnits(1n) }], [], 'bitcoin');
+    expect(decided.moves).toEqual([
+      [hotCoins, coldCoins, 5n],
+      [accountCodes.unexplained(bitcoin, 'ETH'), coldCoins, 4n],
+    ]);
+    expect(codes(decided)).toEqual(['unexplained-outflow']);
+  });
+
+  test('an evacuation is at cold and an alarm, and a cold account pays its own gas', () => {
+    const evacuated = decide([transaction([transfer('out', 'vault', 9n), transfer('in', 'sealed', 9n)])]);
+    expect(evacuated.moves).toEqual([[cold, hot, 9n]]);
+    expect(codes(evacuated)).toEqual(['moved-to-cold']);
+    const gas = decide([transaction([transfer('out', 'sealed', 2n, { index: 'fee' })])]);
+    expect(gas.moves).toEqual([[accountCodes.feesPaid(evm, 'ETH'), cold, 2n]]);
+    expect(codes(gas)).toEqual([]);
+  });
+
+  test('what reaches cold from nowhere waits in suspense', () => {
+    const decided = decide([transaction([transfer('in', 'sealed', 4n)])]);
+    expect(decided.moves).toEqual([[cold, accountCodes.suspense(evm, 'ETH'), 4n]]);
+    expect(codes(decided)).toEqual(['unattributed-arrival']);
   });
 });

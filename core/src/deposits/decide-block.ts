@@ -1,5 +1,6 @@
 import type { ScannedBlock, ScannedTransaction, ScannedTransfer } from '../chains/chain.ts';
 import { chainAccount, type WatchedKind } from './chain-account.ts';
+import { type Arrivals, matchOwnMoves } from './match-own-moves.ts';
 import { accountCodes } from '../ledger/account-codes.ts';
 import type { Posting } from '../ledger/posting.ts';
 import type { AssetCode } from '../money/asset.ts';
@@ -16,14 +17,16 @@ export type AddressOwner =
       readonly elsewhere?: true;
     }
   | { readonly kind: 'hot' }
-  | { readonly kind: 'relayer' };
+  | { readonly kind: 'relayer' }
+  /** Sealed: only custodians spend from it. */
+  | { readonly kind: 'cold' };
 
 /** One of our own transactions as the block application needs it. */
 export interface OwnTransaction {
   readonly id: string;
-  readonly kind: 'withdrawal' | 'sweep' | 'emergency' | 'filler';
+  readonly kind: 'withdrawal' | 'sweep' | 'skim' | 'emergency' | 'filler';
   readonly refs: readonly string[];
-  /** What it pays out of our wallets, base units by asset; empty for a sweep. */
+  /** What it pays out of our wallets, base units by asset; empty for what goes from one of them to another. */
   readonly payments: ReadonlyMap<AssetCode, bigint>;
 }
 
@@ -67,6 +70,7 @@ export interface BlockAlarm {
     | 'unexplained-outflow'
     | 'payment-differs'
     | 'unattributed-arrival'
+    | 'moved-to-cold'
     | 'sweep-moved-nothing'
     | 'payment-reverted'
     | 'token-unread';
@@ -107,6 +111,9 @@ export function decideBlock(block: ScannedBlock, state: BlockState): BlockChange
   }
   return changes;
 }
+
+/** Nothing of what arrives is from our own wallets. */
+const nothing: Arrivals = { take: (_kind, _asset, amount) => amount };
 
 type Post = (debit: string, credit: string, amount: bigint) => void;
 
@@ -155,7 +162,7 @@ function decideOwn(
     }
     // What a payee's contract passes on to one of our customers is that customer's deposit, not change of ours.
     if (transfer.direction === 'in' && found.kind === 'deposit') {
-      decideArrival(transfer, transaction, state, changes, post, new Map());
+      decideArrival(transfer, transaction, state, changes, post, nothing);
       continue;
     }
     if (isUnread(transfer)) {
@@ -177,7 +184,7 @@ function decideOwn(
   // A sweep has no outcome of its own: each forwarder either paid the vault or did not. A pause shows in the guard.
   const succeeded =
     state.family === 'bitcoin' ||
-    own.kind !== 'withdrawal' ||
+    (own.kind !== 'withdrawal' && own.kind !== 'skim') ||
     transaction.refs.some((ref) => ref.startsWith('safe:') && own.refs.includes(ref));
   let minerFee = 0n;
   if (state.family === 'bitcoin') {
@@ -254,43 +261,68 @@ function splitTransfers(
   own: OwnTransaction,
   state: BlockState,
 ): { ours: readonly ScannedTransfer[]; strangers: readonly ScannedTransfer[] } {
-  if (state.family !== 'evm' || own.kind !== 'withdrawal') return { ours: transfers, strangers: [] };
-  const isOurs = (one: ScannedTransfer): boolean =>
-    one.index === 'fee' || (one.direction === 'out' && state.ownerOf(one.address)?.kind === 'hot');
+  const isPayment = own.kind === 'withdrawal' || own.kind === 'skim';
+  if (state.family !== 'evm' || !isPayment) return { ours: transfers, strangers: [] };
+  const isOurs = ({ index, direction, address }: ScannedTransfer): boolean => {
+    const kind = state.ownerOf(address)?.kind;
+    const isSkimmed = own.kind === 'skim' && direction === 'in' && kind === 'cold';
+    return isSkimmed || (index === 'fee' && kind === 'relayer') || (direction === 'out' && kind === 'hot');
+  };
   return { ours: transfers.filter(isOurs), strangers: transfers.filter((one) => !isOurs(one)) };
 }
 
 function decideForeign(transaction: ScannedTransaction, state: BlockState, changes: BlockChanges, post: Post): void {
-  // Anyone may call a forwarder's flush: coins leaving deposit addresses for the vault are a move between our accounts.
-  const collected = new Map<AssetCode, bigint>();
-  for (const transfer of transaction.transfers) {
-    if (isUnread(transfer)) continue;
-    if (transfer.direction === 'in' && state.ownerOf(transfer.address)?.kind === 'hot') {
-      collected.set(transfer.asset, (collected.get(transfer.asset) ?? 0n) + transfer.amount);
+  const { transfers, txid } = transaction;
+  // Anyone may call a forwarder's flush, and custodians ask nobody here: what arrives at a wallet of ours from another is a
+  // move between our accounts.
+  const kindOf = ({ address }: ScannedTransfer): WatchedKind | undefined => state.ownerOf(address)?.kind;
+  const read = transfers.filter((transfer) => !isUnread(transfer));
+  const { moves, unmatched } = matchOwnMoves(read, kindOf, state.family);
+  const lost = moves.filter(({ to, transfer }) => to === null && !isColdGas(transfer, state));
+  // Nothing but what the miner took has left us.
+  const isFee =
+    transaction.minerFee !== undefined && sumOf(lost) === transaction.minerFee && moves.length > lost.length;
+  for (const { transfer, from, to, amount } of moves) {
+    const { asset, address } = transfer;
+    const account = chainAccount(from, state.family, state.network, asset);
+    if (to !== null) {
+      const target = chainAccount(to, state.family, state.network, asset);
+      if (target !== account) post(target, account, amount);
+      if (to === 'cold' && from !== 'cold') changes.alarms.push(movedToCold(transfer, amount, transaction, state));
+    } else if (isFee || isColdGas(transfer, state)) {
+      post(accountCodes.feesPaid(state.network, asset), account, amount);
+    } else {
+      post(accountCodes.unexplained(state.network, asset), account, amount);
+      changes.alarms.push({
+        code: 'unexplained-outflow',
+        subject: `${txid}/${transfer.index}`,
+        message: `${amount} base units of ${asset} left ${address} on ${state.network} in ${txid}, which the signers did not sign for us`,
+      });
     }
   }
-  const flushed = new Map<AssetCode, bigint>();
-  for (const transfer of transaction.transfers) {
-    const found = accountOf(transfer, state);
-    if (!found || transfer.direction !== 'out' || isUnread(transfer)) continue;
-    let left: bigint = transfer.amount;
-    if (found.kind === 'deposit' && state.family === 'evm') {
-      const move = min(left, (collected.get(transfer.asset) ?? 0n) - (flushed.get(transfer.asset) ?? 0n));
-      post(chainAccount('hot', state.family, state.network, transfer.asset), found.account, move);
-      flushed.set(transfer.asset, (flushed.get(transfer.asset) ?? 0n) + move);
-      left -= move;
-    }
-    if (left === 0n) continue;
-    post(accountCodes.unexplained(state.network, transfer.asset), found.account, left);
-    changes.alarms.push({
-      code: 'unexplained-outflow',
-      subject: `${transaction.txid}/${transfer.index}`,
-      message: `${left} base units of ${transfer.asset} left ${transfer.address} on ${state.network} in ${transaction.txid}, which the signers did not sign for us`,
-    });
+  for (const transfer of transfers) {
+    if (transfer.direction === 'in') decideArrival(transfer, transaction, state, changes, post, unmatched);
   }
-  for (const transfer of transaction.transfers) {
-    if (transfer.direction === 'in') decideArrival(transfer, transaction, state, changes, post, flushed);
-  }
+}
+
+/** A cold address that is an account pays its own gas. */
+function isColdGas({ index, address }: ScannedTransfer, state: BlockState): boolean {
+  return index === 'fee' && state.ownerOf(address)?.kind === 'cold';
+}
+
+function sumOf(moves: readonly { readonly amount: bigint }[]): bigint {
+  return moves.reduce((sum, { amount }) => sum + amount, 0n);
+}
+
+function movedToCold(
+  { asset, address, index }: ScannedTransfer,
+  amount: bigint,
+  { txid }: ScannedTransaction,
+  { network }: BlockState,
+): BlockAlarm {
+  const message = `${amount} base units of ${asset} went from ${address} on ${network} to a sealed cold address in ${txid}: an evacuation or a recovery, which this server did not ask for`;
+  const alarm = { code: 'moved-to-cold' as const, subject: `${txid}/${index}`, message };
+  return alarm;
 }
 
 function decideArrival(
@@ -299,7 +331,7 @@ function decideArrival(
   state: BlockState,
   changes: BlockChanges,
   post: Post,
-  flushed: Map<AssetCode, bigint>,
+  unmatched: Arrivals,
 ): void {
   const owner = state.ownerOf(transfer.address);
   if (!owner) return;
@@ -323,22 +355,16 @@ function decideArrival(
     return;
   }
   if (isUnread(transfer)) return;
+  const unattributed = unmatched.take(owner.kind, transfer.asset, transfer.amount);
+  if (unattributed === 0n) return;
   if (owner.kind === 'relayer') {
-    post(account, accountCodes.capital(transfer.asset), transfer.amount);
+    post(account, accountCodes.capital(transfer.asset), unattributed);
     return;
   }
-  const fromForwarders = min(transfer.amount, flushed.get(transfer.asset) ?? 0n);
-  flushed.set(transfer.asset, (flushed.get(transfer.asset) ?? 0n) - fromForwarders);
-  const unattributed = transfer.amount - fromForwarders;
-  if (unattributed === 0n) return;
   post(account, accountCodes.suspense(state.network, transfer.asset), unattributed);
   changes.alarms.push({
     code: 'unattributed-arrival',
     subject: `${transaction.txid}/${transfer.index}`,
     message: `${unattributed} base units of ${transfer.asset} reached our wallet ${transfer.address} without a deposit address; they wait in suspense`,
   });
-}
-
-function min(a: bigint, b: bigint): bigint {
-  return a < b ? a : b;
 }

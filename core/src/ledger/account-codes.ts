@@ -25,6 +25,8 @@ interface AccountKind {
 const kinds = {
   /** Coins that the hot quorum can spend. */
   hot: { normal: 'debit', allowNegative: true, scope: 'network' },
+  /** At sealed cold addresses, which only custodians spend from. */
+  cold: { normal: 'debit', allowNegative: true, scope: 'network' },
   /** On EVM forwarders, not yet swept. */
   uncollected: { normal: 'debit', allowNegative: true, scope: 'network' },
   /** Gas float of the relayer. */
@@ -64,6 +66,7 @@ function code(kind: AccountKindName, owner: string | undefined, asset: AssetCode
 /** Builders of the codes; each throws InvariantError when an argument contains what would make the code ambiguous. */
 export const accountCodes = {
   hot: (network: NetworkId, asset: AssetCode) => code('hot', network, asset),
+  cold: (network: NetworkId, asset: AssetCode) => code('cold', network, asset),
   uncollected: (network: NetworkId, asset: AssetCode) => code('uncollected', network, asset),
   relayer: (network: NetworkId, asset: AssetCode) => code('relayer', network, asset),
   inFlight: (network: NetworkId, asset: AssetCode) => code('in_flight', network, asset),

@@ -79,6 +79,9 @@ function assetRules(prefix: string): Record<string, Rule> {
   return {
     ...Object.fromEntries([...paths, `${prefix}degraded_per_day_max`].map((path) => [path, 'lower' as const])),
     [`${prefix}approval_tiers`]: 'tiers',
+    [`${prefix}hot.ceiling_bps`]: 'lower',
+    [`${prefix}hot.skim_min`]: 'higher',
+    [`${prefix}hot.skims_per_day_max`]: 'lower',
   };
 }
 

@@ -1,4 +1,5 @@
 import { secp256k1 } from '@noble/curves/secp256k1.js';
+import { isDevelopmentNetwork } from '../money/development-network.ts';
 import { compactTarget } from './compact-target.ts';
 import { type AssetPolicy, assetPolicies } from './network-of.ts';
 import type { BitcoinNetworkPolicy, EvmNetworkPolicy, MultisigWalletPolicy, NetworkPolicy, Policy } from './policy.ts';
@@ -46,6 +47,7 @@ export function lintNetwork(
     const at = network.family === 'evm' ? `${path}.assets[${index}]` : path;
     lintLimits(asset, at, report);
     lintTiers(asset, approvers, at, report);
+    lintHot(asset, at, report);
     if (!asset.asset.startsWith(`${network.network}/`)) report('error', `${at}.asset`, `is not on ${network.network}`);
   });
   if (network.family === 'evm') lintEvm(network, path, report);
@@ -92,6 +94,26 @@ function lintTiers(asset: AssetPolicy, approvers: Policy['approvers'], path: str
   if (asset.approval_tiers.every((tier) => tier.approvals === 0)) {
     report('warning', `${path}.approval_tiers`, 'no payment ever needs an approver');
   }
+}
+
+/** Of what customers are owed: more than this is more than a thief of the whole hot quorum should find. */
+const hotBpsMax = 200;
+
+function lintHot({ asset, hot }: AssetPolicy, path: string, report: Report): void {
+  if (!hot) {
+    const what = 'is missing: nothing keeps what is hot below a share of what customers are owed';
+    if (!isDevelopmentNetwork(asset.split('/')[0] ?? '')) report('warning', `${path}.hot`, what);
+    return;
+  }
+  const at = `${path}.hot`;
+  if (hot.floor_bps > hot.target_bps) report('error', `${at}.floor_bps`, 'is above target_bps');
+  if (hot.target_bps >= hot.ceiling_bps) {
+    report('error', `${at}.target_bps`, 'is not below ceiling_bps: every deposit would be skimmed at once');
+  }
+  if (hot.ceiling_bps > hotBpsMax) {
+    report('warning', `${at}.ceiling_bps`, `${hot.ceiling_bps / 100} % of what customers are owed, over 2 %`);
+  }
+  if (hot.skim_min === '0') report('error', `${at}.skim_min`, 'is nothing: a skim would cost more than it moves');
 }
 
 function lintEvm(network: EvmNetworkPolicy, path: string, report: Report): void {
@@ -207,6 +229,9 @@ function lintBitcoin(network: BitcoinNetworkPolicy, path: string, report: Report
   }
   if (network.consolidation && network.consolidation.fee_rate_max_sat_vb > network.fee_rate_max_sat_vb) {
     report('error', `${path}.consolidation.fee_rate_max_sat_vb`, 'is above fee_rate_max_sat_vb');
+  }
+  if (network.hot && BigInt(network.hot.skim_min) <= BigInt(network.fee_max_sats)) {
+    report('error', `${path}.hot.skim_min`, 'is not above fee_max_sats: a skim could cost more than it moves');
   }
   if (network.evacuation_fee_per_day_max_sats === '0') {
     report('warning', `${path}.evacuation_fee_per_day_max_sats`, 'a halted signer could not evacuate');

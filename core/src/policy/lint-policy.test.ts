@@ -16,6 +16,15 @@ function wallet(policy: Policy, change: Partial<MultisigWalletPolicy>): void {
   bitcoin(policy).wallet = { kind: 'wsh-sortedmulti', threshold: 2, keys, chain_code: '5c'.repeat(32), ...change };
 }
 
+/** Between hot and cold. */
+const hot = (skimMin = '5000001') => ({
+  floor_bps: 50,
+  target_bps: 100,
+  ceiling_bps: 200,
+  skim_min: skimMin,
+  skims_per_day_max: 4,
+});
+
 const pointOf = (scalar: number): string =>
   bytesToHex(secp256k1.Point.BASE.multiplyUnsafe(BigInt(scalar)).toBytes(true));
 
@@ -283,6 +292,36 @@ const cases: readonly (readonly [string, (policy: Policy) => void, string])[] = 
     'error networks[1].consolidation.fee_rate_max_sat_vb',
   ],
   [
+    'a skim that may cost more than it moves',
+    (p) => (bitcoin(p).hot = hot('5000000')),
+    'error networks[1].hot.skim_min',
+  ],
+  ['a skim of nothing', (p) => (evm(p).assets[1]!.hot = hot('0')), 'error networks[0].assets[1].hot.skim_min'],
+  [
+    'a ceiling at the target',
+    (p) => (bitcoin(p).hot = { ...hot(), target_bps: 200 }),
+    'error networks[1].hot.target_bps',
+  ],
+  [
+    'a floor above the target',
+    (p) => (bitcoin(p).hot = { ...hot(), floor_bps: 101 }),
+    'error networks[1].hot.floor_bps',
+  ],
+  [
+    'more than 2 % hot',
+    (p) => (bitcoin(p).hot = { ...hot(), ceiling_bps: 201 }),
+    'warning networks[1].hot.ceiling_bps',
+  ],
+  [
+    'more than 2 % hot over all networks',
+    (p) => {
+      bitcoin(p).hot = { ...hot(), ceiling_bps: 150 };
+      evm(p).assets[0]!.hot = { ...hot(), ceiling_bps: 150 };
+      evm(p).assets[0]!.code = 'BTC';
+    },
+    'warning networks',
+  ],
+  [
     'a fallback above the ceiling',
     (p) => (bitcoin(p).fee_rate_fallback_sat_vb = 201),
     'error networks[1].fee_rate_fallback_sat_vb',
@@ -311,6 +350,7 @@ test('finds work that costs nothing anywhere but on a regression test chain', ()
       bitcoin(policy).network = 'bip122:000000000019d6689c085ae165831e93';
       bitcoin(policy).asset = 'bip122:000000000019d6689c085ae165831e93/slip44:0';
       bitcoin(policy).easiest_bits = bits;
+      bitcoin(policy).hot = hot();
     });
   expect(mainNetwork('207fffff')).toEqual(['warning networks[1].easiest_bits']);
   expect(mainNetwork('1d00ffff')).toEqual([]);
@@ -331,4 +371,14 @@ test('takes a Safe whose quorums meet, an operator who approves, the development
 
 test('a wallet of the signers’ own keys has no findings of its own', () => {
   expect(found((policy) => wallet(policy, {}))).toEqual(found(() => undefined));
+});
+
+test('asks for targets between hot and cold on chains in use', () => {
+  const findings = found((policy) => {
+    const network = bitcoin(policy);
+    network.network = 'bip122:000000000019d6689c085ae165831e93';
+    network.asset = `${network.network}/slip44:0`;
+    network.easiest_bits = '1d00ffff';
+  });
+  expect(findings).toContain('warning networks[1].hot');
 });

@@ -22,6 +22,7 @@ export function lintPolicy(policy: Policy): PolicyFinding[] {
   duplicates(policy.networks, ({ network }) => network, 'networks', report);
   policy.networks.forEach((network, index) => lintNetwork(network, policy.approvers, `networks[${index}]`, report));
   lintCodes(policy, report);
+  lintHotSums(policy, report);
   return findings;
 }
 
@@ -114,6 +115,20 @@ function lintCodes({ networks }: Policy, report: Report): void {
       }
     }
   });
+}
+
+/** The ceilings of an asset's networks are of the same customers' assets, so they add up. */
+function lintHotSums({ networks }: Policy, report: Report): void {
+  const sums = new Map<string, bigint[]>();
+  for (const { code, hot } of networks.flatMap(assetPolicies)) {
+    if (hot) sums.set(code, [...(sums.get(code) ?? []), BigInt(hot.ceiling_bps)]);
+  }
+  for (const [code, ceilings] of sums) {
+    const bps = Number(ceilings.reduce((sum, one) => sum + one, 0n));
+    if (ceilings.length > 1 && bps > 200) {
+      report('warning', 'networks', `the ceilings of ${code} add up to ${bps / 100} % of what customers are owed`);
+    }
+  }
 }
 
 function lintRelyingParties({ webauthn }: Policy, report: Report): void {

@@ -1,5 +1,5 @@
 import { Failure } from '../failure.ts';
-import type { Limits, ApprovalTier, NetworkPolicy, Policy } from './policy.ts';
+import type { ApprovalTier, HotRule, Limits, NetworkPolicy, Policy } from './policy.ts';
 
 /** What the policy says about one asset of a network, in one shape for all families. Amounts are base units in decimal. */
 export interface AssetPolicy {
@@ -13,6 +13,7 @@ export interface AssetPolicy {
   readonly integrator_limits: Limits;
   readonly degraded_per_day_max: string;
   readonly approval_tiers: readonly ApprovalTier[];
+  readonly hot?: HotRule;
 }
 
 /** The policy's part about a network (CAIP-2). @throws Failure unknown-network */
@@ -30,6 +31,7 @@ export function networkOf(policy: Policy, network: string): NetworkPolicy {
 /** The assets of a network, in the policy's order; Bitcoin's own is the only one of its family. */
 export function assetPolicies(network: NetworkPolicy): AssetPolicy[] {
   if (network.family === 'evm') return network.assets;
-  const { asset, code, limits, integrator_limits, degraded_per_day_max, approval_tiers } = network;
-  return [{ asset, code, contract: null, limits, integrator_limits, degraded_per_day_max, approval_tiers }];
+  const { asset, code, limits, integrator_limits, degraded_per_day_max, approval_tiers, hot } = network;
+  const own = { asset, code, contract: null, limits, integrator_limits, degraded_per_day_max, approval_tiers };
+  return [hot === undefined ? own : { ...own, hot }];
 }

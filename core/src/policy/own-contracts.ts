@@ -1,8 +1,8 @@
 import type { EvmNetworkPolicy } from './policy.ts';
 
 /**
- * Contracts of the wallet system and the tokens, lower case: no customer is paid there. Cold addresses are filled by evacuation
- * only.
+ * Contracts of the wallet system and the tokens, lower case: no customer is paid there. Cold addresses are filled by skims and
+ * evacuations only.
  */
 export function ownContracts(network: EvmNetworkPolicy): ReadonlySet<string> {
   const { safe, multi_send, forwarder_factory, registry, safe_guard, safe_handler, safe_modules } = network;

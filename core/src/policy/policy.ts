@@ -32,6 +32,26 @@ export type Limits = Static<typeof Limits>;
 const ApprovalTier = Type.Object({ above: Amount, approvals: Count, offline: Count }, strict);
 export type ApprovalTier = Static<typeof ApprovalTier>;
 
+const BasisPoints = Type.Integer({ minimum: 0, maximum: 10_000 });
+
+/** How much of an asset is hot; basis points of what customers are owed of it over all networks. */
+const HotRule = Type.Object(
+  {
+    /** With less, beside what the queue needs, custodians are asked for a refill. */
+    floor_bps: BasisPoints,
+    /** What a skim leaves, and a refill fills up to. */
+    target_bps: BasisPoints,
+    /** With more, the rest above the target goes to sealed cold addresses. */
+    ceiling_bps: BasisPoints,
+    /** A skim takes no less. It pays nobody, so it has to move more than it costs. */
+    skim_min: Amount,
+    /** Over any 24 hours. */
+    skims_per_day_max: Type.Integer({ minimum: 1, maximum: 1_000 }),
+  },
+  strict,
+);
+export type HotRule = Static<typeof HotRule>;
+
 const assetFields = {
   /** CAIP-19. */
   asset: Type.String({ minLength: 1, maxLength: 160 }),
@@ -48,6 +68,8 @@ const assetFields = {
   degraded_per_day_max: Amount,
   /** From low to high. */
   approval_tiers: Type.Array(ApprovalTier, { maxItems: 8 }),
+  /** Between hot and cold; left out: the signers let nothing be skimmed. */
+  hot: Type.Optional(HotRule),
 } as const;
 
 const networkFields = {

@@ -2,7 +2,7 @@ import { invariant } from '../invariant.ts';
 import type { EntryOf } from './journal-record.ts';
 import type { JournalState } from './journal-state.ts';
 import { positionKey } from './position-key.ts';
-import { addCharge, chargeIsDue, evacuationFeeBudget, feeBudget } from './rolling-charges.ts';
+import { addCharge, chargeIsDue, evacuationFeeBudget, feeBudget, skimFeeBudget } from './rolling-charges.ts';
 
 /** Remembers an accepted transaction, what it was charged and what it takes from positions; changes `state` in place. */
 export function applyAccepted(state: JournalState, body: EntryOf<'accepted'>['body'], seq: number, atMs: number): void {
@@ -42,7 +42,7 @@ export function applyDegraded(state: JournalState, body: EntryOf<'degraded'>['bo
 }
 
 function chargedFee({ network, charges }: EntryOf<'accepted'>['body']): bigint {
-  const budgets = [feeBudget(network), evacuationFeeBudget(network)];
+  const budgets = [feeBudget(network), evacuationFeeBudget(network), skimFeeBudget(network)];
   return charges.reduce((sum, { asset, amount }) => (budgets.includes(asset) ? sum + BigInt(amount) : sum), 0n);
 }
 

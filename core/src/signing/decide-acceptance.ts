@@ -24,6 +24,8 @@ export interface ReviewedTransaction {
   readonly fee: bigint;
   /** Known to pay sealed cold addresses of the policy and nothing else. */
   readonly evacuation: boolean;
+  /** Assets (CAIP-19) of which it is known to take enough to sealed cold addresses, each once, and to pay nobody else. */
+  readonly skim?: readonly string[];
 }
 
 export interface AcceptanceContext {
@@ -65,7 +67,7 @@ export function decideAcceptance(
   const { network, txid, height, conflictKeys, intents } = reviewed;
   invariant(network === context.network.network, `${network} is judged by the policy of ${context.network.network}`);
   if (reviewed.evacuation) refuseIntents(reviewed);
-  else refuseHalted(state, network, [...new Set(intents.map(({ asset }) => asset))]);
+  else refuseHalted(state, network, [...new Set([...intents.map(({ asset }) => asset), ...(reviewed.skim ?? [])])]);
 
   const assets = new Map(assetPolicies(context.network).map((asset) => [asset.asset, asset]));
   for (const intent of intents) checkApprovals(intent, assets);

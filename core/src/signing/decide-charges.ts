@@ -11,6 +11,8 @@ import {
   evacuationFeeBudget,
   feeBudget,
   isUsedUp,
+  skimFeeBudget,
+  skimsBudget,
   type Window,
 } from './rolling-charges.ts';
 
@@ -34,7 +36,11 @@ export function decideCharges(
   { network, nowMs, beyondRules }: AcceptanceContext,
 ): EntryOf<'accepted'>['body']['charges'] {
   const isCharged = state.transactions.has(`${reviewed.network} ${reviewed.txid}`);
-  const draws = [...paymentDraws(state, reviewed, network, nowMs), ...feeDraw(reviewed, network, isCharged)];
+  const draws = [
+    ...paymentDraws(state, reviewed, network, nowMs),
+    ...skimDraws(reviewed, network, isCharged),
+    ...feeDraw(reviewed, network, isCharged),
+  ];
   for (const { budget, window, amount, max } of draws) {
     if (amount > 0n && beyondRules !== true && !reviewed.evacuation && isUsedUp(state, nowMs, window)) {
       const message = `this signer was restored: ${budget} counts as used up for ${window === 'hour' ? 'an hour' : '24 hours'}`;
@@ -89,10 +95,29 @@ function budgetsOf({ asset, limits, integrator_limits: integratorLimits }: Asset
   ];
 }
 
+/** A skim moves money nowhere but to cold, so what is counted is how often: without end it would burn fees. */
+function skimDraws({ skim = [] }: ReviewedTransaction, network: NetworkPolicy, isCharged: boolean): Draw[] {
+  const rules = new Map(assetPolicies(network).map(({ asset, hot }) => [asset, hot]));
+  return skim.map((asset) => ({
+    budget: skimsBudget(asset),
+    window: 'day',
+    amount: isCharged ? 0n : 1n,
+    max: BigInt(rules.get(asset)?.skims_per_day_max ?? 0),
+  }));
+}
+
 /** Where a relayer pays the fees (EVM), a transaction that has one is refused. */
-function feeDraw({ fee: feeOf, evacuation }: ReviewedTransaction, network: NetworkPolicy, isCharged: boolean): Draw[] {
+function feeDraw(
+  { fee: feeOf, evacuation, skim }: ReviewedTransaction,
+  network: NetworkPolicy,
+  isCharged: boolean,
+): Draw[] {
   if (feeOf === 0n) return [];
   const fee = isCharged ? 0n : feeOf;
+  if (skim && network.family === 'bitcoin') {
+    const max = BigInt(network.fee_max_sats) * BigInt(network.hot?.skims_per_day_max ?? 0);
+    return [{ budget: skimFeeBudget(network.network), window: 'day', amount: fee, max }];
+  }
   const budget = evacuation ? evacuationFeeBudget(network.network) : feeBudget(network.network);
   if (network.family !== 'bitcoin') return [{ budget, window: 'day', amount: fee, max: 0n }];
   const max = BigInt(evacuation ? network.evacuation_fee_per_day_max_sats : network.fee_per_day_max_sats);

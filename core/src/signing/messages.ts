@@ -94,6 +94,8 @@ export const SignEvmRequest = Type.Object(
     intents: Type.Array(AuthorizedIntent, { maxItems: intentsMax }),
     /** Everything goes to sealed cold addresses of the policy: there are no intents, and a halt does not stop it. */
     evacuation: Type.Optional(Type.Literal(true)),
+    /** Some goes to sealed cold addresses of the policy, by its rule `hot`: there are no intents. */
+    skim: Type.Optional(Type.Literal(true)),
   },
   strict,
 );
@@ -120,6 +122,8 @@ export const SignBitcoinRequest = Type.Object(
     intents: Type.Array(AuthorizedIntent, { maxItems: intentsMax }),
     /** Everything goes to sealed cold addresses of the policy: there are no intents, and a halt does not stop it. */
     evacuation: Type.Optional(Type.Literal(true)),
+    /** Some goes to sealed cold addresses of the policy, by its rule `hot`, the rest is own change: there are no intents. */
+    skim: Type.Optional(Type.Literal(true)),
     /** Of the keys that all inputs are spent by, and a payment's change is kept by; 1 when left out. */
     epoch: Type.Optional(Epoch),
     /** Everything goes to the one output, `change` of this later epoch: there are no intents. */

@@ -17,6 +17,16 @@ export function evacuationFeeBudget(network: string): string {
   return `${network} evacuation-fee`;
 }
 
+/** Fees of skims, over 24 hours: they leave those of payments alone. */
+export function skimFeeBudget(network: string): string {
+  return `${network} skim-fee`;
+}
+
+/** Number of skims of an asset (CAIP-19), over 24 hours. */
+export function skimsBudget(asset: string): string {
+  return `${asset} skims`;
+}
+
 /** Payments of an asset (CAIP-19): all of them over 24 hours is the asset's own name. */
 export function assetBudget(asset: string, who: 'all' | 'integrator', window: Window): string {
   return `${asset}${who === 'all' ? '' : ' integrator'}${window === 'day' ? '' : ' hour'}`;

@@ -7,6 +7,7 @@ import type { Context } from '../context.ts';
 import type { Network, WalletHoldings } from '../networks/network.ts';
 import { closeAlarms, raiseAlarm } from '../store/alarms.ts';
 import { type AppliedBlock, tipBlock } from '../store/blocks.ts';
+import { coldWallets } from '../store/cold-wallets.ts';
 import { balances } from '../store/ledger/balances.ts';
 import {
   addressesEverUsed,
@@ -33,6 +34,8 @@ interface Snapshot {
   readonly ledger: ReadonlyMap<string, bigint>;
   readonly expected: readonly ExpectedHolding[];
   readonly sample: readonly ExpectedHolding[];
+  /** Addresses. */
+  readonly cold: readonly string[];
   readonly last: readonly ReconciledWallet[];
 }
 
@@ -78,7 +81,9 @@ async function readSnapshot(ctx: Context, network: Network): Promise<Snapshot | 
     async (sql) => {
       const tip = await tipBlock(sql, network.id);
       if (!tip) return null;
-      const wallets: readonly WalletName[] = network.wallets ? ['hot', 'uncollected', 'relayer'] : ['hot'];
+      const wallets: readonly WalletName[] = network.wallets
+        ? ['hot', 'uncollected', 'relayer', 'cold']
+        : ['hot', 'cold'];
       const codes = wallets.flatMap((wallet) =>
         network.config.assets.map(({ asset }) => accountCodes[wallet](network.id, asset)),
       );
@@ -86,6 +91,7 @@ async function readSnapshot(ctx: Context, network: Network): Promise<Snapshot | 
         tip,
         ledger: await balances(sql, codes),
         expected: network.wallets ? await addressesWithHoldings(sql, network.id) : [],
+        cold: (await coldWallets(sql, network.id)).map(({ address }) => address),
         sample: network.wallets ? await nextAddresses(sql, network.id, samplePerRound) : [],
         last: await lastReconciliations(sql, network.id),
       };
@@ -109,9 +115,13 @@ async function compare(ctx: Context, network: Network, snapshot: Snapshot): Prom
     ledger: ledger.get(accountCodes[wallet](network.id, asset)) ?? 0n,
     chain,
   });
+  const none = { amounts: new Map(listed.map((asset) => [asset, 0n])) };
+  const { amounts: cold } = snapshot.cold.length === 0 ? none : await network.cold.read(snapshot.cold, tip);
+  const coldWallets = [...cold].map(([asset, amount]) => walletOf('cold', asset, amount));
   if (!network.wallets) {
     const chain = await network.chainBalances(tip.height, tip.hash);
-    const wallets = listed.map((asset) => walletOf('hot', asset, chain.get(asset) ?? 0n));
+    const hot = listed.map((asset) => walletOf('hot', asset, (chain.get(asset) ?? 0n) - (cold.get(asset) ?? 0n)));
+    const wallets = [...hot, ...coldWallets];
     return { round: { height: tip.height, wallets, strays: [], afterAddress: null }, details: new Map() };
   }
   const { hot, relayers, holdings } = network.wallets;
@@ -134,6 +144,7 @@ async function compare(ctx: Context, network: Network, snapshot: Snapshot): Prom
       ...(forwarders.unread.has(asset) ? [] : [walletOf('uncollected', asset, forwarders.sumOf(asset))]),
     ];
   });
+  wallets.push(...coldWallets);
   const afterAddress = snapshot.sample.length < samplePerRound ? null : (snapshot.sample.at(-1)?.id ?? null);
   return {
     round: { height: tip.height, wallets, strays: forwarders.strays, afterAddress },

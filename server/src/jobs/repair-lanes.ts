@@ -158,7 +158,7 @@ async function repriced(
   }
 }
 
-const laneKinds = ['withdrawal', 'sweep', 'emergency', 'filler'];
+const laneKinds = ['withdrawal', 'sweep', 'skim', 'emergency', 'filler'];
 
 async function store(
   ctx: Context,

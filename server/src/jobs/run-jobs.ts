@@ -2,6 +2,7 @@ import type { Context } from '../context.ts';
 import type { Network } from '../networks/network.ts';
 import type { HaltView } from '../signers/halt-view.ts';
 import { batchWithdrawals } from './batch-withdrawals.ts';
+import { balanceHotWallet } from './balance-hot-wallet.ts';
 import { broadcastTransactions } from './broadcast-transactions.ts';
 import type { SignerPanel } from '../signers/panel.ts';
 import { followKeys } from './follow-keys.ts';
@@ -9,6 +10,7 @@ import { moveOwnCoins } from './move-own-coins.ts';
 import { creditDeposits } from './credit-deposits.ts';
 import { followChain } from './follow-chain.ts';
 import type { Loop, StartLoop } from './loop.ts';
+import { openColdWallets } from './open-cold-wallets.ts';
 import { reconcileChain } from './reconcile-chain.ts';
 import { repairLanes } from './repair-lanes.ts';
 import { replacePayments } from './replace-payments.ts';
@@ -29,6 +31,8 @@ const rescansEveryMs = 1_000;
 const reconcileEveryMs = 500;
 /** Pause of the loops that look for withdrawals that wait too long. */
 const watchEveryMs = 5_000;
+/** Pause of the loops that look whether too much or too little is hot. */
+const hotEveryMs = 1_000;
 /** Pause of the loops that look after the relayer's accounts. */
 const relayEveryMs = 500;
 /** Pause of the loops that ask the signers for newer keys. */
@@ -52,11 +56,12 @@ export function runNetworkJobs(
   return [...networks].flatMap((network) => {
     const every = network.config.poll_ms;
     let watching = false;
+    const openCold = openColdWallets(ctx, network);
     const loops = [
       startLoop(ctx, 'follow', network.id, every, async () => {
         if (!watching) await network.watchAll();
         watching = true;
-        const changed = await followChain(ctx, network);
+        const changed = (await openCold()) + (await followChain(ctx, network));
         return changed + (await creditDeposits(ctx, network)) + (await settleTransactions(ctx, network));
       }),
       // Each process remembers by itself which endpoints count, and this alone lets one count again.
@@ -89,6 +94,8 @@ export function runNetworkJobs(
         ),
       );
     }
+    const balance = balanceHotWallet(ctx, network, signers.isHalted);
+    loops.push(startLoop(ctx, 'skim', network.id, Math.max(every, hotEveryMs), balance));
     // Apart from the payments: they wait for signers, an envelope does not.
     if (network.lanes)
       loops.push(startLoop(ctx, 'relay', network.id, Math.max(every, relayEveryMs), () => repairLanes(ctx, network)));

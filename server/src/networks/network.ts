@@ -10,6 +10,7 @@ import type { AuthorizedIntent } from '@holdfast/core/signing/intent.ts';
 import type { SigningRequest } from '@holdfast/core/signing/messages.ts';
 import type { NetworkConfig } from '../config.ts';
 import type { Endpoints } from '../nodes/endpoints.ts';
+import type { AppliedBlock } from '../store/blocks.ts';
 import type { Sql } from '../store/database.ts';
 
 /** A block read from the nodes, with what the database knew of its addresses. */
@@ -148,11 +149,19 @@ export interface Network {
   readonly holdingOf?: (contract: string, address: string) => Promise<{ amount: bigint; height: number }>;
   /** Undoes `record` of a block. */
   unrecord(sql: Sql, blockId: bigint): Promise<void>;
-  /** What our wallets hold at a block by the node's own account, base units by asset; without one that answers no balance. */
+  /**
+   * What our wallets, watched cold ones among them, hold at a block by the node's own account, base units by asset; without
+   * one that answers no balance.
+   */
   chainBalances(height: number, hash: string): Promise<ReadonlyMap<AssetCode, bigint>>;
 
   /** @throws Failure node-unavailable. */
   costs(): Promise<NetworkCosts>;
+  readonly cold: ColdFunctions;
+  /** Most of each asset that one skim can take now, base units. @throws Failure node-unavailable. */
+  skimmable(assets: readonly AssetCode[]): Promise<ReadonlyMap<AssetCode, bigint>>;
+  /** Where custodians pay a refill; `index`: of the address on the change branch, null where the wallet is one address. */
+  refillAddress(sql: Sql): Promise<{ address: string; index: number | null }>;
   /** EVM only, whose wallets are addresses; a Bitcoin wallet is all its coins, `chainBalances`. */
   readonly wallets?: WalletHoldings;
 
@@ -221,6 +230,23 @@ export interface MempoolFunctions {
   look(txids: readonly string[]): Promise<readonly PoolTransaction[]>;
   /** Whether one of the coins is spent, or was never there, pools included. */
   anySpent(outpoints: readonly string[]): Promise<boolean>;
+}
+
+export interface ColdFunctions {
+  /** What the policy seals, canonical text. */
+  readonly addresses: readonly string[];
+  /**
+   * What cold addresses hold together at a block, base units by asset; without one that answers no balance.
+   * @returns `record`: the family's bookkeeping of it, for addresses that are watched from there on.
+   * @throws Failure node-unavailable when the nodes are at another block, node-quorum-lost.
+   */
+  readonly read: (
+    addresses: readonly string[],
+    at: AppliedBlock,
+  ) => Promise<{
+    readonly amounts: ReadonlyMap<AssetCode, bigint>;
+    readonly record: (sql: Sql, block: AppliedBlock) => Promise<void>;
+  }>;
 }
 
 export interface RebuildFunctions {

@@ -91,6 +91,7 @@ async function ledgerBalances(sql: Parameters<typeof balances>[0], network: Netw
       accountCodes.hot(network.id, asset),
       accountCodes.uncollected(network.id, asset),
       accountCodes.relayer(network.id, asset),
+      accountCodes.cold(network.id, asset),
     ];
     const found = await balances(sql, codes);
     totals.set(

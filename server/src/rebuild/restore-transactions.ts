@@ -59,7 +59,8 @@ async function restoreTransaction(
   if (!refs.includes(ref)) throw new Failure('transaction-malformed', `the request makes ${refs.join(', ')}`);
   await network.rebuild.watch(sql, body);
   const id = ctx.newId();
-  const kind = body.intents.length === 0 ? 'sweep' : 'withdrawal';
+  const ownKind = body.skim === true ? 'skim' : 'sweep';
+  const kind = body.intents.length === 0 ? ownKind : 'withdrawal';
   await insertTransaction(sql, { id, network: network.id, kind, unsigned, conflictKeys, refs }, atMs);
   await markOffered(sql, id);
   for (const one of body.intents) {

@@ -123,6 +123,20 @@ export async function lockFreeCoins(
   );
 }
 
+/** How many of the largest free coins there are, up to a limit, and what they are worth together. */
+export async function largestFreeCoins(
+  sql: Sql,
+  network: string,
+  from: FreeCoins & { readonly limit: number },
+): Promise<{ count: number; sats: bigint }> {
+  const [row] = await sql.query<{ count: bigint; sats: bigint }>(
+    `select count(*)::bigint as count, coalesce(sum(amount), 0) as sats
+       from (select amount from coin where ${isFree} order by amount desc, txid, vout limit $4) largest`,
+    [network, from.tipHeight, from.epoch, from.limit],
+  );
+  return { count: Number(row!.count), sats: row!.sats };
+}
+
 /**
  * The smallest of the free coins above an amount, so many that `keep` of them are left; locked.
  * @param from `above`: satoshis.

@@ -1,7 +1,7 @@
 import type { AssetCode } from '@holdfast/core/money/asset.ts';
 import type { Sql } from './database.ts';
 
-export type WalletName = 'hot' | 'uncollected' | 'relayer';
+export type WalletName = 'hot' | 'uncollected' | 'relayer' | 'cold';
 
 /** One wallet of a network against the chain at one block, base units. */
 export interface ReconciledWallet {

@@ -4,6 +4,7 @@ const most = '9'.repeat(77);
 const limits: Limits = { per_transaction_max: most, per_hour_max: most, per_day_max: most };
 /** A limit that no sum reaches, and no rule of time or consent. */
 const wide = { limits, integrator_limits: limits, degraded_per_day_max: most, approval_tiers: [] };
+const anySkim = { floor_bps: 0, target_bps: 0, ceiling_bps: 10_000, skim_min: '0', skims_per_day_max: 1_000_000_000 };
 const year_s = 366 * 86_400;
 
 /**
@@ -18,10 +19,11 @@ export function factsPolicy(policy: Policy): Policy {
     positions: { approvals: 0 },
     networks: policy.networks.map((network) =>
       network.family === 'evm'
-        ? { ...network, assets: network.assets.map((asset) => ({ ...asset, ...wide })) }
+        ? { ...network, assets: network.assets.map((asset) => ({ ...asset, ...wide, hot: anySkim })) }
         : {
             ...network,
             ...wide,
+            hot: anySkim,
             fee_max_sats: most,
             fee_per_day_max_sats: most,
             evacuation_fee_per_day_max_sats: most,

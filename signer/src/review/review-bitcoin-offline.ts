@@ -43,7 +43,7 @@ const replaceableSequence = 0xffff_fffd;
 
 /**
  * Decides from the raw transaction and the policy, without a node, whether the transaction pays exactly the intents and
- * own change, or, in an evacuation, sealed cold addresses only, or, in a sweep, one own address of a later epoch, or, in a
+ * own change, or, in an evacuation, sealed cold addresses only, or, in a skim, those and own change, or, in a sweep, one own address of a later epoch, or, in a
  * consolidation, one own address of the same. A peer's reservation is judged by the same function.
  * @throws Failure with the reason of the refusal.
  */
@@ -56,15 +56,27 @@ export function reviewBitcoinOffline(request: SignBitcoinRequest, context: Bitco
   // Moving coins from one own address to another costs a fee and pays nobody.
   const sweep = request.sweep !== undefined;
   const consolidation = request.consolidation === true;
-  if (!evacuation && !sweep && !consolidation && intents.length === 0)
+  const skim = request.skim === true;
+  if (!evacuation && !sweep && !consolidation && !skim && intents.length === 0)
     throw new Failure('payment-missing', 'the transaction pays no intent');
   if (evacuation) refuseUnsealed(request, tx, network);
+  else if (skim) checkSkim(request, tx, changePlaces(request, tx, context), network);
   else if (consolidation) checkConsolidation(request, tx, changePlaces(request, tx, context), network);
   else if (sweep) checkSweep(request, tx, changePlaces(request, tx, context));
   else matchToIntents(intents, tx, changePlaces(request, tx, context), network);
   // A coin is spent once: of two transactions that spend it, one confirms.
   const conflictKeys = tx.inputs.map(({ txid, vout }) => `${txid}:${vout}`);
-  return { tx, reviewed: { network: network.network, txid: tx.txid, conflictKeys, intents, evacuation } };
+  return {
+    tx,
+    reviewed: {
+      network: network.network,
+      txid: tx.txid,
+      conflictKeys,
+      intents,
+      evacuation,
+      ...(skim && { skim: [network.asset] }),
+    },
+  };
 }
 
 function checkForm({ input_paths: paths }: SignBitcoinRequest, tx: InspectedTransaction): void {
@@ -80,7 +92,7 @@ function checkForm({ input_paths: paths }: SignBitcoinRequest, tx: InspectedTran
 function checkBitcoinIntents(request: SignBitcoinRequest, context: BitcoinReviewContext): CheckedIntent[] {
   const { policy, network, state, verifiers, nowMs, changeScript } = context;
   const params = bitcoinParams(network.network);
-  const own = new Set(network.cold_addresses.map((address) => parseBitcoinAddress(address, params).script));
+  const own = new Set(coldScripts(network));
   if (changeScript !== undefined) own.add(changeScript);
   const parseDestination = (text: string): { address: string; isOwn: boolean } => {
     const { address, script } = parseBitcoinAddress(text, params);
@@ -142,6 +154,38 @@ function checkConsolidation(
     refuse(`${tx.inputs.length} coins become one, ${rule.inputs_min} are the least`);
 }
 
+/**
+ * One output goes to a sealed cold address, the others are own change. It needs nobody's evidence, for nobody gets anything;
+ * how often it may be and what it may cost is bounded by budgets of its own. @throws Failure skim-refused.
+ */
+function checkSkim(
+  { intents, sweep, consolidation }: SignBitcoinRequest,
+  tx: InspectedTransaction,
+  own: ReadonlySet<number>,
+  network: BitcoinNetworkPolicy,
+): void {
+  const refuse = (message: string): never => {
+    throw new Failure('skim-refused', message);
+  };
+  const { hot: rule, network: name } = network;
+  if (!rule) return refuse(`the policy has no rule for skims on ${name}`);
+  if (intents.length > 0 || sweep !== undefined || consolidation === true)
+    refuse('a skim carries no intents, and is neither sweep nor consolidation');
+  if (own.size > 1 || tx.outputs.length !== own.size + 1)
+    refuse(`${tx.outputs.length} outputs, ${own.size} of them ours: a skim has one to cold and at most one change`);
+  const cold = coldScripts(network);
+  tx.outputs.forEach(({ script, amountSats }, at) => {
+    if (own.has(at)) return;
+    if (!cold.has(script)) refuse(`output ${at} pays no sealed cold address of the policy`);
+    if (amountSats < BigInt(rule.skim_min)) refuse(`${amountSats} sats are skimmed, ${rule.skim_min} are the least`);
+  });
+}
+
+function coldScripts({ network, cold_addresses: addresses }: BitcoinNetworkPolicy): ReadonlySet<string> {
+  const params = bitcoinParams(network);
+  return new Set(addresses.map((address) => parseBitcoinAddress(address, params).script));
+}
+
 function matchToIntents(
   intents: readonly CheckedIntent[],
   tx: InspectedTransaction,
@@ -162,15 +206,14 @@ function matchToIntents(
 }
 
 function refuseUnsealed(
-  { intents, change, sweep, consolidation }: SignBitcoinRequest,
+  { intents, change, sweep, consolidation, skim }: SignBitcoinRequest,
   tx: InspectedTransaction,
   network: BitcoinNetworkPolicy,
 ): void {
-  if (intents.length > 0 || change.length > 0 || sweep !== undefined || consolidation === true) {
+  if (intents.length > 0 || change.length > 0 || sweep !== undefined || consolidation === true || skim === true) {
     throw new Failure('evacuation-refused', 'an evacuation carries no intents and leaves no change');
   }
-  const params = bitcoinParams(network.network);
-  const cold = new Set(network.cold_addresses.map((address) => parseBitcoinAddress(address, params).script));
+  const cold = coldScripts(network);
   const open = tx.outputs.findIndex(({ script }) => !cold.has(script));
   if (open !== -1) throw new Failure('evacuation-refused', `output ${open} pays no sealed cold address of the policy`);
 }

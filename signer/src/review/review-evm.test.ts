@@ -168,3 +168,37 @@ describe('a Safe with the vault’s guard', () => {
     );
   });
 });
+
+describe('a skim', () => {
+  const rule = { floor_bps: 50, target_bps: 100, ceiling_bps: 200, skim_min: '1000', skims_per_day_max: 4 };
+  const skimmed = samplePolicy((one) => {
+    one.destinations.delay_s = 0;
+    for (const asset of evmPolicyOf(one, network.network).assets) asset.hot = rule;
+  });
+  const skim = (tx: SafeTransaction, more: Partial<SignEvmRequest> = {}, by = skimmed) =>
+    reviewEvm(
+      { network: network.network, safe_transaction: tx, intents: [], skim: true, ...more },
+      { policy: by, network: evmPolicyOf(by, network.network), state, verifiers, nowMs },
+    ).reviewed;
+
+  test('takes the coin or a token to a sealed cold address, and is counted by its asset', () => {
+    expect(skim(call({ to: cold }))).toMatchObject({ intents: [], evacuation: false, skim: [eth?.asset] });
+    const tokens = call({ to: token?.contract ?? '', value: '0', data: transfer(cold, 1_000) });
+    expect(skim(tokens)).toMatchObject({ skim: [token?.asset] });
+  });
+
+  test.each<[string, () => unknown, string]>([
+    ['goes to a stranger', () => skim(call()), 'skim-refused'],
+    ['takes less than its rule', () => skim(call({ to: cold, value: '999' })), 'skim-refused'],
+    ['has no rule', () => skim(call({ to: cold }), {}, policy), 'skim-refused'],
+    ['carries an intent', () => skim(call({ to: cold }), { intents: [intent()] }), 'skim-refused'],
+    ['is called an evacuation too', () => skim(call({ to: cold }), { evacuation: true }), 'evacuation-refused'],
+    [
+      'calls what is listed',
+      () => skim(call({ to: network.registry, value: '0', data: '0x01681a62' })),
+      'contract-not-allowed',
+    ],
+  ])('that %s is refused', (_, attempt, code) => {
+    expect(attempt).toThrow(refused(code));
+  });
+});

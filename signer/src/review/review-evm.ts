@@ -30,7 +30,7 @@ type EvmReviewContext = ReviewContext<EvmNetworkPolicy>;
 
 /**
  * Decides from the raw Safe transaction and the policy, without a node, whether the transaction pays exactly the intents,
- * or, in an evacuation, sealed cold addresses only. It comes before anything that costs a node's time or changes the
+ * or, in an evacuation or a skim, sealed cold addresses only. It comes before anything that costs a node's time or changes the
  * journal; the chain (`checkNonce`), history and limits (`decideAcceptance`) come after. A peer's reservation is judged by
  * the same function.
  * @returns `hash`: the 32 bytes to sign, EIP-712.
@@ -46,11 +46,20 @@ export function reviewEvm(
   const intents = checkEvmIntents(request, context);
   const { payments, notAfterS } = isAllowedCall(request, network) ? noPayments : inspectPayments(tx, network);
   if (notAfterS !== null) checkDeadline(notAfterS, intents, context.nowMs);
+  const skim = request.skim === true;
   if (evacuation) refuseUnsealed(request, payments, network);
+  else if (skim) checkSkim(request, payments, network);
   else matchToIntents(intents, payments, network);
   const hash = safeTransactionHash({ chainId: evmChainId(parseNetworkId(network.network)), safe: network.safe, tx });
   const conflictKeys = [safeNonceKey(network, tx.nonce)];
-  const reviewed = { network: network.network, txid: bytesToHex(hash), conflictKeys, intents, evacuation };
+  const reviewed = {
+    network: network.network,
+    txid: bytesToHex(hash),
+    conflictKeys,
+    intents,
+    evacuation,
+    ...(skim && { skim: payments.map(({ contract }) => assetsOf(network).get(contract) ?? '') }),
+  };
   // The relayer pays the gas.
   return { reviewed: { ...reviewed, fee: 0n }, hash };
 }
@@ -96,10 +105,11 @@ function checkDeadline(notAfterS: bigint, intents: readonly CheckedIntent[], now
  * among them, whatever a policy says: a token's `approve` would be a payment without an intent.
  */
 function isAllowedCall(
-  { safe_transaction: tx, intents, evacuation }: SignEvmRequest,
+  { safe_transaction: tx, intents, evacuation, skim }: SignEvmRequest,
   network: EvmNetworkPolicy,
 ): boolean {
-  if (intents.length > 0 || evacuation === true || tx.operation !== 0 || tx.value !== '0') return false;
+  if (intents.length > 0 || evacuation === true || skim === true || tx.operation !== 0 || tx.value !== '0')
+    return false;
   // The guard would refuse it: governance makes such calls.
   if (guardOf(network) !== null) return false;
   const to = tx.to.toLowerCase();
@@ -115,7 +125,7 @@ function matchToIntents(
   payments: readonly EvmPayment[],
   network: EvmNetworkPolicy,
 ): void {
-  const assetOf = new Map(network.assets.map(({ asset, contract }) => [contract && parseEvmAddress(contract), asset]));
+  const assetOf = assetsOf(network);
   matchPayments(
     intents.map(({ asset, destination, amount }) => ({ asset, target: destination, amount })),
     payments.map(({ contract, to, amount }) => ({
@@ -126,9 +136,49 @@ function matchToIntents(
   );
 }
 
-function refuseUnsealed({ intents }: SignEvmRequest, payments: readonly EvmPayment[], network: EvmNetworkPolicy): void {
+/** CAIP-19 by token contract, null for the coin. */
+function assetsOf({ assets }: EvmNetworkPolicy): ReadonlyMap<string | null, string> {
+  return new Map(assets.map(({ asset, contract }) => [contract && parseEvmAddress(contract), asset]));
+}
+
+/**
+ * Each asset once, enough of it, to a sealed cold address. It needs nobody's evidence; how often it may be is bounded by
+ * budgets of its own. @throws Failure skim-refused.
+ */
+function checkSkim({ intents }: SignEvmRequest, payments: readonly EvmPayment[], network: EvmNetworkPolicy): void {
+  const refuse = (message: string): never => {
+    throw new Failure('skim-refused', message);
+  };
+  if (intents.length > 0) refuse('a skim carries no intents');
+  const cold = coldAddresses(network);
+  const assetOf = assetsOf(network);
+  const rules = new Map(network.assets.map(({ asset, hot }) => [asset, hot]));
+  const seen = new Set<string | null>();
+  for (const { contract, to, amount } of payments) {
+    const asset = assetOf.get(contract);
+    const rule = asset === undefined ? undefined : rules.get(asset);
+    if (!rule) return refuse(`the policy has no rule for skims of ${contract ?? 'the coin'}`);
+    if (seen.has(contract)) refuse(`${asset ?? ''} is skimmed twice`);
+    seen.add(contract);
+    if (!cold.has(to)) refuse(`${to} is no sealed cold address of the policy`);
+    if (amount < BigInt(rule.skim_min))
+      refuse(`${amount} of ${asset ?? ''} are skimmed, ${rule.skim_min} are the least`);
+  }
+  if (seen.size === 0) refuse('nothing is skimmed');
+}
+
+function coldAddresses(network: EvmNetworkPolicy): ReadonlySet<string> {
+  return new Set(network.cold_addresses.map((address) => parseEvmAddress(address)));
+}
+
+function refuseUnsealed(
+  { intents, skim }: SignEvmRequest,
+  payments: readonly EvmPayment[],
+  network: EvmNetworkPolicy,
+): void {
+  if (skim === true) throw new Failure('evacuation-refused', 'an evacuation is no skim');
   if (intents.length > 0) throw new Failure('evacuation-refused', 'an evacuation carries no intents');
-  const cold = new Set(network.cold_addresses.map((address) => parseEvmAddress(address)));
+  const cold = coldAddresses(network);
   const open = payments.find(({ to }) => !cold.has(to));
   if (open) throw new Failure('evacuation-refused', `${open.to} is no sealed cold address of the policy`);
 }

@@ -63,9 +63,6 @@ export async function acceptReviewed(
 /** A halt stops everything but the way to sealed cold storage. @throws Failure halted. */
 export function refuseStopped(journal: Journal, reviewed: ReviewedTransaction): void {
   if (reviewed.evacuation) return;
-  refuseHalted(
-    journal.state,
-    reviewed.network,
-    reviewed.intents.map((intent) => intent.asset),
-  );
+  const assets = [...reviewed.intents.map((intent) => intent.asset), ...(reviewed.skim ?? [])];
+  refuseHalted(journal.state, reviewed.network, assets);
 }

@@ -159,8 +159,14 @@ const answers: Readonly<Record<string, (node: BitcoinNode, tip: Block, params: r
   scantxoutset: (_, tip, [, descriptors]) => {
     const scripts = new Set((descriptors as string[]).map((one) => one.slice('raw('.length, -1)));
     let total = 0n;
-    for (const { script, amountSats } of tip.coins.values()) if (scripts.has(script)) total += amountSats;
-    return { height: tip.height, bestblock: tip.hash, total_amount: coins(total) };
+    const unspents = [];
+    for (const [outpoint, { script, amountSats, coinbase }] of tip.coins) {
+      if (!scripts.has(script)) continue;
+      total += amountSats;
+      const [txid, vout] = outpoint.split(':');
+      unspents.push({ txid, vout: Number(vout), scriptPubKey: script, amount: coins(amountSats), coinbase });
+    }
+    return { height: tip.height, bestblock: tip.hash, total_amount: coins(total), unspents };
   },
   sendrawtransaction: (node, tip, [raw]) => {
     const { txid } = transactionOf(String(raw));

@@ -43,10 +43,19 @@ export function scanBitcoinBlock(
   const transactions: ScannedTransaction[] = [];
   // Consensus orders a block so that a coin is made before it is spent: one pass suffices.
   for (const tx of block.txs) {
-    const transfers = [...spentBy(tx, asset, coinAt), ...receivedBy(tx, asset, watch, madeHere)];
-    if (transfers.length > 0) transactions.push({ txid: tx.txid, refs: [`tx:${tx.txid}`], transfers });
+    const spent = spentBy(tx, asset, coinAt);
+    const transfers = [...spent, ...receivedBy(tx, asset, watch, madeHere)];
+    if (transfers.length === 0) continue;
+    transactions.push({ txid: tx.txid, refs: [`tx:${tx.txid}`], transfers, ...minerFee(tx, spent) });
   }
   return { height, hash: block.hash, parentHash: block.prev, timeMs: block.timeMs, transactions };
+}
+
+/** Of a transaction that spends nobody else's coins. */
+function minerFee(tx: ParsedTransaction, spent: readonly ScannedTransfer[]): { minerFee?: BaseUnits } {
+  if (spent.length === 0 || spent.length < tx.inputs.length) return {};
+  const inSats = spent.reduce((sum, { amount }) => sum + amount, 0n);
+  return { minerFee: baseUnits(tx.outputs.reduce((left, { amountSats }) => left - amountSats, inSats)) };
 }
 
 function spentBy(tx: ParsedTransaction, asset: AssetCode, coinAt: BitcoinWatch['coinAt']): ScannedTransfer[] {

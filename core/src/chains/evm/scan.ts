@@ -10,8 +10,8 @@ import { pairKey, type Settled, settleBalances } from './settle-balances.ts';
 
 /** Which addresses and tokens a scan looks for. */
 export interface EvmWatch {
-  /** Asked with the lower-case address; `hot` is the vault, `relayer` pays gas. */
-  readonly kindOf: (addressLowerCase: string) => 'deposit' | 'hot' | 'relayer' | undefined;
+  /** Asked with the lower-case address; `hot` is the vault, `relayer` pays gas, and `cold` may. */
+  readonly kindOf: (addressLowerCase: string) => 'deposit' | 'hot' | 'relayer' | 'cold' | undefined;
   /** Allow-listed token contracts (any letter case) and their assets. */
   readonly tokens: ReadonlyMap<string, AssetCode>;
   readonly nativeAsset: AssetCode;
@@ -85,7 +85,10 @@ export function touchedBalances(
   }));
 }
 
-/** The relayer's balance is not judged: beside gas it pays what a rollup charges for its data, which no receipt field holds. */
+/**
+ * The relayer's balance is not judged: beside gas it pays what a rollup charges for its data, which no receipt field holds. A
+ * cold address may be an account that does the same.
+ */
 function isJudged(watch: EvmWatch, address: string): boolean {
   const kind = watch.kindOf(address);
   return kind === 'deposit' || kind === 'hot';
@@ -175,7 +178,7 @@ function seenFrom(movement: Movement, direction: 'in' | 'out', amount: bigint): 
 /** Gas is paid by a failed transaction too. */
 function relayerFee(receipt: EvmReceipt, watch: EvmWatch): ScannedTransfer[] {
   const from = receipt.from.toLowerCase();
-  if (watch.kindOf(from) !== 'relayer') return [];
+  if (!['relayer', 'cold'].includes(watch.kindOf(from) ?? '')) return [];
   const feeWei = quantity(receipt.gasUsed, 'gasUsed') * quantity(receipt.effectiveGasPrice, 'effectiveGasPrice');
   if (feeWei === 0n) return [];
   return [

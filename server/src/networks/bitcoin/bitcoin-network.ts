@@ -26,6 +26,8 @@ import { bitcoinNode } from './bitcoin-node.ts';
 import { bitcoinPayments } from './bitcoin-payments.ts';
 import { bitcoinRebuild } from './bitcoin-rebuild.ts';
 import { bitcoinReplacement } from './bitcoin-replacement.ts';
+import { bitcoinSkims } from './bitcoin-skims.ts';
+import { coldCoin, coldScripts } from './cold-coins.ts';
 import { frostWallet } from './frost-wallet.ts';
 import { multisigWallet } from './multisig-wallet.ts';
 import { ownCoinMoves } from './own-coin-moves.ts';
@@ -43,6 +45,8 @@ export function bitcoinNetwork(
     nativeAsset: AssetCode;
     multisig: MultisigWalletPolicy | null;
     consolidation: BitcoinNetworkPolicy['consolidation'];
+    /** Of the policy. */
+    coldAddresses: readonly string[];
     log?: WatchIndexOptions['log'];
     /** The least work of a block that the signers believe; null where the policy does not list the network. */
     easiestBits: string | null;
@@ -93,7 +97,7 @@ export function bitcoinNetwork(
     await watchChange();
     const parsed = await node.block(hash);
     const { scripts, outpoints } = candidates(parsed);
-    const found = await watch.among([...scripts, ...outpoints]);
+    const [found, cold] = [await watch.among([...scripts, ...outpoints]), await coldScripts(db, id)];
     const [deposits, changes, coins] = await Promise.all([
       ownersOfKeys(db, id, found),
       changeByScript(db, id, found),
@@ -104,8 +108,9 @@ export function bitcoinNetwork(
     for (const change of changes.values()) owners.set(change.address, { kind: 'hot' });
     // A spent coin's address may not be in this block's outputs; its coins are ours whoever's deposit they were.
     for (const coin of coins.values()) if (!owners.has(coin.address)) owners.set(coin.address, { kind: 'hot' });
+    for (const address of cold.values()) owners.set(address, { kind: 'cold' });
     const addressOf = (script: string) => {
-      const address = deposits.get(script)?.address ?? changes.get(script)?.address;
+      const address = deposits.get(script)?.address ?? changes.get(script)?.address ?? cold.get(script);
       return address === undefined ? undefined : { address, kind: deposits.has(script) ? 'deposit' : 'hot' };
     };
     const block = scanBitcoinBlock(parsed, {
@@ -132,6 +137,8 @@ export function bitcoinNetwork(
           tx.outputs.flatMap((output, vout) => {
             const deposit = deposits.get(output.script);
             const change = changes.get(output.script);
+            const sealed = cold.get(output.script);
+            if (sealed !== undefined) return [coldCoin(sealed, { ...output, txid: tx.txid, vout }, tx.isCoinbase)];
             if (!deposit && !change) return [];
             const place = deposit ? places.get(deposit.addressId)! : change!;
             const address = deposit?.address ?? change!.address;
@@ -184,7 +191,7 @@ export function bitcoinNetwork(
     loadBlock,
     unrecord: rollBackCoins,
     async chainBalances(height, hash) {
-      const scripts = [...(await allWatchKeys(db, id)), ...(await allChangeScripts(db, id))];
+      const scripts = await allScripts(db, id);
       if (scripts.length === 0) return new Map([[nativeAsset, 0n]]);
       const found = await node.holdings(scripts);
       if (found.bestBlock !== hash) {
@@ -196,6 +203,7 @@ export function bitcoinNetwork(
       }
       return new Map([[nativeAsset, found.sats]]);
     },
+    ...bitcoinSkims(config, { ...deps, node, params, walletOf }),
     broadcast: (raw) =>
       offerToAll(endpoints, (endpoint) => endpoint.call('sendrawtransaction', [Buffer.from(raw).toString('hex')])),
     abandon: releaseCoins,
@@ -207,4 +215,10 @@ export function bitcoinNetwork(
     ...(multisig ? {} : { hasEpochs: true }),
     moveOwnCoins: ownCoinMoves(config, { node, wallets, rule: consolidation }),
   };
+}
+
+/** Output scripts of all addresses that are ours, hex. */
+async function allScripts(db: Database, id: string): Promise<string[]> {
+  const cold = await coldScripts(db, id);
+  return [...(await allWatchKeys(db, id)), ...(await allChangeScripts(db, id)), ...cold.keys()];
 }

@@ -88,6 +88,27 @@ export function bitcoinNode(
       );
       return { ...found, sats: BigInt(found.sats) };
     },
+
+    /**
+     * The unspent outputs to the scripts (hex) at the endpoints' tip, in satoshi.
+     * @throws Failure node-quorum-lost while they are at different blocks.
+     */
+    async coins(scripts: readonly string[]): Promise<UnspentOutputs> {
+      const wanted = scripts.map((script) => `raw(${script})`);
+      return nodes.agree(
+        'coins',
+        `coins of ${scripts.length} scripts`,
+        async (endpoint) => {
+          const { height, bestblock, unspents } = await scan(endpoint, wanted);
+          const coins = unspents.map(({ txid, vout, scriptPubKey: script, amount, coinbase }) => {
+            return { txid, vout, script, sats: satsOf(amount).toString(), coinbase };
+          });
+          const order = coins.toSorted((a, b) => (a.txid === b.txid ? a.vout - b.vout : a.txid < b.txid ? -1 : 1));
+          return { height, bestBlock: bestblock, coins: order };
+        },
+        false,
+      );
+    },
   };
 }
 export type BitcoinNode = ReturnType<typeof bitcoinNode>;
@@ -113,4 +134,24 @@ interface Scan {
   readonly height: number;
   readonly bestblock: string;
   readonly total_amount: number;
+  readonly unspents: readonly {
+    readonly txid: string;
+    readonly vout: number;
+    readonly scriptPubKey: string;
+    readonly amount: number;
+    readonly coinbase: boolean;
+  }[];
+}
+
+interface UnspentOutputs {
+  readonly height: number;
+  readonly bestBlock: string;
+  /** `sats` in decimal, so that the answers of endpoints compare. */
+  readonly coins: readonly {
+    readonly txid: string;
+    readonly vout: number;
+    readonly script: string;
+    readonly sats: string;
+    readonly coinbase: boolean;
+  }[];
 }

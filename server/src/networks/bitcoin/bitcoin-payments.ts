@@ -22,6 +22,7 @@ export interface UnsignedBitcoin {
   readonly epoch?: number;
   readonly sweep?: number;
   readonly consolidation?: true;
+  readonly skim?: true;
   readonly raw_tx: string;
   readonly input_paths: [number, number][];
   readonly change: { output: number; index: number }[];

@@ -12,7 +12,7 @@ export function bitcoinRebuild(network: string, walletOf: (epoch?: number) => Pr
   return {
     plan(request) {
       if (!('raw_tx' in request)) throw new Failure('transaction-malformed', `${network} signs Bitcoin transactions`);
-      const { raw_tx: rawTx, input_paths: inputPaths, change, epoch, sweep, consolidation } = request;
+      const { raw_tx: rawTx, input_paths: inputPaths, change, epoch, sweep, consolidation, skim } = request;
       const { txid, inputs } = inspectBitcoinTransaction(rawTx);
       const unsigned: UnsignedBitcoin = {
         raw_tx: rawTx,
@@ -23,6 +23,7 @@ export function bitcoinRebuild(network: string, walletOf: (epoch?: number) => Pr
         ...(epoch === undefined ? {} : { epoch }),
         ...(sweep === undefined ? {} : { sweep }),
         ...(consolidation === undefined ? {} : { consolidation }),
+        ...(skim === undefined ? {} : { skim }),
       };
       return {
         unsigned,

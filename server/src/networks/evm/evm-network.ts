@@ -12,6 +12,7 @@ import { offerToAll } from '../../nodes/offer-to-all.ts';
 import { rpcEndpoint } from '../../nodes/json-rpc.ts';
 import type { SignerPanel } from '../../signers/panel.ts';
 import type { Database } from '../../store/database.ts';
+import { coldWallets } from '../../store/cold-wallets.ts';
 import { addressesWithDeposits, ownersElsewhere, ownersOfKeys } from '../../store/deposit-addresses.ts';
 import { watchIndex, type WatchIndexOptions } from '../../store/watch-index.ts';
 import type { LoadedBlock, Network } from '../network.ts';
@@ -39,6 +40,8 @@ export function evmNetwork(
     now: () => number;
     log?: WatchIndexOptions['log'];
     twins?: readonly string[];
+    /** Of the policy. */
+    coldAddresses: readonly string[];
   },
 ): Network {
   const id = parseNetworkId(config.id);
@@ -58,17 +61,7 @@ export function evmNetwork(
       rule.contract === null ? [] : [[rule.contract.toLowerCase(), rule.asset] as const],
     ),
   );
-  const own = new Set(
-    [
-      config.safe,
-      ...(config.guard === undefined ? [] : [config.guard]),
-      config.multi_send,
-      config.registry,
-      config.forwarder_factory,
-      ...lanes.map(({ address }) => address),
-      ...tokens.keys(),
-    ].map((address) => address.toLowerCase()),
-  );
+  const own = ownAddresses(config, [...lanes.map(({ address }) => address), ...tokens.keys()]);
   const depositAddress = (customerId: string, index: number): string =>
     forwarderAddress({
       factory: config.forwarder_factory,
@@ -96,16 +89,21 @@ export function evmNetwork(
           ...(await ownersElsewhere(deps.db, deps.twins ?? [], keys)),
           ...(await ownersOfKeys(deps.db, id, await watch.among(keys))),
         ]);
+        for (const { watch_key: key } of await coldWallets(deps.db, id)) owners.set(key, { kind: 'cold' });
         owners.set(safe, { kind: 'hot' });
         for (const { address } of lanes) owners.set(address.toLowerCase(), { kind: 'relayer' });
         return owners;
       }),
     unrecord: async () => undefined,
+    cold: coldHoldings(config, deps.coldAddresses, node),
+    skimmable: (assets) => skimmable(config, node, assets),
+    refillAddress: async () => ({ address: config.safe, index: null }),
     wallets: walletHoldings(config, lanes, node),
     async chainBalances(_height, hash) {
       const addresses = [
         config.safe,
         ...lanes.map(({ address }) => address),
+        ...(await coldWallets(deps.db, id)).map(({ address }) => address),
         ...(await addressesWithDeposits(deps.db, id)),
       ];
       const holdings: (Holding & { asset: AssetCode })[] = addresses.flatMap((address) =>
@@ -132,6 +130,13 @@ export function evmNetwork(
   };
 }
 
+/** Wallets and contracts of ours, lower case. */
+function ownAddresses(config: EvmNetwork, others: readonly string[]): ReadonlySet<string> {
+  const { safe, guard, multi_send, registry, forwarder_factory } = config;
+  const contracts = [safe, ...(guard === undefined ? [] : [guard]), multi_send, registry, forwarder_factory];
+  return new Set([...contracts, ...others].map((address) => address.toLowerCase()));
+}
+
 function walletHoldings(
   config: EvmNetwork,
   lanes: readonly { readonly address: string }[],
@@ -146,6 +151,42 @@ function walletHoldings(
         asked.map(({ address, asset }) => ({ contract: contractOf.get(asset) ?? null, address })),
         hash,
       ),
+  };
+}
+
+/** Half of what the guard lets pass, for its limits do not tell a skim from a payment and customers come first. */
+async function skimmable(
+  config: EvmNetwork,
+  node: EvmNode,
+  assets: readonly AssetCode[],
+): Promise<ReadonlyMap<AssetCode, bigint>> {
+  const contractOf = new Map(config.assets.map((rule) => [rule.asset, rule.contract]));
+  const contracts = assets.map((asset) => contractOf.get(asset) ?? null);
+  const hash = await node.hashAt(await node.height());
+  const held = await node.balances(
+    contracts.map((contract) => ({ contract, address: config.safe })),
+    hash,
+  );
+  if (config.guard === undefined) return new Map(assets.map((asset, at) => [asset, held[at] ?? 0n]));
+  const room = await node.guardRoom(config.guard, contracts, hash);
+  return new Map(assets.map((asset, at) => [asset, (room?.[at] ?? 0n) / 2n]));
+}
+
+function coldHoldings(config: EvmNetwork, addresses: readonly string[], node: EvmNode): Network['cold'] {
+  return {
+    addresses: addresses.map((address) => parseEvmAddress(address)),
+    async read(asked, { hash }) {
+      const holdings = config.assets.flatMap(({ asset, contract }) =>
+        asked.map((address) => ({ asset, contract, address })),
+      );
+      const held = await node.balances(holdings, hash);
+      const unread = new Set(holdings.filter((_, i) => held[i] === null).map(({ asset }) => asset));
+      const amounts = new Map<AssetCode, bigint>();
+      for (const [i, { asset }] of holdings.entries())
+        if (!unread.has(asset)) amounts.set(asset, (amounts.get(asset) ?? 0n) + (held[i] ?? 0n));
+      // An address says itself what it holds.
+      return { amounts, record: async () => undefined };
+    },
   };
 }
 

@@ -44,6 +44,7 @@ export interface UnsignedEvm {
   /** What it pays as MultiSendCallOnly calldata, for the simulation; one payout too. */
   readonly simulation: string;
   readonly legs: number;
+  readonly skim?: true;
 }
 
 /** Payouts through the Safe and sweeps of forwarders. */
@@ -181,7 +182,7 @@ export function evmPayments(
     },
 
     async sign(unsigned, intents) {
-      const { safe_transaction, simulation, legs, not_after_ms: notAfterMs } = unsigned as UnsignedEvm;
+      const { safe_transaction, simulation, legs, skim, not_after_ms: notAfterMs } = unsigned as UnsignedEvm;
       const hash = hashOf(safe_transaction);
       if (notAfterMs !== null && Number(notAfterMs) < now() + leadMs)
         throw new Failure('would-revert', `the deadline of the batch, ${notAfterMs} ms, has come`);
@@ -195,7 +196,7 @@ export function evmPayments(
         throw new Failure('would-revert', `the batch of ${legs} at Safe nonce ${nonce} would revert`);
       const owners = await node.safeOwners(config.safe);
       const signatures = await panel.signEvm(
-        { network: id, safe_transaction, intents: [...intents] },
+        { network: id, safe_transaction, intents: [...intents], ...(skim && { skim }) },
         { safeTxHash: hash, owners },
       );
       const calldata = encodeExecTransaction(safe_transaction, packSignatures(signatures));

@@ -32,6 +32,7 @@ export function evmRebuild(config: EvmNetwork): RebuildFunctions {
         not_after_ms: notAfterS === null ? null : (notAfterS * 1_000n).toString(),
         simulation: encodeMultiSend(legs, null),
         legs: legs.length,
+        ...(request.skim && { skim: true }),
       };
       return {
         unsigned,
