@@ -3,8 +3,10 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Failure } from '@holdfast/core/failure.ts';
 import { emptyHead, encodeRecord, type JournalEntry, type JournalHead } from '@holdfast/core/signing/journal-record.ts';
 import { statementDigest } from '@holdfast/core/signing/statement.ts';
+import { awaitCondition } from '@holdfast/devnet/story/await-condition.ts';
 import type { Context } from '@holdfast/server/context.ts';
 import { createDatabaseWatch, type DatabaseWatch } from '@holdfast/server/jobs/watch-database.ts';
+import { rebuildAlone } from '@holdfast/server/store/rebuild.ts';
 import { uuidV7 } from '@holdfast/server/new-id.ts';
 import type { SignerClient, SignerPanel } from '@holdfast/server/signers/panel.ts';
 import { signerJournals } from '@holdfast/server/signers/signer-journals.ts';
@@ -176,4 +178,54 @@ test('a place is kept only when the mark has risen after it was seen', async () 
   expect(await places()).toEqual([1n, 1n, 1n]);
   await watch.pass();
   expect(await places()).toEqual([2n, 2n, 2n]);
+});
+
+/** Goes back to its mark, as what PostgreSQL has committed since is lost when a standby takes over. */
+const restored = (): Promise<unknown> =>
+  database.db.query(
+    'create table restored (like database_mark including all); insert into restored select * from database_mark; drop table database_mark; alter table restored rename to database_mark',
+  );
+
+test('notices the loss of what was committed since the mark was raised last', async () => {
+  await watch.pass();
+  await watch.pass();
+  for (const { append } of signers) append(address);
+  await restored();
+  await expect(watch.pass()).rejects.toMatchObject({ code: 'database-behind' });
+});
+
+test('two servers, of which the other raises the mark beyond what was lost, notice it both', async () => {
+  const other = newWatch();
+  await watch.pass();
+  await other.pass();
+  // Lost is what the first has committed since, and its own rises.
+  await watch.pass();
+  for (const { append } of signers) append(address);
+  await database.db.query('update database_mark set n = n - 1');
+  await restored();
+  await expect(other.pass()).rejects.toMatchObject({ code: 'database-behind' });
+  await expect(watch.pass()).rejects.toMatchObject({ code: 'database-behind' });
+});
+
+test('a database that only was started anew is current once the journals have been read', async () => {
+  await watch.pass();
+  for (const { state } of signers) state.asked.length = 0;
+  await restored();
+  await watch.pass();
+  expect(refusal()).toBeNull();
+  expect(signers.map(({ state }) => state.asked)).toEqual([[1], [1], [1]]);
+});
+
+test('one rebuild at a time works on a database; one that ended lets the next one in', async () => {
+  let end = (): void => undefined;
+  const first = rebuildAlone(database.db, () => new Promise<void>((resolve) => (end = resolve)));
+  await awaitCondition('the first at work', () =>
+    rebuildAlone(database.db, async () => undefined).then(
+      () => false,
+      (error: unknown) => (error as Failure).code === 'already-running',
+    ),
+  );
+  end();
+  await first;
+  expect(await rebuildAlone(database.db, async () => 'done')).toBe('done');
 });

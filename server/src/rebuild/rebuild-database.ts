@@ -16,7 +16,7 @@ import {
   type Rebuild,
   saveJournalPlaces,
 } from '../store/database-watch.ts';
-import { abandonEmpty, builtTransactions, skipEventNumbers, tipAppliedSince } from '../store/rebuild.ts';
+import { abandonEmpty, builtTransactions, rebuildAlone, skipEventNumbers, tipAppliedSince } from '../store/rebuild.ts';
 import { adoptingRelayed } from './adopt-relayed.ts';
 import { describeLost, findLost, type Finding, isNothing, type Lost, lostFromMs } from './find-lost.ts';
 import { holdAgain } from './hold-again.ts';
@@ -40,9 +40,13 @@ const eventGap = 1_000_000;
  * the signers' journals, deposits and what was mined from the blocks. Each step is one database transaction that changes
  * nothing when it comes again, so that it may be killed at any place and run again; servers wait until it has finished.
  * @returns what was done; null when signers know of nothing that the database lacks.
- * @throws Failure signers-unavailable, node-unavailable, node-disagreement: run it again.
+ * @throws Failure signers-unavailable, node-unavailable, node-disagreement: run it again. already-running: another one works.
  */
 export async function rebuildDatabase(ctx: Context, deps: RebuildDeps): Promise<RebuildReport | null> {
+  return rebuildAlone(ctx.db, () => putBack(ctx, deps));
+}
+
+async function putBack(ctx: Context, deps: RebuildDeps): Promise<RebuildReport | null> {
   const found = await findLost(ctx, deps.journals);
   const rebuild = await begin(ctx, found);
   if (!rebuild) return null;

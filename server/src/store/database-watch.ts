@@ -6,11 +6,28 @@ export interface JournalPlace {
   readonly hash: string;
 }
 
-/** Raises the mark. @returns its new value: always larger than all that were returned before, unless the database has gone back. */
-export async function raiseMark(sql: Sql): Promise<bigint> {
-  const [row] = await sql.query<{ n: bigint }>('update database_mark set n = n + 1 returning n');
-  return row!.n;
+/** A moment in a database's life. */
+export interface Mark {
+  readonly n: bigint;
+  /**
+   * Another one after each start of PostgreSQL, on each host, and for what was restored: a database may have gone back by less than
+   * what has been raised since, by this server or another one.
+   */
+  readonly incarnation: string;
 }
+
+/** Raises the mark. @returns it: its number is larger than all that were returned before, unless the database has gone back. */
+export async function raiseMark(sql: Sql): Promise<Mark> {
+  const [row] = await sql.query<{ n: bigint; incarnation: string }>(
+    `update database_mark set n = n + 1
+     returning n, concat_ws('/', pg_postmaster_start_time(), 'database_mark'::regclass::oid,
+                            (select oid from pg_database where datname = current_database())) as incarnation`,
+  );
+  return row!;
+}
+
+/** Whether the database has neither gone back nor might have, between two marks. */
+export const isLater = (mark: Mark, than: Mark): boolean => mark.n > than.n && mark.incarnation === than.incarnation;
 
 export async function journalPlaces(sql: Sql): Promise<Map<string, JournalPlace>> {
   const rows = await sql.query<{ signer: string; seq: bigint; hash: string }>(

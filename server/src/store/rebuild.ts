@@ -1,9 +1,31 @@
+import { Failure } from '@holdfast/core/failure.ts';
 import { invariant } from '@holdfast/core/invariant.ts';
 import type { AppliedBlock } from './blocks.ts';
-import type { Sql } from './database.ts';
+import type { Database, Sql } from './database.ts';
 import type { DepositAddressRow } from './deposit-addresses.ts';
 
 /** Statements that only the rebuilding of a lost database needs. Each may run again and changes nothing then. */
+
+/** Any constant that no other lock has. */
+const rebuildLockKey = 4_716_017_002n;
+
+/**
+ * Runs `work` while nobody else on this database does: two that put the same back at once would each find what the other one
+ * has half done. The lock is that of a session, so one that is killed leaves none behind.
+ * @throws Failure already-running, or what `work` throws.
+ */
+export async function rebuildAlone<T>(db: Database, work: () => Promise<T>): Promise<T> {
+  return db.transaction(async (sql) => {
+    // It says nothing more until the work is done, however long that takes.
+    await sql.query('set local idle_in_transaction_session_timeout = 0');
+    const [row] = await sql.query<{ free: boolean }>('select pg_try_advisory_xact_lock($1) as free', [rebuildLockKey]);
+    if (row?.free !== true) {
+      const fix = 'Wait for it to end; should it have been killed, PostgreSQL lets go in seconds.';
+      throw new Failure('already-running', 'another rebuild works on this database', { fix });
+    }
+    return work();
+  });
+}
 
 /** The applied tip, when it was applied at that time or later. */
 export async function tipAppliedSince(sql: Sql, network: string, sinceMs: bigint): Promise<AppliedBlock | null> {
