@@ -139,6 +139,8 @@ export interface Network {
   readonly nodes: Pick<Endpoints, 'quorum' | 'heights' | 'review' | 'states'>;
   hashAt(height: number): Promise<string>;
   loadBlock(height: number, hash: string): Promise<LoadedBlock>;
+  /** Begins to fetch the content of a block that will be loaded next; what is looked up for it is looked up then. */
+  readonly fetchAhead?: (hash: string) => void;
   /** EVM only: what an address holds of a token, by balanceOf at the newest block of all endpoints. */
   readonly holdingOf?: (contract: string, address: string) => Promise<{ amount: bigint; height: number }>;
   /** Undoes `record` of a block. */

@@ -13,6 +13,8 @@ export interface RpcEndpoint {
   call<T>(method: string, params: readonly unknown[], timeoutMs?: number): Promise<T>;
   /** Several calls in one request; rejects when any of them fails. */
   batch<T extends readonly unknown[]>(calls: readonly RpcCall[]): Promise<T>;
+  /** Several calls in one request; one that the node refuses has its RpcError in the place of its result. */
+  tryBatch(calls: readonly RpcCall[]): Promise<unknown[]>;
 }
 
 /** The node understood the call and refused it. */
@@ -73,18 +75,32 @@ export function rpcEndpoint(url: string, timeoutMs = 10_000): RpcEndpoint {
     return reply.result;
   }
 
+  const tryBatch: RpcEndpoint['tryBatch'] = async (calls) => {
+    if (calls.length === 0) return [];
+    const replies = (await send(calls.map((call, id) => ({ jsonrpc: '2.0', id, ...call })))) as Reply[];
+    if (!Array.isArray(replies)) throw new Failure('node-unavailable', `${name} answered a batch with something else`);
+    const byId = new Map(replies.map((reply) => [reply.id, reply]));
+    return calls.map(({ method }, id) => {
+      try {
+        return resultOf(byId.get(id), method);
+      } catch (error) {
+        if (error instanceof RpcError) return error;
+        throw error;
+      }
+    });
+  };
+
   return {
     name,
+    tryBatch,
     async call<T>(method: string, params: readonly unknown[], withinMs?: number): Promise<T> {
       return resultOf((await send({ jsonrpc: '2.0', id: 1, method, params }, withinMs)) as Reply, method) as T;
     },
     async batch<T extends readonly unknown[]>(calls: readonly RpcCall[]): Promise<T> {
-      if (calls.length === 0) return [] as unknown as T;
-      const replies = (await send(calls.map((call, id) => ({ jsonrpc: '2.0', id, ...call })))) as Reply[];
-      if (!Array.isArray(replies))
-        throw new Failure('node-unavailable', `${name} answered a batch with something else`);
-      const byId = new Map(replies.map((reply) => [reply.id, reply]));
-      return calls.map((call, id) => resultOf(byId.get(id), call.method)) as unknown as T;
+      const outcomes = await tryBatch(calls);
+      const refusal = outcomes.find((outcome) => outcome instanceof RpcError);
+      if (refusal) throw refusal;
+      return outcomes as unknown as T;
     },
   };
 }

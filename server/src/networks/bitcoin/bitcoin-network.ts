@@ -20,6 +20,7 @@ import { allWatchKeys, derivations, ownersOfKeys } from '../../store/deposit-add
 import { rememberWalletKey, walletKeys } from '../../store/wallet-keys.ts';
 import { watchIndex, type WatchIndexOptions } from '../../store/watch-index.ts';
 import type { LoadedBlock, Network } from '../network.ts';
+import { blocksAhead } from './blocks-ahead.ts';
 import { bitcoinCosts } from './bitcoin-costs.ts';
 import { bitcoinNode } from './bitcoin-node.ts';
 import { bitcoinPayments } from './bitcoin-payments.ts';
@@ -60,6 +61,7 @@ export function bitcoinNetwork(
   const coldKeys = config.cold_keys.map((key) => hexToBytes(key));
   const watch = watchIndex(db, id, ['deposit_address', 'change_address', 'coin'], deps);
   let watched: WalletKind | undefined;
+  const content = blocksAhead(node.block);
 
   /**
    * The wallet with the keys of each epoch, the newest first. FROST keys are in the database, the first one once all signers
@@ -90,7 +92,7 @@ export function bitcoinNetwork(
 
   async function loadBlock(height: number, hash: string): Promise<LoadedBlock> {
     await watchChange();
-    const parsed = await node.block(hash);
+    const parsed = await content.take(hash);
     const { scripts, outpoints } = candidates(parsed);
     const found = await watch.among([...scripts, ...outpoints]);
     const [deposits, changes, coins] = await Promise.all([
@@ -107,7 +109,8 @@ export function bitcoinNetwork(
       const address = deposits.get(script)?.address ?? changes.get(script)?.address;
       return address === undefined ? undefined : { address, kind: deposits.has(script) ? 'deposit' : 'hot' };
     };
-    const block = scanBitcoinBlock(parsed, {
+    const isStrangers = deposits.size + changes.size + coins.size === 0;
+    const block = scanBitcoinBlock(isStrangers ? { ...parsed, txs: [] } : parsed, {
       height,
       asset: nativeAsset,
       watch: {
@@ -122,6 +125,7 @@ export function bitcoinNetwork(
       block,
       ownerOf: (address) => owners.get(address),
       async record(sql, blockId) {
+        if (isStrangers) return;
         const places = await derivations(
           sql,
           id,
@@ -181,6 +185,7 @@ export function bitcoinNetwork(
     nodes: node.nodes,
     hashAt: (height) => node.hashAt(height),
     loadBlock,
+    fetchAhead: content.fetch,
     unrecord: rollBackCoins,
     async chainBalances(height, hash) {
       const scripts = [...(await allWatchKeys(db, id)), ...(await allChangeScripts(db, id))];

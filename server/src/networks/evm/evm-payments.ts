@@ -102,25 +102,30 @@ export function evmPayments(
     return { guard: config.guard, notAfterS: BigInt(Math.floor(atMs / 1_000)) };
   }
 
-  /** Tries payouts as the chain will run them: sent by the relayer, paid by the Safe. */
-  async function succeeds(multiSendCalldata: string, legs: number): Promise<boolean> {
-    const call = {
+  /** Tries transactions of so many legs each as the chain will run them: sent by the relayer, paid by the Safe. */
+  async function succeed(multiSendCalldata: readonly string[], legs: number): Promise<boolean[]> {
+    const calls = multiSendCalldata.map((data) => ({
       from: gas.address,
       to: config.safe,
       value: 0n,
-      data: encodeSimulation(config.multi_send, multiSendCalldata),
-    };
-    const outcome = decodeSimulation(await node.revertData(call, batchGasMax + BigInt(legs) * legGasMax));
-    if (outcome === null)
+      data: encodeSimulation(config.multi_send, data),
+    }));
+    const outcomes = await node.revertData(calls, batchGasMax + BigInt(legs) * legGasMax);
+    return outcomes.map((data) => {
+      const outcome = decodeSimulation(data);
+      if (outcome !== null) return outcome;
       throw new Failure('node-unavailable', `the Safe ${config.safe} cannot simulate; is it of version 1.3 or later?`);
-    return outcome;
+    });
   }
 
   return {
     async surveyBatch(payouts) {
       const { fits, waiting, paused } = await affordable(payouts);
       // Simulated one by one, so that a reverting recipient is set aside instead of failing the batch.
-      const fine = await Promise.all(fits.map((payout) => succeeds(encodeMultiSend([leg(payout)], null), 1)));
+      const fine = await succeed(
+        fits.map((payout) => encodeMultiSend([leg(payout)], null)),
+        1,
+      );
       const nonce = await node.safeNonce(config.safe);
       return {
         payable: fits.filter((_, i) => fine[i]),
@@ -162,7 +167,7 @@ export function evmPayments(
         throw new Failure('would-revert', `the next Safe nonce is ${nonce}, not ${safe_transaction.nonce}`);
       }
       // Before anybody signs: what is signed and then fails can only be replaced, payout by payout, at the same nonce.
-      if (!(await succeeds(simulation, legs)))
+      if (!(await succeed([simulation], legs))[0])
         throw new Failure('would-revert', `the batch of ${legs} at Safe nonce ${nonce} would revert`);
       const owners = await node.safeOwners(config.safe);
       const signatures = await panel.signEvm(
