@@ -15,11 +15,12 @@ import { listDeposits } from '@holdfast/server/store/deposit-resources.ts';
 import { lockCreditable, markCredited, sweptDeposits, upsertSeenDeposits } from '@holdfast/server/store/deposits.ts';
 import { insertEvents } from '@holdfast/server/store/events.ts';
 import { readGauges } from '@holdfast/server/store/gauges.ts';
-import { balancesWithPrefix, trialBalance } from '@holdfast/server/store/ledger/balances.ts';
+import { trialBalance } from '@holdfast/server/store/ledger/balances.ts';
 import { postBatch } from '@holdfast/server/store/ledger/post-batch.ts';
 import { migrate } from '@holdfast/server/store/migrate.ts';
 import { watchIndex } from '@holdfast/server/store/watch-index.ts';
-import { markPaidBy, queuedWithdrawals, withdrawnSince } from '@holdfast/server/store/withdrawals.ts';
+import { earlierRequests, requestFacts } from '@holdfast/server/store/withdrawal-requests.ts';
+import { markPaidBy, queuedWithdrawals } from '@holdfast/server/store/withdrawals.ts';
 import { type BenchResult, median, tableOf } from './result.ts';
 
 const network = 'eip155:31337';
@@ -172,10 +173,10 @@ function steps(db: Database): [string, () => Promise<unknown>][] {
     ],
     ['withdrawals: queue', () => queuedWithdrawals(db, network, 1, 100, [])],
     [
-      'request: limit and receivables',
+      'request: repetition, limit, receivables, destination',
       async () => [
-        await withdrawnSince(db, customer, network, 'ETH', 0),
-        await balancesWithPrefix(db, `receivable:cus_${customer}:`),
+        await earlierRequests(db, 'new', 'new'),
+        await requestFacts(db, { customerId: customer, network, asset: 'ETH', sinceMs: 0, destinationKey: '0xnew' }),
       ],
     ],
     ['list: deposits of a customer', () => listDeposits(db, traits, { customer: `cus_${customer}` }, page)],

@@ -10,6 +10,8 @@ import { type BenchResult, quantile } from './result.ts';
 const runMs = Number(process.env['HOLDFAST_BENCH_SECONDS'] ?? 60) * 1_000;
 const blockMs = 1_000;
 const sliceMs = 100;
+/** The most that the configuration takes: one transaction a block pays all that came while a block was late. */
+const payoutsPerBatch = 200;
 /** Growth of the server's resident memory from the first third of a run to the last. */
 const growthMax = 1.25;
 /** Linux counts a process's time in these. */
@@ -36,7 +38,7 @@ interface Offered {
 }
 
 export async function onStage(measure: (stage: Stage) => Promise<BenchResult[]>): Promise<BenchResult[]> {
-  const system = await startSystem({ pollMs: 100, batchWaitMs: 200 });
+  const system = await startSystem({ pollMs: 100, batchWaitMs: 200, batchSizeMax: payoutsPerBatch });
   const db = openDatabase(system.databaseUrl, { connectionsMax: 2 });
   const minedAtMs = new Map<number, number>();
   let mining = true;

@@ -18,6 +18,7 @@ const all = [
   'pkcs11',
   'review',
   'scan',
+  'catch-up',
   'growth',
   'deposits',
   'withdrawals',

@@ -60,13 +60,14 @@ const hash = (text: string): string => text.replace(/^0x/, '');
 function commonRow(own: {
   pollMs: number;
   batchWaitMs: number;
+  batchSizeMax?: number | undefined;
   feeBump?: object | undefined;
   agree?: number | undefined;
 }): object {
   return {
     poll_ms: own.pollMs,
     reconcile_blocks: 5,
-    batch_size_max: 100,
+    batch_size_max: own.batchSizeMax ?? 100,
     batch_wait_ms: own.batchWaitMs,
     ...(own.feeBump === undefined ? {} : { fee_bump: own.feeBump }),
     ...(own.agree === undefined ? {} : { agree: own.agree }),
@@ -108,6 +109,7 @@ export function serverConfig(
     apiKeys: readonly object[];
     pollMs: number;
     batchWaitMs: number;
+    batchSizeMax?: number | undefined;
     sweepWaitMs: number;
     consolidateAbove: number;
     killAt?: string | undefined;

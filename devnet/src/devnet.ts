@@ -28,6 +28,8 @@ export interface DevnetOptions {
   readonly blockTimeS?: number;
   readonly pollMs?: number;
   readonly batchWaitMs?: number;
+  /** Payouts in a transaction; 100 when left out. */
+  readonly batchSizeMax?: number;
   readonly sweepWaitMs?: number;
   /** Free coins of the Bitcoin wallet above which the smallest become one. */
   readonly consolidateAbove?: number;
@@ -186,6 +188,7 @@ async function assemble(
       apiKeys: [{ key_id: 'integrator-api', public_key: api.publicKey, scopes: [...scopes] }, ...(how.apiKeys ?? [])],
       pollMs: options.pollMs ?? 200,
       batchWaitMs: options.batchWaitMs ?? 500,
+      batchSizeMax: options.batchSizeMax,
       sweepWaitMs: options.sweepWaitMs ?? 0,
       consolidateAbove: options.consolidateAbove ?? 200,
       killAt: how.killAt,

@@ -40,13 +40,15 @@ export async function followChain(ctx: Context, network: Network): Promise<numbe
     changed++;
   }
   let next = tip ? tip.height + 1 : network.config.start_height;
+  let hash = next <= height ? await network.hashAt(next) : '';
   for (; next <= height && changed < blocksPerPass; next++) {
-    const hash = await network.hashAt(next);
+    const ahead = next < height ? fetchAhead(network, next + 1) : null;
     const loaded = await network.loadBlock(next, hash);
     if (tip && loaded.block.parentHash !== tip.hash) return changed; // The branch changed under us; the next pass rolls back.
-    if (!(await applyBlock(ctx, network, loaded, tip))) return changed;
-    tip = await tipBlock(ctx.db, network.id);
+    tip = await applyBlock(ctx, network, loaded, tip);
+    if (!tip) return changed;
     changed++;
+    if (ahead) hash = (await ahead) ?? (await network.hashAt(next + 1));
   }
   const ours = tip ? [{ endpoint: 'the applied chain', height: tip.height }] : [];
   // With an endpoint to spare, one that is far off is named by itself and holds nobody up.
@@ -56,30 +58,42 @@ export async function followChain(ctx: Context, network: Network): Promise<numbe
   return changed;
 }
 
-/** @returns false when the tip was moved meanwhile. */
+/** The node brings the next block while this one is looked up and written. @returns its hash; null when that has to be asked again. */
+async function fetchAhead(network: Network, height: number): Promise<string | null> {
+  try {
+    const hash = await network.hashAt(height);
+    network.fetchAhead?.(hash);
+    return hash;
+  } catch {
+    // Whoever needs it meets the same trouble, and says so.
+    return null;
+  }
+}
+
+/** @returns the new tip; null when it was moved meanwhile. */
 async function applyBlock(
   ctx: Context,
   network: Network,
   loaded: LoadedBlock,
   tip: AppliedBlock | null,
-): Promise<boolean> {
+): Promise<AppliedBlock | null> {
   const { block } = loaded;
   const nowMs = ctx.now();
   ctx.step('block-before-apply');
   const applied = await ctx.db.transaction(async (sql) => {
-    if (!(await lockTip(sql, network.id, tip))) return false;
+    if (!(await lockTip(sql, network.id, tip))) return null;
     const blockId = await insertBlock(sql, { network: network.id, ...block }, nowMs);
     if (block.transactions.length > 0) await applyTransactions(ctx, sql, network, loaded, blockId, nowMs);
     await loaded.record(sql, blockId);
     await keepStrays(ctx, sql, network, loaded);
     ctx.step('block-before-commit');
-    return true;
+    return { id: blockId, height: block.height, hash: block.hash };
   });
-  if (!applied) return false;
+  if (!applied) return null;
   ctx.step('block-after-commit');
   if (block.transactions.length > 0)
     ctx.log('block-applied', { network: network.id, height: block.height, transactions: block.transactions.length });
-  return true;
+  return applied;
 }
 
 /** Unlisted tokens at deposit addresses; of what is too many only that it was. */

@@ -145,6 +145,8 @@ export interface Network {
   /** Where the configuration goes by a tag of the nodes: the highest block that a quorum calls final. @throws Failure node-quorum-lost. */
   readonly finalBlock?: () => Promise<{ readonly height: number; readonly hash: string }>;
   loadBlock(height: number, hash: string): Promise<LoadedBlock>;
+  /** Begins to fetch the content of a block that will be loaded next; what is looked up for it is looked up then. */
+  readonly fetchAhead?: (hash: string) => void;
   /** EVM only: what an address holds of a token, by balanceOf at the newest block of all endpoints. */
   readonly holdingOf?: (contract: string, address: string) => Promise<{ amount: bigint; height: number }>;
   /** Undoes `record` of a block. */

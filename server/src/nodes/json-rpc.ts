@@ -13,7 +13,7 @@ export interface RpcEndpoint {
   call<T>(method: string, params: readonly unknown[], timeoutMs?: number): Promise<T>;
   /** Several calls in one request; rejects when any of them fails. */
   batch<T extends readonly unknown[]>(calls: readonly RpcCall[]): Promise<T>;
-  /** The same, with the node's refusals in the place of their results. */
+  /** Several calls in one request; one that the node refuses has its RpcError in the place of its result. */
   tryBatch(calls: readonly RpcCall[]): Promise<unknown[]>;
 }
 
@@ -68,14 +68,6 @@ export function rpcEndpoint(url: string, timeoutMs = 10_000): RpcEndpoint {
     }
   }
 
-  async function replies(calls: readonly RpcCall[]): Promise<(Reply | undefined)[]> {
-    if (calls.length === 0) return [];
-    const found = (await send(calls.map((call, id) => ({ jsonrpc: '2.0', id, ...call })))) as Reply[];
-    if (!Array.isArray(found)) throw new Failure('node-unavailable', `${name} answered a batch with something else`);
-    const byId = new Map(found.map((reply) => [reply.id, reply]));
-    return calls.map((_, id) => byId.get(id));
-  }
-
   function resultOf(reply: Reply | undefined, method: string): unknown {
     if (reply?.error) throw new RpcError(method, reply.error);
     if (reply?.result === undefined)
@@ -83,18 +75,32 @@ export function rpcEndpoint(url: string, timeoutMs = 10_000): RpcEndpoint {
     return reply.result;
   }
 
+  const tryBatch: RpcEndpoint['tryBatch'] = async (calls) => {
+    if (calls.length === 0) return [];
+    const replies = (await send(calls.map((call, id) => ({ jsonrpc: '2.0', id, ...call })))) as Reply[];
+    if (!Array.isArray(replies)) throw new Failure('node-unavailable', `${name} answered a batch with something else`);
+    const byId = new Map(replies.map((reply) => [reply.id, reply]));
+    return calls.map(({ method }, id) => {
+      try {
+        return resultOf(byId.get(id), method);
+      } catch (error) {
+        if (error instanceof RpcError) return error;
+        throw error;
+      }
+    });
+  };
+
   return {
     name,
+    tryBatch,
     async call<T>(method: string, params: readonly unknown[], withinMs?: number): Promise<T> {
       return resultOf((await send({ jsonrpc: '2.0', id: 1, method, params }, withinMs)) as Reply, method) as T;
     },
     async batch<T extends readonly unknown[]>(calls: readonly RpcCall[]): Promise<T> {
-      return (await replies(calls)).map((reply, at) => resultOf(reply, calls[at]!.method)) as unknown as T;
-    },
-    async tryBatch(calls: readonly RpcCall[]): Promise<unknown[]> {
-      return (await replies(calls)).map((reply, at) =>
-        reply?.error ? new RpcError(calls[at]!.method, reply.error) : resultOf(reply, calls[at]!.method),
-      );
+      const outcomes = await tryBatch(calls);
+      const refusal = outcomes.find((outcome) => outcome instanceof RpcError);
+      if (refusal) throw refusal;
+      return outcomes as unknown as T;
     },
   };
 }

@@ -21,14 +21,13 @@ import type { Network } from '../networks/network.ts';
 import { lockCustomer } from '../store/lock-customer.ts';
 import type { Sql } from '../store/database.ts';
 import { customerCredential } from '../store/customer-records.ts';
-import { ownersOfKeys } from '../store/deposit-addresses.ts';
 import { insertEvents } from '../store/events.ts';
 import { type FeeSchedule, scheduleById, schedulesInForce } from '../store/fee-schedules.ts';
-import { balancesWithPrefix } from '../store/ledger/balances.ts';
 import { postBatch } from '../store/ledger/post-batch.ts';
 import { quoteById } from '../store/quotes.ts';
 import { insertApprovals } from '../store/withdrawal-approvals.ts';
-import { insertWithdrawal, withdrawalByDigest, withdrawalByReference, withdrawnSince } from '../store/withdrawals.ts';
+import { earlierRequests, requestFacts } from '../store/withdrawal-requests.ts';
+import { insertWithdrawal } from '../store/withdrawals.ts';
 import type { AssetTraits } from '../store/asset-traits.ts';
 import { getWithdrawal } from '../store/withdrawal-resources.ts';
 import { approvalsFor } from './approve-withdrawal.ts';
@@ -63,7 +62,7 @@ export async function createWithdrawal(
   const digest = intentDigestHex(intent);
   const reservation = checkReservation(ctx, body, digest);
   const nowMs = ctx.now();
-  const cost = await costInForce(ctx, network, intent.asset, nowMs);
+  const inForce = await termsInForce(ctx, network, intent.asset, nowMs);
   const ownWallet = (await network.isOwnWallet(destination)) || isOwnByPolicy(ctx, network, destination);
 
   const request: Request = {
@@ -73,7 +72,7 @@ export async function createWithdrawal(
     customerId,
     digest,
     ownWallet,
-    networkCost: cost,
+    inForce,
     reservation,
     nowMs,
     approvalsNeeded: needed.approvals,
@@ -98,8 +97,8 @@ interface Request {
   readonly customerId: string;
   readonly digest: string;
   readonly ownWallet: boolean;
-  /** Estimated network fee of the payment, base units of the asset, where the terms in force charge a part of it. */
-  readonly networkCost: bigint;
+  /** Null for what is no asset of the network. */
+  readonly inForce: Pick<Terms, 'schedule' | 'networkCost'> | null;
   /** The engine's name of what it set aside; null where it owns no balances. */
   readonly reservation: string | null;
   readonly nowMs: number;
@@ -115,16 +114,17 @@ function isOwnByPolicy(ctx: Context, network: Network, destination: string): boo
 
 /** Id of the withdrawal that this very request made before. @throws Failure client-reference-taken for another one. */
 async function findEarlier(sql: Sql, { body, digest }: Request): Promise<string | null> {
-  const existing = await withdrawalByReference(sql, body.client_reference);
-  if (existing) {
-    if (existing.digest === digest) return existing.id;
+  const earlier = await earlierRequests(sql, body.client_reference, digest);
+  const same = earlier.find(({ client_reference: reference }) => reference === body.client_reference);
+  if (same?.digest === digest) return same.id;
+  if (same) {
     throw new Failure(
       'client-reference-taken',
-      `client_reference ${body.client_reference} names withdrawal ${formatId('wd', existing.id)} with another intent`,
+      `client_reference ${body.client_reference} names withdrawal ${formatId('wd', same.id)} with another intent`,
       { pointer: '/client_reference' },
     );
   }
-  const sameIntent = await withdrawalByDigest(sql, digest);
+  const [sameIntent] = earlier;
   if (!sameIntent) return null;
   throw new Failure(
     'client-reference-taken',
@@ -202,16 +202,20 @@ async function decide(ctx: Context, sql: Sql, request: Request): Promise<Decided
   const { intent } = request.body;
   const row = network.config.assets.find(({ caip19 }) => caip19 === intent.asset);
   const found = row ? await termsFor(sql, request, row) : null;
-  const rules = row && found ? [withdrawalRule(ctx, row, found)] : [];
-  const today = row ? await withdrawnSince(sql, customerId, network.id, row.asset, nowMs - dayMs) : 0n;
-  const owed = await balancesWithPrefix(sql, `receivable:${intent.customer}:`);
+  const facts = await requestFacts(sql, {
+    customerId,
+    network: network.id,
+    asset: row?.asset ?? '',
+    sinceMs: nowMs - dayMs,
+    destinationKey: network.watchKey(destination),
+  });
   const accepted = decideWithdrawal(intent, {
     nowMs,
-    rules,
-    withdrawnToday: () => today,
+    rules: row && found ? [withdrawalRule(ctx, row, found)] : [],
+    withdrawnToday: () => facts.withdrawn,
     destination,
-    destinationIsOurs: ownWallet || (await ownersOfKeys(sql, network.id, [network.watchKey(destination)])).size > 0,
-    owes: [...owed.values()].some((balance) => balance > 0n),
+    destinationIsOurs: ownWallet || facts.destination_is_ours,
+    owes: facts.owes,
   });
   invariant(found, 'what was accepted has terms');
   return { accepted, scheduleId: found.schedule.id, quoteId: found.quoteId };
@@ -219,6 +223,7 @@ async function decide(ctx: Context, sql: Sql, request: Request): Promise<Decided
 
 interface Terms {
   readonly schedule: FeeSchedule;
+  /** Estimated network fee of the payment, base units of the asset, where the terms charge a part of it. */
   readonly networkCost: bigint;
   readonly quoteId: string | null;
 }
@@ -229,14 +234,12 @@ interface Terms {
  */
 async function termsFor(
   sql: Sql,
-  { body, customerId, network, networkCost, nowMs }: Request,
+  { body, customerId, network, inForce, nowMs }: Request,
   row: AssetRule,
 ): Promise<Terms> {
   if (body.quote === undefined) {
-    const schedule = (await schedulesInForce(sql, network.id, nowMs)).get(row.asset);
-    invariant(schedule, `${row.asset} on ${network.id} has a fee schedule`);
-    // Of a version that began since the estimate was asked for, the part of the network's fee may be missing this once.
-    return { schedule, networkCost, quoteId: null };
+    invariant(inForce, `${row.asset} on ${network.id} has a fee schedule`);
+    return { ...inForce, quoteId: null };
   }
   const pointer = { pointer: '/quote' };
   const quote = await quoteById(sql, parseId('quo', body.quote, '/quote'));
@@ -259,11 +262,18 @@ async function termsFor(
   return { schedule, networkCost: quote.network_cost, quoteId: quote.id };
 }
 
-/** Asked before the transaction, which waits for no node; 0n where a quote has it or no part of it is charged. */
-async function costInForce(ctx: Context, network: Network, caip19: string, nowMs: number): Promise<bigint> {
+/** Asked before the transaction, which waits for no node. The estimate is 0n where no part of the network's fee is charged. */
+async function termsInForce(
+  ctx: Context,
+  network: Network,
+  caip19: string,
+  nowMs: number,
+): Promise<Request['inForce']> {
   const asset = network.config.assets.find((rule) => rule.caip19 === caip19)?.asset;
-  const terms = asset === undefined ? undefined : (await schedulesInForce(ctx.db, network.id, nowMs)).get(asset);
-  return asset === undefined || !terms ? 0n : networkCostFor(terms, network, asset);
+  const schedule = asset === undefined ? undefined : (await schedulesInForce(ctx.db, network.id, nowMs)).get(asset);
+  return asset === undefined || !schedule
+    ? null
+    : { schedule, networkCost: await networkCostFor(schedule, network, asset) };
 }
 
 function withdrawalRule(ctx: Context, row: AssetRule, { schedule, networkCost }: Terms): WithdrawalRule {

@@ -104,21 +104,6 @@ export async function withdrawalByDigest(sql: Sql, digest: string): Promise<With
   return row ?? null;
 }
 
-/** Base units that a customer asked for since a time and that were not given back; for the rolling limit. */
-export async function withdrawnSince(
-  sql: Sql,
-  customerId: string,
-  network: string,
-  asset: string,
-  sinceMs: number,
-): Promise<bigint> {
-  const [row] = await sql.query<{ sum: bigint | null }>(
-    `select sum(amount) as sum from withdrawal where customer_id = $1 and network = $2 and asset = $3 and created_at_ms > $4 and state <> 'released'`,
-    [customerId, network, asset, sinceMs],
-  );
-  return row?.sum ?? 0n;
-}
-
 export interface QueuedWithdrawal extends WithdrawalRow {
   /** It was in a transaction; signers take that for excluded later than we do. */
   readonly attempted: boolean;

@@ -58,7 +58,7 @@ function merkleRoot(hashes: readonly Uint8Array[]): string {
       const left = level[i] as Uint8Array;
       const right = level[i + 1];
       // CVE-2012-2459: a repeated pair hashes to the root of the block without the repetition.
-      if (right && bytesToHex(left) === bytesToHex(right)) throw disagreement('the block repeats transactions');
+      if (right?.every((byte, at) => byte === left[at])) throw disagreement('the block repeats transactions');
       next.push(doubleSha256(concatBytes(left, right ?? left)));
     }
     level = next;

@@ -1,4 +1,4 @@
-import { bytesToHex, concatBytes } from '@noble/hashes/utils.js';
+import { concatBytes } from '@noble/hashes/utils.js';
 import { doubleSha256, hashToText } from './txid.ts';
 import {
   cursorOf,
@@ -6,9 +6,11 @@ import {
   malformed,
   readBytes,
   readCompactSize,
+  readHex,
   readU32,
   readU64,
   readU8,
+  skipBytes,
   type Cursor,
 } from './wire.ts';
 
@@ -58,7 +60,7 @@ export function readTransaction(
 ): { transaction: ParsedTransaction; hash: Uint8Array; strippedBytes: number } {
   const start = cursor.offset;
   // Version.
-  readBytes(cursor, 4);
+  skipBytes(cursor, 4);
   let inputCount = readCompactSize(cursor);
   // BIP-144: a count of 0 is the marker of a transaction with witnesses.
   const hasWitness = inputCount === 0;
@@ -72,8 +74,8 @@ export function readTransaction(
     const previous = readBytes(cursor, 32);
     const vout = readU32(cursor);
     // scriptSig, sequence.
-    readBytes(cursor, readCompactSize(cursor));
-    readBytes(cursor, 4);
+    skipBytes(cursor, readCompactSize(cursor));
+    skipBytes(cursor, 4);
     if (!isCoinbase) inputs.push({ txid: hashToText(previous), vout });
   }
   const outputs = readOutputs(cursor);
@@ -92,12 +94,12 @@ function readOutputs(cursor: Cursor): ParsedOutput[] {
   const count = readCompactSize(cursor);
   for (let i = 0; i < count; i++) {
     const amountSats = readU64(cursor);
-    outputs.push({ amountSats, script: bytesToHex(readBytes(cursor, readCompactSize(cursor))) });
+    outputs.push({ amountSats, script: readHex(cursor, readCompactSize(cursor)) });
   }
   return outputs;
 }
 
 function skipWitness(cursor: Cursor): void {
   const items = readCompactSize(cursor);
-  for (let i = 0; i < items; i++) readBytes(cursor, readCompactSize(cursor));
+  for (let i = 0; i < items; i++) skipBytes(cursor, readCompactSize(cursor));
 }

@@ -1,4 +1,3 @@
-import { hexToBytes } from '@noble/hashes/utils.js';
 import { Failure } from '../../failure.ts';
 
 /**
@@ -6,16 +5,28 @@ import { Failure } from '../../failure.ts';
  * thousands of fields and each is read once.
  */
 export interface Cursor {
+  /** What `bytes` were read from. */
+  readonly hex: string;
   readonly bytes: Uint8Array;
   readonly view: DataView;
   offset: number;
 }
 
+/** By character code: the value of a lower-case hex digit, -1 for what is none. */
+const digitOf = Int8Array.from({ length: 128 }, (_, code) => '0123456789abcdef'.indexOf(String.fromCharCode(code)));
+
 /** @throws Failure transaction-malformed for anything but an even number of lower-case hex digits. */
 export function cursorOf(hex: string): Cursor {
-  if (hex.length % 2 !== 0 || !/^[0-9a-f]*$/.test(hex)) throw malformed('not lower-case hex');
-  const bytes = hexToBytes(hex);
-  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length), offset: 0 };
+  if (hex.length % 2 !== 0) throw malformed('not lower-case hex');
+  const bytes = new Uint8Array(hex.length / 2);
+  // One pass: a block has millions of digits.
+  for (let at = 0; at < bytes.length; at++) {
+    const [high, low] = [hex.charCodeAt(2 * at), hex.charCodeAt(2 * at + 1)];
+    const byte = (digitOf[high & 127]! << 4) | digitOf[low & 127]!;
+    if (byte < 0 || (high | low) > 127) throw malformed('not lower-case hex');
+    bytes[at] = byte;
+  }
+  return { hex, bytes, view: new DataView(bytes.buffer), offset: 0 };
 }
 
 export function malformed(reason: string): Failure {
@@ -34,6 +45,17 @@ function advance(cursor: Cursor, length: number): number {
 export function readBytes(cursor: Cursor, length: number): Uint8Array {
   const at = advance(cursor, length);
   return cursor.bytes.subarray(at, at + length);
+}
+
+/** A piece of the text: nothing is read or written for it. */
+export function readHex(cursor: Cursor, length: number): string {
+  const at = advance(cursor, length);
+  return cursor.hex.slice(2 * at, 2 * (at + length));
+}
+
+/** Passes over bytes that nobody wants. */
+export function skipBytes(cursor: Cursor, length: number): void {
+  advance(cursor, length);
 }
 
 export function readU8(cursor: Cursor): number {

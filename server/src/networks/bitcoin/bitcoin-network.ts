@@ -20,6 +20,7 @@ import { allWatchKeys, derivations, ownersOfKeys } from '../../store/deposit-add
 import { rememberWalletKey, walletKeys } from '../../store/wallet-keys.ts';
 import { watchIndex, type WatchIndexOptions } from '../../store/watch-index.ts';
 import type { LoadedBlock, Network } from '../network.ts';
+import { blocksAhead } from './blocks-ahead.ts';
 import { bitcoinCosts } from './bitcoin-costs.ts';
 import { bitcoinMempool } from './bitcoin-mempool.ts';
 import { bitcoinNode } from './bitcoin-node.ts';
@@ -56,15 +57,12 @@ export function bitcoinNetwork(
   const id = parseNetworkId(config.id);
   const params = bitcoinParams(id);
   const endpoints = config.endpoints.map((url) => rpcEndpoint(url));
-  const rules = {
-    quorum: quorumOf(config),
-    returnAfterBlocks: returnAfterBlocks(config.final_confirmations),
-    easiestBits,
-  };
-  const node = bitcoinNode(endpoints, rules);
+  const returnAfter = returnAfterBlocks(config.final_confirmations);
+  const node = bitcoinNode(endpoints, { quorum: quorumOf(config), returnAfterBlocks: returnAfter, easiestBits });
   const coldKeys = config.cold_keys.map((key) => hexToBytes(key));
   const watch = watchIndex(db, id, ['deposit_address', 'change_address', 'coin'], deps);
   let watched: WalletKind | undefined;
+  const content = blocksAhead(node.block);
 
   /**
    * The wallet with the keys of each epoch, the newest first. FROST keys are in the database, the first one once all signers
@@ -95,7 +93,7 @@ export function bitcoinNetwork(
 
   async function loadBlock(height: number, hash: string): Promise<LoadedBlock> {
     await watchChange();
-    const parsed = await node.block(hash);
+    const parsed = await content.take(hash);
     const { scripts, outpoints } = candidates(parsed);
     const [found, cold] = [await watch.among([...scripts, ...outpoints]), await coldScripts(db, id)];
     const [deposits, changes, coins] = await Promise.all([
@@ -113,7 +111,8 @@ export function bitcoinNetwork(
       const address = deposits.get(script)?.address ?? changes.get(script)?.address ?? cold.get(script);
       return address === undefined ? undefined : { address, kind: deposits.has(script) ? 'deposit' : 'hot' };
     };
-    const block = scanBitcoinBlock(parsed, {
+    const isStrangers = deposits.size + changes.size + coins.size === 0 && !scripts.some((script) => cold.has(script));
+    const block = scanBitcoinBlock(isStrangers ? { ...parsed, txs: [] } : parsed, {
       height,
       asset: nativeAsset,
       watch: {
@@ -128,6 +127,7 @@ export function bitcoinNetwork(
       block,
       ownerOf: (address) => owners.get(address),
       async record(sql, blockId) {
+        if (isStrangers) return;
         const places = await derivations(
           sql,
           id,
@@ -189,6 +189,7 @@ export function bitcoinNetwork(
     nodes: node.nodes,
     hashAt: (height) => node.hashAt(height),
     loadBlock,
+    fetchAhead: content.fetch,
     unrecord: rollBackCoins,
     async chainBalances(height, hash) {
       const scripts = await allScripts(db, id);

@@ -17,6 +17,8 @@ import { balanceOf, type Holding, readBalances } from './read-balances.ts';
 
 /** Addresses asked for in one request. */
 const holdingsPerRequest = 500;
+/** Calls tried in one request; a node may run them one after the other. */
+const simulationsPerRequest = 100;
 const zeroAddress = `0x${'0'.repeat(40)}`;
 
 export const hexNumber = (value: number | bigint): string => `0x${value.toString(16)}`;
@@ -83,6 +85,13 @@ async function hashOf(endpoint: RpcEndpoint, height: number): Promise<string> {
   const block = await endpoint.call<{ hash: string } | null>('eth_getBlockByNumber', [hexNumber(height), false]);
   if (!block) throw new Failure('node-unavailable', `${endpoint.name} has no block ${height}`);
   return block.hash.toLowerCase();
+}
+
+function revertDataOf({ name }: RpcEndpoint, outcome: unknown): string {
+  if (!(outcome instanceof RpcError))
+    throw new Failure('node-unavailable', `${name} ran a simulation that should have reverted`);
+  if (typeof outcome.data === 'string') return outcome.data;
+  throw new Failure('node-unavailable', `${name}: ${outcome.message}`);
 }
 
 /** Of an even number the upper one: nodes refuse what offers too little. One lying endpoint of three moves nothing. */
@@ -219,24 +228,24 @@ export function evmNode(endpoints: readonly RpcEndpoint[], rules: { quorum: numb
     },
 
     /**
-     * Runs a call that reverts by design and returns its revert data (0x hex), agreed by all endpoints.
+     * Runs calls that revert by design, each from the newest block's state, and returns their revert data (0x hex) in the
+     * order asked, agreed by all endpoints.
      * @throws Failure node-unavailable when a node gives no revert data.
      */
-    async revertData(call: EvmCall, gasMax: bigint): Promise<string> {
-      return newest('simulation', 'outcome of a simulation', async (endpoint) => {
-        try {
-          await endpoint.call('eth_call', [
-            { from: call.from, to: call.to, value: hexNumber(call.value), data: call.data, gas: hexNumber(gasMax) },
-            'latest',
-          ]);
-        } catch (error) {
-          if (error instanceof RpcError && typeof error.data === 'string') return error.data;
-          throw error instanceof RpcError
-            ? new Failure('node-unavailable', `${endpoint.name}: ${error.message}`)
-            : error;
-        }
-        throw new Failure('node-unavailable', `${endpoint.name} ran a simulation that should have reverted`);
-      });
+    async revertData(calls: readonly EvmCall[], gasMax: bigint): Promise<string[]> {
+      const requests = calls.map(({ from, to, value, data }) => ({
+        method: 'eth_call',
+        params: [{ from, to, value: hexNumber(value), data, gas: hexNumber(gasMax) }, 'latest'],
+      }));
+      const found: string[] = [];
+      for (let at = 0; at < requests.length; at += simulationsPerRequest) {
+        const some = requests.slice(at, at + simulationsPerRequest);
+        const data = await newest('simulation', 'outcome of a simulation', async (endpoint) =>
+          (await endpoint.tryBatch(some)).map((outcome) => revertDataOf(endpoint, outcome)),
+        );
+        found.push(...data);
+      }
+      return found;
     },
 
     /** Gas that a call takes: the middle of what the endpoints say. @throws RpcError when it would revert for a quorum. */

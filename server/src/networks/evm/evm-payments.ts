@@ -108,18 +108,20 @@ export function evmPayments(
     return { guard: config.guard, notAfterS: BigInt(Math.floor(atMs / 1_000)) };
   }
 
-  /** Tries payouts as the chain will run them: sent by the relayer, paid by the Safe. */
-  async function succeeds(multiSendCalldata: string, legs: number): Promise<boolean> {
-    const call = {
+  /** Tries transactions of so many legs each as the chain will run them: sent by the relayer, paid by the Safe. */
+  async function succeed(multiSendCalldata: readonly string[], legs: number): Promise<boolean[]> {
+    const calls = multiSendCalldata.map((data) => ({
       from: gas.address,
       to: config.safe,
       value: 0n,
-      data: encodeSimulation(config.multi_send, multiSendCalldata),
-    };
-    const outcome = decodeSimulation(await node.revertData(call, batchGasMax + BigInt(legs) * legGasMax));
-    if (outcome === null)
+      data: encodeSimulation(config.multi_send, data),
+    }));
+    const outcomes = await node.revertData(calls, batchGasMax + BigInt(legs) * legGasMax);
+    return outcomes.map((data) => {
+      const outcome = decodeSimulation(data);
+      if (outcome !== null) return outcome;
       throw new Failure('node-unavailable', `the Safe ${config.safe} cannot simulate; is it of version 1.3 or later?`);
-    return outcome;
+    });
   }
 
   /** Tokens that the vault cannot even send to itself: no recipient is to blame, and the payouts wait. */
@@ -128,10 +130,11 @@ export function evmPayments(
       const contract = contractOf.get(asset) ?? null;
       return contract === null ? [] : [{ asset, contract }];
     });
-    const moves = await Promise.all(
+    const moves = await succeed(
       tokens.map(({ contract }) =>
-        succeeds(encodeMultiSend([{ kind: 'erc20', contract, to: config.safe, amount: baseUnits(1n) }], null), 1),
+        encodeMultiSend([{ kind: 'erc20', contract, to: config.safe, amount: baseUnits(1n) }], null),
       ),
+      1,
     );
     return new Set(tokens.filter((_, i) => !moves[i]).map(({ asset }) => asset));
   }
@@ -140,7 +143,10 @@ export function evmPayments(
     async surveyBatch(payouts) {
       const { fits, waiting, paused } = await affordable(payouts);
       // Simulated one by one, so that a reverting recipient is set aside instead of failing the batch.
-      const fine = await Promise.all(fits.map((payout) => succeeds(encodeMultiSend([leg(payout)], null), 1)));
+      const fine = await succeed(
+        fits.map((payout) => encodeMultiSend([leg(payout)], null)),
+        1,
+      );
       const failing = fits.filter((_, i) => !fine[i]);
       const still = await assetsThatStandStill(failing.map(({ asset }) => asset));
       const nonce = await node.safeNonce(config.safe);
@@ -192,7 +198,7 @@ export function evmPayments(
         throw new Failure('would-revert', `the next Safe nonce is ${nonce}, not ${safe_transaction.nonce}`);
       }
       // Before anybody signs: what is signed and then fails can only be replaced, payout by payout, at the same nonce.
-      if (!(await succeeds(simulation, legs)))
+      if (!(await succeed([simulation], legs))[0])
         throw new Failure('would-revert', `the batch of ${legs} at Safe nonce ${nonce} would revert`);
       const owners = await node.safeOwners(config.safe);
       const signatures = await panel.signEvm(

@@ -13,15 +13,6 @@ export async function balances(sql: Sql, codes: readonly AccountCode[]): Promise
   return new Map(codes.map((code) => [code, found.get(code) ?? 0n]));
 }
 
-/** Accounts of one owner (`customer:<id>:`, `hot:<network>:`): those whose code starts with `prefix`, by code. */
-export async function balancesWithPrefix(sql: Sql, prefix: string): Promise<Map<AccountCode, bigint>> {
-  const rows = await sql.query<{ code: string; balance: bigint }>(
-    'select code, balance from account where starts_with(code, $1) order by code',
-    [prefix],
-  );
-  return new Map(rows.map((row) => [row.code, row.balance]));
-}
-
 /** The trial balance of each asset over all accounts, sorted by asset. */
 export async function trialBalance(sql: Sql): Promise<TrialBalance[]> {
   return sql.query<TrialBalance>(
