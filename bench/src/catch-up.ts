@@ -71,6 +71,7 @@ async function bitcoin(db: Database, folder: string): Promise<BenchResult[]> {
         multisig: null,
         consolidation: undefined,
         easiestBits: '207fffff',
+        coldAddresses: [],
       });
     const fetchOne = (hash: string): Promise<unknown> => endpoint.call('getblock', [hash, 0]);
     return await compare(db, 'bitcoind, 5,000 outputs a block', { hashes, make, fetchOne });
