@@ -94,8 +94,8 @@ async function populate(db: Database, scale: number): Promise<void> {
         select gen_random_uuid(), (select coalesce(max(seq), 0) from event) + row_number() over (), 'deposit.credited', 'deposit', 'x', n from ${each};
       insert into transfer (idem, cause, debit, credit, amount, debit_seq, credit_seq, debit_balance, credit_balance, created_at_ms)
         select 'g/' || n || '/' || d, 'block:' || n / 100, -n - 10, -n - 11, 1, d, d, 1, 1, 0 from ${each};
-      insert into chain_transaction (id, network, kind, state, unsigned, conflict_keys, refs, txid, created_at_ms, next_attempt_at_ms)
-        select ${payment}, '${network}', 'withdrawal', 'final', '{}', array['safe:0xaa:' || n / 100], array['tx:p' || n / 100], 'p' || n / 100, n, n from ${range} n where n % 100 = 0;
+      insert into chain_transaction (id, network, kind, state, unsigned, conflict_keys, refs, txid, created_at_ms, next_attempt_at_ms, first_version)
+        select ${payment}, '${network}', 'withdrawal', 'final', '{}', array['safe:0xaa:' || n / 100], array['tx:p' || n / 100], 'p' || n / 100, n, n, ${payment} from ${range} n where n % 100 = 0;
       insert into withdrawal (id, customer_id, client_reference, network, asset, amount, fee, destination, intent, digest, expires_at_ms, state, transaction_id, not_before_ms, created_at_ms, updated_at_ms, "authorization")
         select ${withdrawal}, ${customer}, 'w' || n, '${network}', 'ETH', 10, 1, 'x', '{}', 'g' || n, n, 'settled', ${payment}, n, n, n, '{}' from ${range} n;
       insert into withdrawal_attempt select ${withdrawal}, ${payment} from ${range} n;`);
