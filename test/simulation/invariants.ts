@@ -4,7 +4,6 @@ import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { inspectBitcoinTransaction } from '@holdfast/core/chains/bitcoin/inspect.ts';
 import { segwitSighashes } from '@holdfast/core/chains/bitcoin/script-sighashes.ts';
 import { RawTx } from '@scure/btc-signer/script.js';
-import { finalBlocks } from './blueprint.ts';
 import { type Block, chainOf } from './chain/block.ts';
 import type { BitcoinNode } from './chain/node.ts';
 import type { Outside } from './chain/outside.ts';
@@ -60,9 +59,6 @@ const book = `select
     from deposit where state <> 'orphaned') as deposits,
   (select coalesce(json_agg(json_build_object('reference', client_reference, 'state', state, 'reason', reason) order by id), '[]')
     from withdrawal) as withdrawals`;
-const waitingCoins = `select distinct substr(key, length('coin:') + 1) as coin
-  from chain_transaction, unnest(conflict_keys) as key
-  where state in ('signed', 'broadcast', 'uncertain') and key like 'coin:%'`;
 
 /** Compares what the system says with what happened, after every committed transaction and every broadcast. */
 export class Invariants {
@@ -75,8 +71,6 @@ export class Invariants {
   readonly #paying = new Map<string, Transaction[]>();
   readonly #known = new Set<string>();
   #isDue = false;
-  /** A known fault that is not mended (docs/status.md): nothing replaces a payment that spends what a reorganisation took back. */
-  #isStranded = false;
 
   constructor(input: {
     readonly postgres: SimulatedPostgres;
@@ -102,8 +96,7 @@ export class Invariants {
               (select count(*) from withdrawal where state = 'released') as released`,
     );
     const { deposits, settled, released } = row!;
-    const stranded = this.#isStranded ? ', STRANDED behind a payment whose coin a reorganisation took' : '';
-    return `${deposits} deposits, ${settled} paid and ${released} returned by ${this.#known.size} transactions${stranded}`;
+    return `${deposits} deposits, ${settled} paid and ${released} returned by ${this.#known.size} transactions`;
   }
 
   /** A node takes a transaction: one of ours needs a quorum's signatures, and what the signers remember of it. */
@@ -227,9 +220,6 @@ export class Invariants {
     if (waiting.length > 0) return `${waiting.length} deposits are not credited`;
     const open = withdrawals.filter(({ state }) => state !== 'settled' && state !== 'released');
     if (open.length === 0) return null;
-    const coins = await this.#postgres.query<{ coin: string }>(waitingCoins);
-    this.#isStranded = coins.some(({ coin }) => outside.isGone(coin, finalBlocks));
-    if (this.#isStranded) return null;
     return open.map((one) => `${one.reference} is ${one.state}`).join(', ');
   }
 

@@ -97,14 +97,29 @@ export async function rollBackCoins(sql: Sql, blockId: bigint): Promise<void> {
 interface FreeCoins {
   readonly epoch: number;
   readonly tipHeight: number;
+  /** Of the network: a coin of somebody else's transaction is free when it has so many. */
+  readonly finalConfirmations: number;
 }
 
 const coinColumns = 'txid, vout, address, script, branch, derivation_index, epoch, amount';
 
-/** $1 network, $2 height of the tip, $3 epoch. */
+/**
+ * $1 network, $2 height of the tip, $3 epoch, $4 confirmations that make final. Coins that others made may be double-spent
+ * by a reorganisation until they are final, and a payment of them could then never confirm nor be proven dead: the
+ * network's withdrawals would wait behind it. Change of our own transactions comes again.
+ */
 const isFree = `network = $1 and epoch = $3 and spent_by is null and reserved_by is null and block_id is not null
         and (not coinbase or height <= $2 - 100)
+        and (height <= $2 - $4 + 1 or exists (
+          select from chain_transaction t where t.network = coin.network and t.refs @> array['tx:' || coin.txid]))
         and not exists (select from deposit d where d.network = coin.network and d.txid = coin.txid and d.idx = 'vout:' || coin.vout and d.state <> 'credited')`;
+
+const freeOf = (network: string, { tipHeight, epoch, finalConfirmations }: FreeCoins): (string | number)[] => [
+  network,
+  tipHeight,
+  epoch,
+  finalConfirmations,
+];
 
 /**
  * Confirmed coins of the epoch that nothing spends or reserves, largest first, locked. A coinbase needs 100 confirmations (maturity).
@@ -118,8 +133,8 @@ export async function lockFreeCoins(
 ): Promise<CoinRow[]> {
   return sql.query<CoinRow>(
     `select ${coinColumns} from coin where ${isFree}
-      order by amount desc, txid, vout limit $4 for update skip locked`,
-    [network, from.tipHeight, from.epoch, from.limit],
+      order by amount desc, txid, vout limit $5 for update skip locked`,
+    [...freeOf(network, from), from.limit],
   );
 }
 
@@ -131,8 +146,8 @@ export async function largestFreeCoins(
 ): Promise<{ count: number; sats: bigint }> {
   const [row] = await sql.query<{ count: bigint; sats: bigint }>(
     `select count(*)::bigint as count, coalesce(sum(amount), 0) as sats
-       from (select amount from coin where ${isFree} order by amount desc, txid, vout limit $4) largest`,
-    [network, from.tipHeight, from.epoch, from.limit],
+       from (select amount from coin where ${isFree} order by amount desc, txid, vout limit $5) largest`,
+    [...freeOf(network, from), from.limit],
   );
   return { count: Number(row!.count), sats: row!.sats };
 }
@@ -147,15 +162,15 @@ export async function lockSurplusCoins(
   from: FreeCoins & { readonly above: bigint; readonly keep: number; readonly limit: number },
 ): Promise<CoinRow[]> {
   const [counted] = await sql.query<{ count: bigint }>(
-    `select count(*) from (select from coin where ${isFree} and amount > $4 limit $5) as counted`,
-    [network, from.tipHeight, from.epoch, from.above, from.keep + from.limit],
+    `select count(*) from (select from coin where ${isFree} and amount > $5 limit $6) as counted`,
+    [...freeOf(network, from), from.above, from.keep + from.limit],
   );
   const surplus = Number(counted!.count) - from.keep;
   if (surplus <= 0) return [];
   return sql.query<CoinRow>(
-    `select ${coinColumns} from coin where ${isFree} and amount > $4
-      order by amount, txid, vout limit $5 for update skip locked`,
-    [network, from.tipHeight, from.epoch, from.above, surplus],
+    `select ${coinColumns} from coin where ${isFree} and amount > $5
+      order by amount, txid, vout limit $6 for update skip locked`,
+    [...freeOf(network, from), from.above, surplus],
   );
 }
 

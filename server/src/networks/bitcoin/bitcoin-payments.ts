@@ -62,7 +62,14 @@ export function bitcoinPayments(
         })),
         waiting: [],
         build: (sql, transactionId, chosen) =>
-          buildPlan(sql, transactionId, chosen, { id, feeRate, tipHeight, params, wallet }),
+          buildPlan(sql, transactionId, chosen, {
+            id,
+            feeRate,
+            tipHeight,
+            finalConfirmations: config.final_confirmations,
+            params,
+            wallet,
+          }),
       };
     },
 
@@ -89,6 +96,7 @@ interface PlanInput {
   readonly id: string;
   readonly feeRate: number;
   readonly tipHeight: number;
+  readonly finalConfirmations: number;
   readonly params: BitcoinParams;
   readonly wallet: WalletKind;
 }
@@ -100,7 +108,7 @@ async function buildPlan(
   payouts: readonly Payout[],
   input: PlanInput,
 ): Promise<BatchPlan | null> {
-  const { id, params, wallet, tipHeight } = input;
+  const { id, params, wallet, tipHeight, finalConfirmations } = input;
   const { epoch } = wallet;
   const earlier = await earlierOutpoints(
     sql,
@@ -109,7 +117,7 @@ async function buildPlan(
   // The newest keys cannot spend what would exclude an earlier payment: it waits for the sweep that does.
   if (await someOfOldKeys(sql, id, earlier, epoch)) return null;
   const required = await lockCoinsNamed(sql, id, earlier);
-  const free = await lockFreeCoins(sql, id, { epoch, tipHeight, limit: 2 * inputsMax });
+  const free = await lockFreeCoins(sql, id, { epoch, tipHeight, finalConfirmations, limit: 2 * inputsMax });
   // A coin may be in both.
   const rows = [...new Map([...required, ...free].map((row) => [`${row.txid}:${row.vout}`, row])).values()];
   const index = wallet.changeAddress ? 0 : await nextChangeIndex(sql, id);

@@ -50,7 +50,15 @@ export function bitcoinReplacement(
     }
     const tipHeight = await node.height();
     return (sql, transactionId) =>
-      buildReplacement(sql, transactionId, { id: config.id, before, paid, wallet, feeRate, tipHeight });
+      buildReplacement(sql, transactionId, {
+        id: config.id,
+        before,
+        paid,
+        wallet,
+        feeRate,
+        tipHeight,
+        finalConfirmations: config.final_confirmations,
+      });
   };
 }
 
@@ -79,15 +87,16 @@ interface ReplacementInput {
   readonly wallet: WalletKind;
   readonly feeRate: number;
   readonly tipHeight: number;
+  readonly finalConfirmations: number;
 }
 
 /** @returns null when it cannot be built now: a reorg took one of the coins, or there are not enough. */
 async function buildReplacement(sql: Sql, transactionId: string, input: ReplacementInput): Promise<SweepPlan | null> {
-  const { id, before, paid, wallet, feeRate, tipHeight } = input;
+  const { id, before, paid, wallet, feeRate, tipHeight, finalConfirmations } = input;
   const { epoch } = wallet;
   const required = await lockCoinsNamed(sql, id, paid.outpoints);
   if (required.length !== paid.outpoints.length) return null;
-  const free = await lockFreeCoins(sql, id, { epoch, tipHeight, limit: inputsMax });
+  const free = await lockFreeCoins(sql, id, { epoch, tipHeight, finalConfirmations, limit: inputsMax });
   const rows = [...required, ...free];
   const index = paid.changeIndex ?? (wallet.changeAddress ? 0 : await nextChangeIndex(sql, id));
   const change = wallet.changeAddress ?? wallet.derive([changeBranch, index]);

@@ -38,6 +38,7 @@ export function bitcoinSkims(
       const { count, sats } = await largestFreeCoins(db, id, {
         epoch: wallet.epoch,
         tipHeight: await node.height(),
+        finalConfirmations: config.final_confirmations,
         limit: inputsMax,
       });
       const coins = Array.from({ length: count }, () => ({ witnessBytes: wallet.witnessBytes([depositBranch, 0]) }));

@@ -31,7 +31,7 @@ export function ownCoinMoves(
   },
 ): NonNullable<Network['moveOwnCoins']> {
   const { node, wallets, rule } = deps;
-  const { id, consolidate_above: keep } = config;
+  const { id, consolidate_above: keep, final_confirmations: finalConfirmations } = config;
   return async () => {
     const [newest, ...older] = await wallets();
     if (!newest) return async () => null;
@@ -40,14 +40,26 @@ export function ownCoinMoves(
     const tipHeight = await node.height();
     return async (sql, transactionId) => {
       for (const from of older.toReversed()) {
-        const free = await lockFreeCoins(sql, id, { epoch: from.epoch, tipHeight, limit: movedMax });
+        const free = await lockFreeCoins(sql, id, {
+          epoch: from.epoch,
+          tipHeight,
+          finalConfirmations,
+          limit: movedMax,
+        });
         const coins = worthMoving(free, from, feeRate);
         if (coins.length > 0) return buildMove(sql, transactionId, coins, { id, feeRate, from, to: newest });
       }
       if (!rule || keep === undefined || feeRate > rule.fee_rate_max_sat_vb) return null;
       const limit = Math.max(movedMax, rule.inputs_min);
       const above = inputSats(newest, feeRate);
-      const surplus = await lockSurplusCoins(sql, id, { epoch: newest.epoch, tipHeight, above, keep, limit });
+      const surplus = await lockSurplusCoins(sql, id, {
+        epoch: newest.epoch,
+        tipHeight,
+        finalConfirmations,
+        above,
+        keep,
+        limit,
+      });
       const coins = worthMoving(surplus, newest, feeRate);
       if (coins.length < rule.inputs_min) return null;
       return buildMove(sql, transactionId, coins, { id, feeRate, from: newest, to: newest });
