@@ -113,6 +113,7 @@ export function serverConfig(
     sweepWaitMs: number;
     consolidateAbove: number;
     killAt?: string | undefined;
+    pauseAt?: readonly string[] | undefined;
     feeBump?: object | undefined;
     agree?: number | undefined;
     /** Mode custodian, and its engine. */
@@ -156,6 +157,7 @@ export function serverConfig(
     webhooks: { allow_private: true },
     ...(own.custodian === undefined ? {} : { mode: 'custodian', engine: own.custodian }),
     ...(own.killAt === undefined ? {} : { kill_at: own.killAt }),
+    ...(own.pauseAt === undefined ? {} : { pause_at: own.pauseAt }),
   };
 }
 

@@ -56,6 +56,8 @@ export type VaultChange = Partial<Pick<DeployVaultInput, 'limits' | 'governanceD
 /** How a server is started besides the usual. */
 interface ServerOptions {
   readonly killAt?: string;
+  /** Steps at which it stands still until it is sent SIGCONT, as often as each is listed. */
+  readonly pauseAt?: readonly string[];
   /** Further keys of the API, as its configuration lists them. */
   readonly apiKeys?: readonly object[];
   /** Given to Node before the program: `--import=...`. */
@@ -192,6 +194,7 @@ async function assemble(
       sweepWaitMs: options.sweepWaitMs ?? 0,
       consolidateAbove: options.consolidateAbove ?? 200,
       killAt: how.killAt,
+      pauseAt: how.pauseAt,
       feeBump: options.feeBump,
       agree: options.nodes?.agree,
       ...(options.custodian === undefined ? {} : { custodian: { key_id: parties.engine.keyId, ...options.custodian } }),

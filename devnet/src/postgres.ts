@@ -215,7 +215,8 @@ async function choosePort(footing: Footing, another: boolean): Promise<number> {
 
 async function tryPort(wanted: number): Promise<number | undefined> {
   return new Promise((resolve) => {
-    const server = createServer();
+    // Whoever waits for PostgreSQL here would take an open connection for it.
+    const server = createServer((socket) => socket.destroy());
     server.once('error', () => resolve(undefined));
     server.listen({ port: wanted, host: '127.0.0.1' }, () => {
       const address = server.address();

@@ -217,6 +217,11 @@ export const ServerConfig = Type.Object(
     webhooks: Type.Object({ allow_private: Type.Boolean() }, strict),
     /** Tests only: the name of the step at which the process kills itself. Refused off the development chains. */
     kill_at: Type.Optional(Type.String()),
+    /**
+     * Tests only: steps at which the process stops itself (SIGSTOP) until it is sent SIGCONT, once for each time that the step
+     * is listed. Refused likewise.
+     */
+    pause_at: Type.Optional(Type.Array(Type.String())),
   },
   strict,
 );
@@ -261,8 +266,9 @@ export function loadConfig(dataDir: string): ServerConfig {
         );
       }
     }
-    if (config.kill_at !== undefined && !isDevelopmentNetwork(network.id)) {
-      throw new Failure('config-invalid', `${file}: kill_at is for the development chains, not ${network.id}`);
+    for (const key of ['kill_at', 'pause_at'] as const) {
+      if (config[key] !== undefined && !isDevelopmentNetwork(network.id))
+        throw new Failure('config-invalid', `${file}: ${key} is for the development chains, not ${network.id}`);
     }
   }
   return config;

@@ -68,7 +68,7 @@ async function open(dataDir: string) {
     policy: loadPolicy(dataDir, config.policy),
     now: Date.now,
     newId: () => uuidV7(Date.now()),
-    step: killSwitch(config.kill_at),
+    step: deathTrap(config),
     log,
     lanes,
   };
@@ -155,10 +155,19 @@ async function bringUpToDate(url: string): Promise<void> {
   }
 }
 
-/** Tests only: dies as from a power cut the first time that a flow passes the configured step. */
-function killSwitch(killAt: string | undefined): (step: Step) => void {
+/**
+ * Tests only: dies as from a power cut the first time that a flow passes the configured step; stands still at others, so that
+ * a test may kill another process at exactly that moment.
+ */
+function deathTrap({ kill_at: killAt, pause_at: pauses = [] }: ServerConfig): (step: Step) => void {
+  const left: string[] = [...pauses];
   return (step) => {
     if (step === killAt) process.kill(process.pid, 'SIGKILL');
+    const at = left.indexOf(step);
+    if (at === -1) return;
+    left.splice(at, 1);
+    log('paused', { step });
+    process.kill(process.pid, 'SIGSTOP');
   };
 }
 

@@ -5,6 +5,8 @@ import { inLane, type LaneGrant, LaneLost } from '../store/fence.ts';
 
 /** Longest pause of a loop that keeps failing. */
 const pauseMaxMs = 10_000;
+/** The same while the database is away: it serves again within seconds, and nobody else is spared by a longer one. */
+const databasePauseMaxMs = 1_000;
 
 export interface Loop {
   /** Lets the next pass start at once. */
@@ -36,6 +38,7 @@ export function startLoop(
   const lanes = options.everywhere === true ? undefined : ctx.lanes;
   let stopping = false;
   let failures = 0;
+  let failedPauseMaxMs = pauseMaxMs;
   let logged: string | undefined;
   // One of an earlier run of the process may be open.
   let alarmed = true;
@@ -45,6 +48,7 @@ export function startLoop(
     const code = error instanceof Failure ? error.code : 'job-failed';
     const message = error instanceof Error ? error.message : String(error);
     failures++;
+    failedPauseMaxMs = code === 'database-unavailable' ? databasePauseMaxMs : pauseMaxMs;
     if (logged !== code)
       ctx.log('job-failed', {
         job: name,
@@ -88,7 +92,7 @@ export function startLoop(
       last = grant?.token;
       const goesOn = await (grant === undefined ? once(grant) : inLane(grant, () => once(grant)));
       if (stopping || goesOn) continue;
-      const ms = Math.min(pauseMaxMs, pauseMs * 2 ** Math.min(failures, 10));
+      const ms = Math.min(failedPauseMaxMs, pauseMs * 2 ** Math.min(failures, 10));
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, failures === 0 ? pauseMs : ms);
         wake = () => {

@@ -111,9 +111,6 @@ async function onConnection<T>(connections: Connections, work: (client: pg.PoolC
   const client = await connections.connect().catch((error: unknown) => {
     throw asDatabaseFailure(error);
   });
-  // Without a listener a connection that dies between two statements would end the process.
-  const ignore = (): void => undefined;
-  client.on('error', ignore);
   let broken = false;
   try {
     return await work(client);
@@ -122,7 +119,6 @@ async function onConnection<T>(connections: Connections, work: (client: pg.PoolC
     if (broken) connections.note(error);
     throw error;
   } finally {
-    client.off('error', ignore);
     client.release(broken);
   }
 }

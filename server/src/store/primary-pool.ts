@@ -130,6 +130,8 @@ function openPool(config: pg.PoolConfig): pg.Pool {
   const pool = new pg.Pool(config);
   // An idle connection that the server closes is only news for the next statement, which opens another.
   pool.on('error', () => undefined);
+  // Without a listener of its own a connection that dies in use, or in the packet that makes it, would end the process.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 
